@@ -1,0 +1,1 @@
+"""Images in, batches out: catalog, readers, splits and protocols, decoded cache, foreground, synthetic anomalies."""

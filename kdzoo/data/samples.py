@@ -1,0 +1,64 @@
+"""What a data set is to the rest of the house: an index of samples."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+GOOD = "good"
+"""The defect type of a normal image."""
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One image of a category.
+
+    Attributes:
+        id: path relative to the category's root, with forward slashes; the same on every machine.
+        path: where the image lies here.
+        split: the data set's own split.
+        defect_type: sub-folder of the test part, ``good`` for a normal image.
+        mask_path: pixel truth, or None when there is none (normal images, or a data set without masks).
+    """
+
+    id: str
+    path: Path
+    split: Split
+    defect_type: str
+    mask_path: Path | None = None
+
+    @property
+    def label(self) -> int:
+        """1 for an anomalous image, 0 for a normal one."""
+        return int(self.defect_type != GOOD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryIndex:
+    """All samples of one category, ordered by id."""
+
+    dataset: str
+    category: str
+    root: Path
+    samples: tuple[Sample, ...]
+
+    @property
+    def name(self) -> str:
+        """``dataset/category``."""
+        return f"{self.dataset}/{self.category}"
+
+    def of_split(self, split: Split) -> tuple[Sample, ...]:
+        """The samples of one of the data set's own splits."""
+        return tuple(sample for sample in self.samples if sample.split == split)
+
+    def fingerprint(self) -> str:
+        """sha256 hex digest over ids, labels and file sizes: says whether two machines hold the same data."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            size = sample.path.stat().st_size
+            digest.update(f"{sample.id}\0{sample.split}\0{sample.defect_type}\0{size}\n".encode())
+        return digest.hexdigest()

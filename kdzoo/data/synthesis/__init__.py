@@ -1,0 +1,1 @@
+"""Synthetic anomalies, made a batch at a time on the device."""
