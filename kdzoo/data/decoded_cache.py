@@ -1,0 +1,193 @@
+"""Images decoded once into memory-mapped arrays, shared by every trial on the node.
+
+An entry is a folder named after what it was made from; it never changes, and can be deleted at any time. Many
+processes may ask for the same one at once: a lock makes the others wait for the first, but where locks do not work
+each builds its own and the first to finish wins.
+
+Shapes: N images, S side in pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kdzoo.data.array_file import open_array
+from kdzoo.data.cache_entry import IMAGES, INDEX, MASKS, Decoding, Progress, build, install, no_space
+from kdzoo.data.file_lock import advisory_lock
+from kdzoo.data.files import printable
+from kdzoo.data.samples import Sample
+from kdzoo.errors import ConfigError, KdzooError, StorageError
+
+DECODER_VERSION = 1
+"""Part of every entry's key; to be raised when the same files would decode to other pixels."""
+
+# How long one process waits for another that builds the same entry.
+_PATIENCE_S = 900.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecodedPart:
+    """Decoded images, in the order in which the samples were given.
+
+    Attributes:
+        images: ``[N, S, S, 3]`` uint8 RGB, read-only, memory-mapped.
+        masks: ``[N, S, S]`` uint8, 1 where there is a defect, zeros for normal images, read-only, memory-mapped;
+            None when not asked for, or when a defective image has no mask (pixel metrics are then undefined).
+        labels: ``[N]`` int64, 1 for an anomalous image.
+        samples: the N samples.
+        skipped: path and reason of each image that was left out because it cannot be used.
+        folder: the entry in the cache.
+    """
+
+    images: npt.NDArray[np.uint8]
+    masks: npt.NDArray[np.uint8] | None
+    labels: npt.NDArray[np.int64]
+    samples: tuple[Sample, ...]
+    skipped: tuple[tuple[Path, str], ...]
+    folder: Path
+
+
+def decode(
+    samples: Sequence[Sample],
+    *,
+    size: int,
+    cache_dir: Path,
+    masks: bool,
+    skip_unreadable: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> DecodedPart:
+    """Decodes images, or opens what was decoded before from the same files.
+
+    Args:
+        samples: the images.
+        size: S, pixels.
+        cache_dir: the cache's folder; the entry is ``<cache_dir>/decoded/<key>``.
+        masks: whether masks are wanted; False opens no mask file.
+        skip_unreadable: leave out images that cannot be used, rather than fail.
+        workers: threads that decode; default one a processor.
+        progress: called with (images done, images in all) while decoding; not at all when nothing is decoded.
+
+    Raises:
+        ImageError: images or masks cannot be used (with ``skip_unreadable``: none can); says how many, and names the
+            first few.
+        StorageError: the disk is full or the cache cannot be written.
+        ConfigError: ``size`` or ``workers`` is below 1.
+    """
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    for name, value in (("size", size), ("workers", workers)):
+        if value < 1:
+            raise ConfigError(f"{name} = {value!r} is out of range", hint="allowed: >= 1")
+    complete = all(sample.mask_path is not None for sample in samples if sample.label)
+    decoding = Decoding(samples=tuple(samples), size=size, masks=masks and complete, skip_unreadable=skip_unreadable)
+    key = _key(decoding)
+    folder = cache_dir.absolute() / "decoded" / key
+    with _storage_errors(folder.parent, decoding):
+        part = _opened(folder, decoding)
+        if part is not None:
+            return part
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with advisory_lock(folder.parent / f".{key}.lock", patience_s=_PATIENCE_S):
+            part = _opened(folder, decoding)  # another process may have built it meanwhile
+            if part is None:
+                temporary = build(folder, decoding, workers=workers, progress=progress)
+                install(temporary, folder, lambda: _opened(folder, decoding) is not None)
+                part = _opened(folder, decoding)
+    if part is None:
+        raise StorageError(
+            f"{printable(folder)} was deleted or damaged while it was used", hint="run the command again"
+        )
+    return part
+
+
+@contextmanager
+def _storage_errors(folder: Path, decoding: Decoding) -> Iterator[None]:
+    try:
+        yield
+    except KdzooError:
+        raise
+    except OSError as error:
+        if error.errno in (ENOSPC, EDQUOT):
+            raise no_space(folder, decoding.bytes_needed) from error
+        raise StorageError(
+            f"cannot use the cache {printable(folder)}: {error}",
+            hint="set KDZOO_CACHE to a folder that can be written",
+        ) from error
+
+
+def _key(decoding: Decoding) -> str:
+    """sha256 hex over all that the pixels depend on.
+
+    The path is in it because files of two categories can share name, size and time (uncompressed images unpacked from
+    one archive), and the change time because a modification time can be set back.
+    """
+    header = [DECODER_VERSION, decoding.size, decoding.masks, decoding.skip_unreadable]
+    digest = hashlib.sha256(json.dumps(header).encode())
+    for sample in decoding.samples:
+        files = [sample.path]
+        if decoding.masks and sample.label and sample.mask_path is not None:
+            files.append(sample.mask_path)
+        line = [sample.id, sample.defect_type, *(_file_state(path) for path in files)]
+        digest.update(b"\n" + json.dumps(line).encode())
+    return digest.hexdigest()
+
+
+def _file_state(path: Path) -> tuple[str, int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # decoding will say what is wrong with it
+        return os.path.abspath(path), -1, -1, -1  # noqa: PTH100 - Path.absolute keeps ".."
+    return os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns  # noqa: PTH100
+
+
+def _opened(folder: Path, decoding: Decoding) -> DecodedPart | None:
+    """Opens an entry; None when it is not there or damaged."""
+    skipped = _read_index(folder / INDEX, decoding)
+    if skipped is None:
+        return None
+    kept = tuple(sample for position, sample in enumerate(decoding.samples) if position not in skipped)
+    shape = (len(kept), decoding.size, decoding.size)
+    images = open_array(folder / IMAGES, (*shape, 3))
+    masks = open_array(folder / MASKS, shape) if decoding.masks else None
+    if images is None or (decoding.masks and masks is None):
+        return None
+    return DecodedPart(
+        images=images,
+        masks=masks,
+        labels=np.array([sample.label for sample in kept], dtype=np.int64),
+        samples=kept,
+        skipped=tuple((decoding.samples[position].path, reason) for position, reason in skipped.items()),
+        folder=folder,
+    )
+
+
+def _read_index(path: Path, decoding: Decoding) -> dict[int, str] | None:
+    """Position and reason of each image left out; None when the index is missing, damaged, or of other samples."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    expected = {"size": decoding.size, "count": len(decoding.samples), "masks": decoding.masks}
+    if not isinstance(content, dict) or {**content, **expected} != content:
+        return None
+    rows = content.get("skipped")
+    if not isinstance(rows, list):
+        return None
+    skipped: dict[int, str] = {}
+    for row in rows:
+        match row:
+            case [int(position), str(reason)] if 0 <= position < len(decoding.samples):
+                skipped[position] = reason
+            case _:
+                return None
+    return skipped

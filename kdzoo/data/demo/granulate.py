@@ -1,0 +1,167 @@
+"""`granulate`: translucent plastic pellets, several deep, as they lie on a sorting tray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdzoo.data.demo.canvas import SIDE, Field, blob, box, cover, paint, pixel_centres, smooth_noise, turned
+
+DEFECTS = ("black_speck", "discoloured", "foreign_body", "fused")
+
+_PITCH = 15.5
+_LAYERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pellets:
+    """N pellets from the lowest to the highest; lengths in pixels, angles in radians."""
+
+    centre: NDArray[np.float32]
+    """``[N, 2]`` x, y."""
+    half: NDArray[np.float32]
+    """``[N, 2]`` half-axes."""
+    angle: NDArray[np.float32]
+    """``[N]``"""
+    colour: NDArray[np.float32]
+    """``[N, 3]``"""
+    depth: NDArray[np.float32]
+    """``[N]`` brightness that is left at the pellet's depth."""
+
+
+def _poured(rng: np.random.Generator) -> _Pellets:
+    """Pellets on a jittered honeycomb, one layer above the other, in random order within a layer."""
+    rows, columns = int(SIDE / (_PITCH * 0.87)) + 3, int(SIDE / _PITCH) + 3
+    row, column = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    layers = []
+    for layer in range(_LAYERS):
+        x = (column + 0.5 * (row % 2) - 1) * _PITCH + rng.uniform(0, _PITCH)
+        y = (row - 1) * _PITCH * 0.87 + rng.uniform(0, _PITCH)
+        places = np.stack([x.ravel(), y.ravel()], axis=1) + rng.normal(0, 2.2, (rows * columns, 2))
+        # The top layer has gaps through which the lower one shows.
+        kept = rng.permutation(len(places))[: int(len(places) * (1.0 if layer == 0 else 0.72))]
+        layers.append(places[kept])
+    centre = np.concatenate(layers)
+    count = len(centre)
+    half = np.stack([rng.normal(9.8, 0.5, count), rng.normal(8.2, 0.5, count)], axis=1)
+    base = np.array([0.80, 0.865, 0.84]) * rng.normal(1, 0.012, 3)
+    colour = base * (1 + rng.normal(0, 0.025, (count, 1))) * (1 + rng.normal(0, 0.006, (count, 3)))
+    depth = np.concatenate([np.full(len(part), 0.66 if layer == 0 else 1.0) for layer, part in enumerate(layers)])
+    fields = (centre, half, rng.uniform(0, np.pi, count), colour, depth)
+    centre32, half32, angle32, colour32, depth32 = (np.asarray(field, dtype=np.float32) for field in fields)
+    return _Pellets(centre=centre32, half=half32, angle=angle32, colour=colour32, depth=depth32)
+
+
+def _photographed(pellets: _Pellets) -> Field:
+    """Draws the pellets one above the other, each in a window just large enough for it and its shadow."""
+    picture = np.empty((SIDE, SIDE, 3), dtype=np.float32)
+    picture[:] = (0.20, 0.22, 0.22)
+    x, y = pixel_centres()
+    reach = np.ceil(pellets.half.max(axis=1) + 5)
+    low = np.maximum(np.floor(pellets.centre - reach[:, None]), 0).astype(int)
+    high = np.minimum(np.ceil(pellets.centre + reach[:, None]), SIDE).astype(int)
+    cos, sin = np.cos(pellets.angle), np.sin(pellets.angle)
+    for one in range(len(pellets.centre)):
+        (left, top), (right, bottom) = low[one], high[one]
+        if left >= right or top >= bottom:
+            continue
+        window = picture[top:bottom, left:right]
+        dx = x[top:bottom, left:right] - pellets.centre[one, 0]
+        dy = y[top:bottom, left:right] - pellets.centre[one, 1]
+        a, b = pellets.half[one]
+        along, across = (cos[one] * dx + sin[one] * dy) / a, (cos[one] * dy - sin[one] * dx) / b
+        squared = along**2 + across**2
+        distance = (np.sqrt(squared) - 1) * b
+        window *= (1 - np.float32(0.55) * np.exp(-((np.maximum(distance, 0) / np.float32(2.2)) ** 2)))[..., None]
+        height = np.sqrt(np.maximum(1 - squared, 0))
+        tilt = (-0.55 * dx - 0.65 * dy) / ((a + b) / 2)
+        shade = pellets.depth[one] * (0.62 + 0.30 * height + 0.20 * tilt)
+        gloss = np.exp(-((dx + 0.33 * a) ** 2 + (dy + 0.36 * b) ** 2) / np.float32(3.2)) * pellets.depth[one] ** 3
+        glow = np.exp(-((dx - 0.38 * a) ** 2 + (dy - 0.40 * b) ** 2) / np.float32(14.0))
+        body = pellets.colour[one] * (shade + 0.10 * pellets.depth[one] * glow)[..., None]
+        body = body + np.float32(0.38) * gloss[..., None]
+        window += (body - window) * cover(distance)[..., None]
+    return np.clip(picture, 0, 1)
+
+
+def _top_pellet(pellets: _Pellets, flaws: np.random.Generator) -> int:
+    """A pellet of the top layer that lies well inside the image and little covered."""
+    number = np.arange(len(pellets.centre))
+    inside = ((pellets.centre > 24) & (pellets.centre < SIDE - 24)).all(axis=1)
+    return int(flaws.choice(number[inside & (number > 0.75 * len(number))]))
+
+
+def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Generator) -> tuple[Field, None]:
+    """The tray.
+
+    Args:
+        scene: draws everything a sound tray varies in.
+        defect: one of `DEFECTS`, or None.
+        flaws: draws everything the defect varies in.
+
+    Returns:
+        ``[S, S, 3]`` picture, and None: pellets fill the image.
+    """
+    pellets = _poured(scene)
+    grain = 1 + np.float32(0.02) * smooth_noise(scene, SIDE, 14)
+    if defect == "discoloured":
+        pellets = _discoloured(pellets, flaws)
+    elif defect == "fused":
+        pellets = _fused(pellets, flaws)
+    picture = _photographed(pellets) * grain[..., None]
+    if defect == "black_speck":
+        picture = _specked(picture, pellets, flaws)
+    elif defect == "foreign_body":
+        picture = _littered(picture, flaws)
+    return picture.astype(np.float32), None
+
+
+def _discoloured(pellets: _Pellets, flaws: np.random.Generator) -> _Pellets:
+    """One pellet burnt yellow to amber."""
+    colour = pellets.colour.copy()
+    burnt = np.array([0.80, 0.62, 0.34], dtype=np.float32)
+    one = _top_pellet(pellets, flaws)
+    colour[one] += (burnt - colour[one]) * np.float32(flaws.uniform(0.16, 0.75))
+    return replace(pellets, colour=colour)
+
+
+def _fused(pellets: _Pellets, flaws: np.random.Generator) -> _Pellets:
+    """One pellet, drawn last, that is as large as two or three melted together."""
+    one = _top_pellet(pellets, flaws)
+    order = np.append(np.delete(np.arange(len(pellets.centre)), one), one)
+    half = pellets.half.copy()
+    half[one] = (flaws.uniform(13, 20), flaws.uniform(9.5, 12.5))
+    return _Pellets(
+        centre=pellets.centre[order],
+        half=half[order],
+        angle=pellets.angle[order],
+        colour=pellets.colour[order],
+        depth=pellets.depth[order],
+    )
+
+
+def _specked(picture: Field, pellets: _Pellets, flaws: np.random.Generator) -> Field:
+    """One to four burnt specks within a pellet."""
+    x, y = pixel_centres()
+    middle = pellets.centre[_top_pellet(pellets, flaws)]
+    for _ in range(flaws.integers(1, 5)):
+        place = middle + flaws.normal(0, 2.2, 2)
+        distance = blob(flaws, x, y, (float(place[0]), float(place[1])), flaws.uniform(0.9, 2.1), 0.15)
+        picture = paint(picture, (0.12, 0.09, 0.07), cover(distance, 1.3) * np.float32(flaws.uniform(0.4, 0.95)))
+    return picture
+
+
+def _littered(picture: Field, flaws: np.random.Generator) -> Field:
+    """A splinter of wood, a chip of blue plastic or a flake of metal on top."""
+    place = (flaws.uniform(28, SIDE - 28), flaws.uniform(28, SIDE - 28))
+    x, y = turned(*pixel_centres(), flaws.uniform(0, 180), place)
+    half = (flaws.uniform(3, 10), flaws.uniform(1.4, 4.2))
+    distance = box(x, y + np.float32(0.03) * x**2, (0, 0), half, min(half) * 0.45)
+    colours = ((0.55, 0.41, 0.27), (0.36, 0.47, 0.60), (0.60, 0.61, 0.63), (0.66, 0.73, 0.70))
+    colour = np.array(colours[flaws.integers(len(colours))], dtype=np.float32)
+    fibres = smooth_noise(flaws, SIDE, (0.8, 0.8))
+    shade = 0.95 + np.float32(0.05) * fibres - np.float32(0.12) * y / np.float32(half[1])
+    picture = picture * (1 - np.float32(0.4) * np.exp(-((np.maximum(distance, 0) / np.float32(1.7)) ** 2)))[..., None]
+    return paint(np.asarray(picture, dtype=np.float32), (colour * shade[..., None]).astype(np.float32), cover(distance))

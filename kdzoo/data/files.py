@@ -1,0 +1,78 @@
+"""File and folder names: which are images, how they are ordered, how they are shown, what they are called."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from kdzoo.errors import DatasetError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+"""Suffixes of images, lower case; compared without regard to case."""
+
+# Names that cannot be a file on Windows, where a zoo may be kept too.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as text that any terminal, log and JSON file can take.
+
+    Bytes that are not UTF-8 and control characters become escapes, so that two different names still look different.
+    """
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def slug(text: str) -> str:
+    """A valid data set or category name made from a folder's name: ``[a-z0-9][a-z0-9._-]*``, at most 64 characters.
+
+    Returns:
+        The name, or an empty string when no valid name can be made of the text.
+    """
+    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:64].rstrip("-._")
+    return "" if _RESERVED.fullmatch(name) else name
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders directly in a folder, ordered by name, without hidden ones.
+
+    Raises:
+        DatasetError: the folder cannot be listed, or holds a name that is not UTF-8.
+    """
+    return [folder / name for name in _names(folder) if (folder / name).is_dir()]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images directly in a folder, ordered by name, without hidden files; folders below are not searched.
+
+    Raises:
+        DatasetError: the folder cannot be listed, holds a name that is not UTF-8, or an image's name stands for
+            something that is not a file (a link that leads nowhere or in a circle, a pipe).
+    """
+    found = []
+    for name in _names(folder):
+        path = folder / name
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
+            continue
+        if not path.is_file():
+            kind = "a link that leads nowhere" if path.is_symlink() else "not a regular file"
+            raise DatasetError(f"{printable(path)} is {kind}", hint="restore the image, or delete this entry")
+        found.append(path)
+    return found
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DatasetError(f"cannot list {printable(folder)}: {error.strerror or error}") from error
+    for name in names:
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DatasetError(
+                f"the name {printable(name)} in {printable(folder)} is not valid UTF-8",
+                hint="rename it; names must be the same on every machine",
+            ) from error
+    return names

@@ -1,0 +1,136 @@
+"""What anomalies are filled with: textures by formula and pieces of other images, or a folder of photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from kdzoo.data.textures import formula_textures
+from kdzoo.errors import DatasetNotFoundError, ImageError, UsageError
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+_TILES = 4
+
+
+class TextureSource(Protocol):
+    """Gives textures to fill anomalies with."""
+
+    def __call__(self, images: Tensor, count: int, generator: Generator) -> Tensor:
+        """Gives textures.
+
+        Args:
+            images: ``[B, 3, H, W]`` float in [0, 1]: the batch, whose size, device and dtype the textures take.
+            count: how many.
+            generator: source of all randomness, on the images' device.
+
+        Returns:
+            ``[count, 3, H, W]`` float in [0, 1].
+        """
+        ...
+
+
+class FormulaTextures:
+    """Textures by formula, some of them replaced by shuffled pieces of the batch's images; needs no file.
+
+    Args:
+        from_batch: share of the textures that are made of the batch's images, in [0, 1].
+
+    Raises:
+        UsageError: a share outside [0, 1].
+    """
+
+    def __init__(self, from_batch: float = 0.25) -> None:
+        if not 0 <= from_batch <= 1:
+            raise UsageError(f"from_batch = {from_batch} is out of range", hint="allowed: >= 0, <= 1")
+        self.from_batch = from_batch
+
+    def __call__(self, images: Tensor, count: int, generator: Generator) -> Tensor:
+        """Gives textures; see `TextureSource`."""
+        device, (height, width) = images.device, images.shape[-2:]
+        pieces = round(self.from_batch * count)
+        # The share is exact and not drawn, so that the sizes of both parts are known without asking the device.
+        textures = formula_textures(count - pieces, (height, width), generator, device).to(images.dtype)
+        if pieces:
+            textures = torch.cat([textures, _shuffled(images, pieces, generator)])
+        return textures[torch.randperm(count, generator=generator, device=device)]
+
+
+def _shuffled(images: Tensor, count: int, generator: Generator) -> Tensor:
+    """Images of the batch cut into 4x4 tiles that are dealt anew, the whole then shifted around; ``[count, 3, H, W]``."""
+    device, (height, width) = images.device, images.shape[-2:]
+    chosen = torch.randint(len(images), (count,), generator=generator, device=device)
+    deal = torch.rand((count, _TILES * _TILES), generator=generator, device=device).argsort(dim=1)
+    shift = torch.rand((2, count, 1), generator=generator, device=device)
+    tall, wide = -(-height // _TILES), -(-width // _TILES)
+    rows = (torch.arange(height, device=device) + (shift[0] * height).long()) % height
+    columns = (torch.arange(width, device=device) + (shift[1] * width).long()) % width
+    # For each pixel: which tile it lies in, which tile was dealt there, and the same place within that one.
+    tile = (rows // tall)[:, :, None] * _TILES + (columns // wide)[:, None, :]
+    source = torch.gather(deal, 1, tile.flatten(1)).view_as(tile)
+    row = (source // _TILES * tall + (rows % tall)[:, :, None]).clamp_max(height - 1)
+    column = (source % _TILES * wide + (columns % wide)[:, None, :]).clamp_max(width - 1)
+    flat = (row * width + column).flatten(1)[:, None, :].expand(-1, 3, -1)
+    return torch.gather(images[chosen].flatten(2), 2, flat).view(count, 3, height, width)
+
+
+class FolderTextures:
+    """Photographs of a folder, such as DTD, each decoded once and kept in memory as bytes.
+
+    Args:
+        path: folder; images in sub-folders count too.
+        size: side in pixels of the square that is cut from each photograph's middle and kept.
+        most: largest number of photographs kept; more are left out by a draw from ``seed``.
+        seed: chooses the photographs when there are too many.
+
+    Raises:
+        DatasetNotFoundError: no such folder, or no image in it.
+        ImageError: a photograph that cannot be decoded.
+        UsageError: a size or cap below 1.
+    """
+
+    def __init__(self, path: Path, size: int, *, most: int = 2000, seed: int = 0) -> None:
+        if size < 1 or most < 1:
+            raise UsageError(f"cannot keep {most} textures of {size} pixels", hint="both must be 1 or more")
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES) if path.is_dir() else []
+        if not files:
+            raise DatasetNotFoundError(
+                f"no textures in {path}", hint="give a folder of photographs, or leave it out to use textures by formula"
+            )
+        if len(files) > most:
+            chosen = np.random.default_rng(seed).choice(len(files), most, replace=False)
+            files = [files[number] for number in sorted(chosen)]
+        self.path = path
+        self.textures = torch.from_numpy(np.stack([_decoded(file, size) for file in files]))
+        """``[N, 3, size, size]`` uint8, on the CPU."""
+
+    def __call__(self, images: Tensor, count: int, generator: Generator) -> Tensor:
+        """Gives photographs, each mirrored at random; see `TextureSource`."""
+        device, (height, width) = images.device, images.shape[-2:]
+        chosen = torch.randint(len(self.textures), (count,), generator=generator, device=device)
+        mirrored = torch.rand((count, 1, 1, 1), generator=generator, device=device) < 0.5
+        # Only the chosen bytes travel to the device.
+        textures = self.textures[chosen.cpu()].to(device).to(images.dtype) / 255
+        textures = torch.where(mirrored, textures.flip(3), textures)
+        if textures.shape[-2:] != (height, width):
+            textures = functional.interpolate(textures, (height, width), mode="bilinear", align_corners=False)
+        return textures
+
+
+def _decoded(file: Path, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """The middle square of a photograph, ``[3, size, size]`` uint8."""
+    try:
+        with Image.open(file) as picture:
+            picture.draft("RGB", (size, size))
+            side = min(picture.size)
+            left, top = (picture.width - side) // 2, (picture.height - side) // 2
+            box = (left, top, left + side, top + side)
+            square = picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
+        raise ImageError(f"cannot decode texture {file}: {error}", hint="remove or replace the file") from error
+    return np.ascontiguousarray(np.asarray(square, dtype=np.uint8).transpose(2, 0, 1))

@@ -1,0 +1,150 @@
+"""Synthetic anomalies in the shape of Perlin noise, filled with texture (Zavrtanik et al., DRAEM, arXiv 2108.07610).
+
+Everything is computed for the whole batch at once. Perlin noise on a grid of random gradients is separable: with fade
+weights ``R [H, G]`` and ``C [W, G]`` (two non-zeros a row) and the same weights times the distance to the grid point, ``R'``
+and ``C'``, the noise is ``R' gy C^T + R gx C'^T`` for gradients ``gy, gx [G, G]``: two small matrix products an image, whatever
+its grid's scale and whatever H and W.
+
+Letters: B images, H height, W width, G grid points a side.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from kdzoo.config import Config, knob
+from kdzoo.data.synthesis.base import SyntheticBatch
+from kdzoo.data.synthesis.fill import FormulaTextures, TextureSource
+from kdzoo.data.synthesis.photometric import augment, rotated
+from kdzoo.errors import ConfigError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerlinConfig(Config):
+    """What is planted; the defaults are those of Tang et al. (arXiv 2405.02068), who follow DRAEM."""
+
+    probability: float = knob(0.8, "share of the images that get an anomaly", low=0, high=1)
+    blend_low: float = knob(0.0, "smallest weight of the image within an anomaly", low=0, high=1)
+    blend_high: float = knob(0.8, "largest weight of the image within an anomaly", low=0, high=1)
+    min_scale_exponent: int = knob(0, "the coarsest noise has 2 to this many cells an axis", low=0, high=7)
+    max_scale_exponent: int = knob(5, "the finest noise has 2 to this many cells an axis", low=0, high=7)
+    threshold: float = knob(0.5, "noise above it is anomalous", low=0, high=1)
+    rotation: float = knob(90.0, "the noise is turned by up to this many degrees either way", low=0, high=180)
+    max_redraws: int = knob(10, "noise draws until an anomaly is large enough", low=1, high=100)
+    min_pixels: int = knob(4, "an anomaly has more pixels than this", low=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for low, high in (("blend_low", "blend_high"), ("min_scale_exponent", "max_scale_exponent")):
+            if getattr(self, low) > getattr(self, high):
+                raise ConfigError(
+                    f"{low} = {getattr(self, low)} exceeds {high} = {getattr(self, high)}", hint=f"allowed: {low} <= {high}"
+                )
+
+
+class Perlin:
+    """Plants Perlin-shaped patches of texture; a `Synthesizer`.
+
+    Args:
+        config: what is planted.
+        source: where the textures come from; default by formula.
+    """
+
+    def __init__(self, config: PerlinConfig | None = None, source: TextureSource | None = None) -> None:
+        self.config = config or PerlinConfig()
+        self.source = source or FormulaTextures()
+
+    def __call__(self, images: Tensor, foreground: Tensor, generator: Generator) -> SyntheticBatch:
+        """Plants anomalies.
+
+        Args:
+            images: ``[B, 3, H, W]`` float in [0, 1], RGB; left unchanged.
+            foreground: ``[B, 1, H, W]`` bool, where anomalies may lie.
+            generator: source of all randomness, on the images' device; the same seed gives the same anomalies.
+
+        Returns:
+            Images equal to the given ones, to the bit, outside the masks. An image whose foreground has no room stays
+            as it was, with an empty mask.
+
+        Raises:
+            UsageError: shapes that do not fit.
+        """
+        count, _, height, width = images.shape
+        if foreground.shape != (count, 1, height, width):
+            raise UsageError(
+                f"foreground {list(foreground.shape)} does not fit images {list(images.shape)}",
+                hint=f"expected {[count, 1, height, width]}",
+            )
+        masks = torch.zeros((count, 1, height, width), device=images.device, dtype=images.dtype)
+        picked = torch.rand(count, generator=generator, device=images.device) < self.config.probability
+        chosen = picked.nonzero().flatten()
+        if len(chosen) == 0:
+            return SyntheticBatch(images=images.clone(), masks=masks)
+        shapes = self._shapes(foreground[chosen], generator)
+        textures = augment(self.source(images, len(chosen), generator).float(), generator).to(images.dtype)
+        low, high = self.config.blend_low, self.config.blend_high
+        blend = torch.rand((len(chosen), 1, 1, 1), generator=generator, device=images.device) * (high - low) + low
+        normal = images[chosen]
+        anomalous = torch.where(shapes, torch.lerp(textures, normal, blend.to(images.dtype)), normal)
+        masks[chosen] = shapes.to(images.dtype)
+        return SyntheticBatch(images=images.index_copy(0, chosen, anomalous), masks=masks)
+
+    def _shapes(self, foreground: Tensor, generator: Generator) -> Tensor:
+        """Where the anomalies lie, ``[B, 1, H, W]`` bool; only images that got too little are drawn again."""
+        shapes = torch.zeros_like(foreground, dtype=torch.bool)
+        waiting = torch.arange(len(foreground), device=foreground.device)
+        for _ in range(self.config.max_redraws):
+            drawn = self._noise_above(len(waiting), foreground, generator) & foreground[waiting]
+            large = drawn.flatten(1).sum(dim=1) > self.config.min_pixels
+            shapes[waiting] = drawn & large[:, None, None, None]
+            waiting = waiting[~large]
+            if len(waiting) == 0:
+                break
+        return shapes
+
+    def _noise_above(self, count: int, like: Tensor, generator: Generator) -> Tensor:
+        """Turned Perlin noise above the threshold, ``[count, 1, H, W]`` bool, of the size and device of ``like``."""
+        config, device = self.config, like.device
+        exponents = torch.randint(
+            config.min_scale_exponent, config.max_scale_exponent + 1, (count, 2), generator=generator, device=device
+        )
+        noise = perlin_noise(exponents, config.max_scale_exponent, like.shape[-2], like.shape[-1], generator)
+        angle = (torch.rand(count, generator=generator, device=device) * 2 - 1) * math.radians(config.rotation)
+        return rotated(noise, angle, padding="zeros") > config.threshold
+
+
+def perlin_noise(exponents: Tensor, largest: int, height: int, width: int, generator: Generator) -> Tensor:
+    """Perlin's gradient noise (2002, quintic fade), a grid of its own for each image.
+
+    Args:
+        exponents: ``[B, 2]`` int64, 0 to ``largest``: image b has ``2 ** exponents[b]`` cells along its height and its width.
+        largest: exponent of the finest grid there could be. All grids are kept at its size, so that no shape depends
+            on what was drawn and the device need not be asked; a coarser image uses its first few points.
+        height: H in pixels; need not be a multiple of the cells.
+        width: W in pixels.
+        generator: draws the gradients, on the exponents' device.
+
+    Returns:
+        ``[B, 1, H, W]`` float32, mean 0, within [-1, 1].
+    """
+    points = 2**largest + 1
+    angle = torch.rand((len(exponents), points, points), generator=generator, device=exponents.device) * (2 * math.pi)
+    cells = torch.exp2(exponents.to(torch.float32))
+    rows, rows_away = _weights(cells[:, 0], height, points)
+    columns, columns_away = _weights(cells[:, 1], width, points)
+    noise = rows_away @ (torch.sin(angle) @ columns.mT) + rows @ (torch.cos(angle) @ columns_away.mT)
+    # Unit gradients reach sqrt(1/2) in the middle of a cell.
+    return (noise * math.sqrt(2)).unsqueeze(1)
+
+
+def _weights(cells: Tensor, length: int, points: int) -> tuple[Tensor, Tensor]:
+    """Fade weight of each grid point at each pixel, and that times the distance to it; each ``[B, length, points]``."""
+    place = torch.arange(length, device=cells.device) * (cells[:, None] / length)
+    away = place[:, :, None] - torch.arange(points, device=cells.device)
+    near = (1 - away.abs()).clamp_min(0)
+    fade = near**3 * (near * (near * 6 - 15) + 10)
+    return fade, fade * away

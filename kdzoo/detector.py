@@ -1,0 +1,262 @@
+"""What a person holds after load: predict, show, save.
+
+Shapes: H height, W width of the image as given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, overload
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from kdzoo.data.images import read_image, resize_rgb, to_rgb_array
+from kdzoo.errors import CheckpointError, ConfigError, ImageError, StorageError, UsageError
+from kdzoo.methods.base import Method
+from kdzoo.methods.registry import build_method, find_method
+from kdzoo.pictures import overlay
+from kdzoo.teachers.backbone import Teacher, build_teacher
+from kdzoo.teachers.names import TeacherName
+from kdzoo.training.calibration import Calibration
+from kdzoo.training.checkpoint import load_tensors, save_tensors, write_file
+from kdzoo.training.evaluation import EVALUATION_BATCH
+from kdzoo.training.outcome import DOCUMENT_SCHEMA
+from kdzoo.training.trainer import load_learned
+
+DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensors", "teacher.safetensors"
+_LARGEST_DOCUMENT = 8 * 2**20
+
+Picture = str | Path | Image.Image | NDArray[Any] | Tensor
+"""What can be predicted: a path, a PIL image, a uint8 HWC array, or a ``[3, H, W]`` tensor (uint8, or float in [0, 1])."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a detector says of one image.
+
+    Attributes:
+        score: image score; higher is more anomalous.
+        threshold: what the score was compared with.
+        anomalous: the decision: score above threshold.
+        anomaly_map: ``[H, W]`` float32 at the image's own size.
+        mask: ``[H, W]`` bool, pixels above what a normal image reaches.
+        pixel_threshold: what the map was compared with.
+        image: ``[H, W, 3]`` uint8, the image as it was seen.
+    """
+
+    score: float
+    threshold: float
+    anomalous: bool
+    anomaly_map: NDArray[np.float32] = field(repr=False)
+    mask: NDArray[np.bool_] = field(repr=False)
+    pixel_threshold: float
+    image: NDArray[np.uint8] = field(repr=False)
+
+    def overlay(self) -> Image.Image:
+        """The image with the anomaly map laid over it and the marked regions outlined."""
+        return overlay(self.image, self.anomaly_map, threshold=self.pixel_threshold)
+
+
+class Detector:
+    """A trained, calibrated model of one category.
+
+    Args:
+        method: with its weights.
+        document: what `kdzoo.training.outcome` wrote of it.
+        device: where to predict; default a GPU if there is one.
+    """
+
+    def __init__(self, method: Method, document: dict[str, Any], *, device: str | torch.device | None = None) -> None:
+        self.device = choose_device(device)
+        self.method = method.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.document = document
+        self.calibration = Calibration.from_dict(document["calibration"])
+        self.size = int(document["input"]["size"])
+        self.threshold = self.calibration.threshold()
+        self.pixel_threshold = self.calibration.pixel_threshold()
+
+    def __repr__(self) -> str:
+        name = f"{self.document['method']}/{self.document['dataset']['name']}/{self.document['dataset']['category']}"
+        return f"Detector({name}, protocol={self.document['protocol']}, threshold={self.threshold:.4g})"
+
+    def set_threshold(self, threshold: float | None = None, *, false_positive_rate: float | None = None) -> Self:
+        """Changes the decision: by a threshold on the score, or by the share of normal images that may alarm.
+
+        Raises:
+            UsageError: both or neither given, or the rate is out of range.
+        """
+        if (threshold is None) == (false_positive_rate is None):
+            raise UsageError("give either a threshold or a false-positive rate")
+        if threshold is not None:
+            self.threshold = float(threshold)
+        else:
+            self.threshold = self.calibration.threshold(false_positive_rate)
+            self.pixel_threshold = self.calibration.pixel_threshold(false_positive_rate)
+        return self
+
+    @overload
+    def predict(self, images: Picture) -> Prediction: ...
+    @overload
+    def predict(self, images: Sequence[Picture]) -> list[Prediction]: ...
+    def predict(self, images: Picture | Sequence[Picture]) -> Prediction | list[Prediction]:
+        """Judges one image or a list of them.
+
+        Args:
+            images: a path, a PIL image, a uint8 ``[H, W, 3]`` array, a ``[3, H, W]`` tensor (uint8, or float in
+                [0, 1]), or a list of these.
+
+        Raises:
+            ImageError: an image cannot be read; names it.
+        """
+        if isinstance(images, list | tuple):
+            return list(self.predict_each(images))
+        return next(self.predict_each([images]))  # type: ignore[list-item]
+
+    def predict_each(self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH) -> Iterator[Prediction]:
+        """Judges images one after the other, in batches, holding no more than a batch of them in memory."""
+        for start in range(0, len(images), batch_size):
+            seen = [_rgb(image) for image in images[start : start + batch_size]]
+            yield from self._predict_batch(seen)
+
+    @torch.no_grad()
+    def _predict_batch(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
+        resized = np.stack([resize_rgb(image, self.size) for image in seen])
+        batch = torch.from_numpy(resized).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        maps = self.method.anomaly_map(self.method.teacher.normalise(batch)).float()
+        scores = self.method.image_score(maps).cpu().tolist()
+        for image, small, score in zip(seen, maps, scores, strict=True):
+            own_size = F.interpolate(small[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)
+            full = own_size[0, 0].cpu().numpy()
+            yield Prediction(
+                score=score,
+                threshold=self.threshold,
+                anomalous=score > self.threshold,
+                anomaly_map=full,
+                mask=full > self.pixel_threshold,
+                pixel_threshold=self.pixel_threshold,
+                image=image,
+            )
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the detector's three files: document, weights, teacher.
+
+        Raises:
+            StorageError: the folder cannot be written.
+            CheckpointError: a weight is NaN or infinite.
+        """
+        folder = Path(folder)
+        state = self.method.learned_state()
+        for name, tensor in state.items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise CheckpointError(f"'{name}' holds NaN or infinite values, so the detector is not saved")
+        save_tensors(folder / WEIGHTS_FILE, state)
+        write_file(folder / TEACHER_FILE, self.method.teacher.weights())
+        write_file(folder / DOCUMENT_FILE, json.dumps(self.document, indent=2, allow_nan=False).encode())
+        return folder
+
+    @classmethod
+    def open(cls, folder: str | Path, *, device: str | torch.device | None = None) -> Self:
+        """Reads a detector that `save` wrote.
+
+        Raises:
+            CheckpointError: a file is damaged or does not fit.
+            StorageError: there is no detector.
+        """
+        folder = Path(folder)
+        document = read_document(folder / DOCUMENT_FILE)
+        return cls.from_files(document, folder / WEIGHTS_FILE, folder / TEACHER_FILE, device=device)
+
+    @classmethod
+    def from_files(
+        cls, document: dict[str, Any], weights: Path, teacher: Path, *, device: str | torch.device | None = None
+    ) -> Self:
+        """Rebuilds a detector from its document and its two weight files, trusting none of the three.
+
+        Raises:
+            CheckpointError: the document lacks something, or a file does not fit it.
+        """
+        try:
+            if document["schema"] != DOCUMENT_SCHEMA:
+                raise CheckpointError(
+                    f"the detector's document is of schema '{document['schema']}', this kdzoo reads {DOCUMENT_SCHEMA}",
+                    hint="update kdzoo",
+                )
+            config = find_method(document["method"]).config.from_mapping(document["config"])
+            backbone = _teacher(document["teacher"], teacher)
+            method = build_method(document["method"], config, backbone)
+            load_learned(method, load_tensors(weights, method.learned_state()))
+            return cls(method, document, device=device)
+        except (KeyError, TypeError, AttributeError, ConfigError, UsageError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(f"the detector's document cannot be used: {error}") from error
+
+
+def choose_device(device: str | torch.device | None = None) -> torch.device:
+    """The device asked for, else a GPU if there is one, else the CPU.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+    try:
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device '{device}' is not there: {str(error).splitlines()[0]}") from error
+    return chosen
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Reads a detector's JSON document.
+
+    Raises:
+        StorageError: it is not there or cannot be read.
+        CheckpointError: it is not the JSON of a detector.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_DOCUMENT:
+            raise CheckpointError(f"'{path}' is too large to be a detector's document")
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise StorageError(f"there is no detector at '{path.parent}': {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"'{path}' is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise CheckpointError(f"'{path}' is not a detector's document")
+    return document
+
+
+def _teacher(described: dict[str, Any], path: Path) -> Teacher:
+    """The teacher of a document, its weights read from a file whose digest must be the document's."""
+    name = TeacherName(architecture=described["architecture"], source=described["source"])
+    teacher = build_teacher(name)
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise StorageError(f"cannot read teacher weights '{path}': {error.strerror}") from error
+    if digest != described["sha256"]:
+        raise CheckpointError(f"'{path}' is not the teacher that the document names by its digest")
+    teacher.backbone.load_state_dict(load_tensors(path, teacher.backbone.state_dict()), strict=True)
+    teacher.mean, teacher.std = tuple(described["mean"]), tuple(described["std"])
+    return teacher
+
+
+def _rgb(image: Picture) -> NDArray[np.uint8]:
+    """Any accepted picture as ``[H, W, 3]`` uint8."""
+    if isinstance(image, str | Path):
+        return np.asarray(read_image(Path(image)))
+    if isinstance(image, Tensor):
+        if image.ndim != 3 or image.shape[0] != 3:
+            raise ImageError(f"a tensor image must be [3, H, W], got {list(image.shape)}")
+        array = image.detach().cpu().permute(1, 2, 0).numpy()
+        return to_rgb_array(array)
+    return to_rgb_array(image)

@@ -1,0 +1,1 @@
+"""The methods: one folder each, behind one contract (`base`), listed in `registry`."""

@@ -1,0 +1,83 @@
+"""Losses of the anomaly amplification stage.
+
+Source: Tang et al., arXiv 2405.02068, stage 1.
+Shapes: B images, C channels, h x w positions of a level, H x W input size.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NORMAL_SAMPLES = 5000
+ANOMALOUS_SAMPLES = 1000
+
+
+def level_mask(masks: Tensor, size: tuple[int, int], *, threshold: float) -> Tensor:
+    """``[B, 1, H, W]`` pixel masks to ``[B, h*w, 1]``: 1 where the anomalous share of a position exceeds ``threshold``."""
+    pooled = F.adaptive_avg_pool2d(masks, size) > threshold
+    return pooled.flatten(2).transpose(1, 2).to(masks.dtype)
+
+
+def focal_gate_loss(gates: list[Tensor], truths: list[Tensor], *, alpha: float, gamma: float) -> Tensor:
+    """Focal binary cross-entropy of the gates, mean over positions, summed over levels.
+
+    Args:
+        gates: ``[B, h*w, 1]`` a level, in (0, 1).
+        truths: the same shapes, from `level_mask`.
+        alpha: weight of anomalous positions; normal ones weigh ``1 - alpha``.
+        gamma: focus on positions that are still wrong.
+    """
+    losses = []
+    for gate, truth in zip(gates, truths, strict=True):
+        entropy = F.binary_cross_entropy(gate, truth, reduction="none")
+        right = gate * truth + (1 - gate) * (1 - truth)
+        weight = alpha * truth + (1 - alpha) * (1 - truth)
+        losses.append((weight * (1 - right) ** gamma * entropy).mean())
+    return torch.stack(losses).sum()
+
+
+def amplification_loss(
+    plain: list[Tensor], amplified: list[Tensor], truths: list[Tensor], foreground: list[Tensor], *, margin: float
+) -> Tensor:
+    """Pushes amplified anomalous features away from normal ones, by ``margin`` more than the plain ones are.
+
+    Mean over pairs of normal foreground positions n and anomalous positions a of
+    ``ReLU(cos(F_n, A_a) - (cos(F_n, F_a) - margin))``, summed over levels. Both similarities share F_n, so one
+    matrix product with the difference of the unit vectors gives every pair.
+
+    Args:
+        plain: the teacher's features F, ``[B, C, h, w]`` a level.
+        amplified: A, the same shapes.
+        truths: ``[B, h*w, 1]`` a level, 1 where anomalous.
+        foreground: ``[B, h*w, 1]`` a level, 1 where the product is.
+        margin: of the hinge.
+    """
+    losses = []
+    for features, lifted, truth, inside in zip(plain, amplified, truths, foreground, strict=True):
+        anomalous = truth.flatten() > 0
+        normal = (inside.flatten() > 0) & ~anomalous
+        chosen_normal = _sample(normal, NORMAL_SAMPLES)
+        chosen_anomalous = _sample(anomalous, ANOMALOUS_SAMPLES)
+        if len(chosen_normal) == 0 or len(chosen_anomalous) == 0:
+            losses.append(lifted.sum() * 0.0)
+            continue
+        normals = _unit_rows(features, chosen_normal)
+        drift = _unit_rows(lifted, chosen_anomalous) - _unit_rows(features, chosen_anomalous)
+        losses.append(F.relu(normals @ drift.T + margin).mean())
+    return torch.stack(losses).sum()
+
+
+def _sample(mask: Tensor, most: int) -> Tensor:
+    """Indices where ``mask`` holds; a random choice of ``most`` where there are more."""
+    indices = mask.nonzero()[:, 0]
+    if len(indices) <= most:
+        return indices
+    return indices[torch.randperm(len(indices), device=indices.device)[:most]]
+
+
+def _unit_rows(features: Tensor, indices: Tensor) -> Tensor:
+    """``[B, C, h, w]`` to the unit feature vectors at flat positions, ``[len(indices), C]``."""
+    rows = features.flatten(2).transpose(1, 2).reshape(-1, features.shape[1])[indices]
+    return F.normalize(rows, dim=1)

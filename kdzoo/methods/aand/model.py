@@ -1,0 +1,112 @@
+"""AAND: amplify anomalies in the teacher, then distil its normality.
+
+Source: Tang et al., arXiv 2405.02068 (IEEE TIP 2026). Stage 1 trains one amplifier a level on synthetic anomalies;
+stage 2 freezes them and trains a reverse-distillation student on the amplified features of normal images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from kdzoo.data.synthesis.perlin import PerlinConfig
+from kdzoo.methods.aand.amplifier import ResidualAmplifier
+from kdzoo.methods.aand.config import AANDConfig
+from kdzoo.methods.aand.losses import amplification_loss, focal_gate_loss, level_mask
+from kdzoo.methods.base import Batch, Method, OptimizerConfig, Stage
+from kdzoo.methods.layers.losses import flattened_cosine_loss, hardest_positions_loss
+from kdzoo.methods.layers.maps import cosine_distance_map, smooth
+from kdzoo.methods.layers.student import Student
+from kdzoo.teachers.backbone import Teacher
+
+_MILESTONES = (0.8, 0.9)
+_DECAY = 0.2
+
+
+class AAND(Method):
+    """Two stages: anomaly amplification, then normality distillation.
+
+    With ``amplify_epochs = 0`` there is no gate, and with ``hkd_weight = 0`` as well the method is exactly `rd`.
+
+    Args:
+        teacher: frozen backbone.
+        config: knobs.
+    """
+
+    def __init__(self, teacher: Teacher, config: AANDConfig) -> None:
+        super().__init__()
+        self.teacher, self.config = teacher, config
+        self.student = Student(teacher.shape, width=config.width)
+        self.amplifiers = nn.ModuleList(
+            ResidualAmplifier(channels, prototypes=config.prototypes, temperature=config.temperature)
+            for channels in (teacher.shape.channels if config.amplify_epochs else ())
+        )
+
+    def stages(self) -> Sequence[Stage]:
+        """Amplification on synthetic anomalies (unless it has no epochs), then distillation on normal images."""
+        config = self.config
+        distil = Stage(
+            name="distil",
+            epochs=config.distil_epochs,
+            synthesis=None,
+            modules=[self.student],
+            loss=self._distil_loss,
+            optimizer=_optimizer(config.distil_learning_rate),
+        )
+        if not config.amplify_epochs:
+            return [distil]
+        amplify = Stage(
+            name="amplify",
+            epochs=config.amplify_epochs,
+            synthesis=PerlinConfig(
+                probability=config.anomaly_probability, blend_low=config.blend_low, blend_high=config.blend_high
+            ),
+            modules=[self.amplifiers],
+            loss=self._amplify_loss,
+            optimizer=_optimizer(config.amplify_learning_rate),
+            detects=False,
+        )
+        return [amplify, distil]
+
+    def anomaly_map(self, images: Tensor) -> Tensor:
+        """Distance of amplified teacher and student, smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``."""
+        features = self.amplified(images)
+        maps = cosine_distance_map(features, self.student(features), size=(images.shape[-2], images.shape[-1]))
+        return smooth(maps, self.config.smoothing_sigma)
+
+    def amplified(self, images: Tensor) -> list[Tensor]:
+        """The teacher's features with each level's own gate applied."""
+        features = self.teacher(images)
+        if not self.amplifiers:
+            return features
+        return [amplify(level) for amplify, level in zip(self.amplifiers, features, strict=True)]
+
+    def _amplify_loss(self, batch: Batch) -> dict[str, Tensor]:
+        config = self.config
+        plain = self.teacher(batch.augmented)
+        sizes = [(level.shape[-2], level.shape[-1]) for level in plain]
+        truths = [level_mask(batch.masks, size, threshold=config.mask_threshold) for size in sizes]
+        product = batch.foreground.to(batch.masks.dtype)
+        inside = [level_mask(product, size, threshold=config.mask_threshold) for size in sizes]
+        gates = [amplify.gate(level) for amplify, level in zip(self.amplifiers, plain, strict=True)]
+        # The true mask opens the gate here, so the residual learns where the gate is still wrong.
+        lifted = [
+            amplify(level, gate=truth) for amplify, level, truth in zip(self.amplifiers, plain, truths, strict=True)
+        ]
+        focal = focal_gate_loss(gates, truths, alpha=config.focal_alpha, gamma=config.focal_gamma)
+        push = amplification_loss(plain, lifted, truths, inside, margin=config.margin)
+        return {"loss": focal + config.amplify_weight * push, "gate_loss": focal, "amplification_loss": push}
+
+    def _distil_loss(self, batch: Batch) -> dict[str, Tensor]:
+        features = [level.detach() for level in self.amplified(batch.images)]
+        rebuilt = self.student(features)
+        whole = flattened_cosine_loss(features, rebuilt)
+        if not self.config.hkd_weight:
+            return {"loss": whole}
+        hard = hardest_positions_loss(features, rebuilt, top_k=self.config.hkd_top_k)
+        return {"loss": whole + self.config.hkd_weight * hard, "whole_loss": whole, "hard_loss": hard}
+
+
+def _optimizer(learning_rate: float) -> OptimizerConfig:
+    return OptimizerConfig(learning_rate=learning_rate, milestones=_MILESTONES, decay=_DECAY)

@@ -1,0 +1,106 @@
+"""The contract between methods and the trainer.
+
+The trainer knows no method; a method knows no loop, device, file or tracker.
+Shapes: B images, H height, W width.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from kdzoo.data.synthesis.perlin import PerlinConfig
+from kdzoo.teachers.backbone import Teacher
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """What a loss sees.
+
+    Attributes:
+        images: ``[B, 3, H, W]`` float, normalised, as they are.
+        augmented: the same with synthetic anomalies; the images themselves in a stage without synthesis.
+        masks: ``[B, 1, H, W]`` float, 1 where an anomaly was planted.
+        foreground: ``[B, 1, H, W]`` bool, where the product is.
+    """
+
+    images: Tensor
+    augmented: Tensor
+    masks: Tensor
+    foreground: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerConfig:
+    """Adam with steps down: the learning rate is multiplied by ``decay`` at each milestone.
+
+    Attributes:
+        learning_rate: at the start.
+        betas: Adam's.
+        milestones: fractions of the stage's epochs.
+        decay: factor at each milestone.
+    """
+
+    learning_rate: float
+    betas: tuple[float, float] = (0.5, 0.999)
+    milestones: tuple[float, ...] = ()
+    decay: float = 1.0
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """Learning rate of an epoch (counted from 0)."""
+        passed = sum(epoch >= int(epochs * fraction) for fraction in self.milestones)
+        return float(self.learning_rate * self.decay**passed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One training phase of a method.
+
+    Attributes:
+        name: shown in progress and logs.
+        epochs: passes over the training images.
+        synthesis: how anomalies are planted; None trains on the images as they are.
+        modules: what trains; everything else stays frozen and in eval mode.
+        loss: gives ``loss``, the sum that is minimised, and its parts for the log.
+        optimizer: of this stage.
+        detects: whether the method's maps mean something during this stage (the last stage always does).
+    """
+
+    name: str
+    epochs: int
+    synthesis: PerlinConfig | None
+    modules: Sequence[nn.Module]
+    loss: Callable[[Batch], dict[str, Tensor]]
+    optimizer: OptimizerConfig
+    detects: bool = True
+
+
+class Method(nn.Module, ABC):
+    """A detector in the making: teacher, student and the way they are compared."""
+
+    teacher: Teacher
+
+    @abstractmethod
+    def stages(self) -> Sequence[Stage]:
+        """Training phases, in order."""
+
+    @abstractmethod
+    def anomaly_map(self, images: Tensor) -> Tensor:
+        """``[B, 3, H, W]`` normalised images to ``[B, H, W]`` maps, higher where more anomalous."""
+
+    def image_score(self, maps: Tensor) -> Tensor:
+        """``[B, H, W]`` maps to ``[B]`` scores: the maximum."""
+        return maps.flatten(1).amax(dim=1)
+
+    def learned(self) -> Iterator[tuple[str, nn.Module]]:
+        """The parts whose weights are saved: all but the teacher, whose weights are a blob of their own."""
+        for name, module in self.named_children():
+            if module is not self.teacher:
+                yield name, module
+
+    def learned_state(self) -> dict[str, Tensor]:
+        """Names to tensors of everything that is not the teacher."""
+        return {f"{part}.{key}": value for part, module in self.learned() for key, value in module.state_dict().items()}

@@ -1,0 +1,56 @@
+"""From two sets of features to an anomaly map.
+
+Shapes: B images, C channels, h x w positions of a level, H x W input size.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_TRUNCATE = 4.0
+
+
+def cosine_distance_map(teacher: list[Tensor], student: list[Tensor], *, size: tuple[int, int]) -> Tensor:
+    """``[B, H, W]``: over the levels, the sum of 1 - cosine similarity, upsampled bilinearly with aligned corners.
+
+    Source: Deng & Li, CVPR 2022, equations 1 and 4.
+    """
+    total: Tensor | None = None
+    for expected, found in zip(teacher, student, strict=True):
+        distance = 1 - F.cosine_similarity(expected, found, dim=1)
+        level = F.interpolate(distance[:, None], size=size, mode="bilinear", align_corners=True)[:, 0]
+        total = level if total is None else total + level
+    if total is None:
+        raise ValueError("no levels to compare")
+    return total
+
+
+def smooth(maps: Tensor, sigma: float) -> Tensor:
+    """A Gaussian over ``[B, H, W]`` maps, truncated at 4 sigma, the border mirrored (edge pixel repeated).
+
+    Written as two small matrix products, which hold the border rule exactly for any size.
+    """
+    if sigma <= 0:
+        return maps
+    height, width = maps.shape[-2:]
+    rows = _gaussian_matrix(height, sigma).to(maps)
+    columns = _gaussian_matrix(width, sigma).to(maps)
+    return rows @ maps @ columns.T
+
+
+@lru_cache(maxsize=32)
+def _gaussian_matrix(size: int, sigma: float) -> Tensor:
+    """``[size, size]`` matrix that blurs a vector of ``size`` values; float64, on the CPU."""
+    radius = int(_TRUNCATE * sigma + 0.5)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    # Mirroring with the edge repeated has period 2 * size: ... 1 0 | 0 1 2 ... n-1 | n-1 n-2 ...
+    source = (torch.arange(size)[:, None] + offsets.long()) % (2 * size)
+    source = torch.where(source < size, source, 2 * size - 1 - source)
+    matrix = torch.zeros(size, size, dtype=torch.float64)
+    return matrix.scatter_add_(1, source, kernel.expand(size, -1))

@@ -1,0 +1,100 @@
+"""Pictures that people look at: a heatmap over an image, and a sheet of cases.
+
+Shapes: H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
+
+# Dark blue to yellow, even steps of lightness: reads the same in grey and for colour-blind eyes.
+_STOPS = np.array([[13, 8, 70], [84, 2, 135], [156, 23, 121], [208, 73, 81], [243, 133, 46], [252, 214, 60]], float)
+_OUTLINE = (0, 255, 230)
+_TRUTH = (90, 255, 90)
+_PAPER, _INK = (250, 250, 250), (30, 30, 30)
+
+
+def heat(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colours of values in [0, 1]: ``[H, W]`` to ``[H, W, 3]`` uint8."""
+    position = np.clip(values, 0, 1) * (len(_STOPS) - 1)
+    return np.stack([np.interp(position, range(len(_STOPS)), _STOPS[:, c]) for c in range(3)], axis=-1).astype(np.uint8)
+
+
+def outline(mask: NDArray[np.bool_], *, width: int = 1) -> NDArray[np.bool_]:
+    """The inner border of the marked regions, ``[H, W]`` bool."""
+    inner: NDArray[np.bool_] = binary_erosion(mask, iterations=width, border_value=0)
+    return mask & ~inner
+
+
+def overlay(
+    image: NDArray[np.uint8], anomaly_map: NDArray[np.float32], *, threshold: float, truth: NDArray[Any] | None = None
+) -> Image.Image:
+    """An image with its anomaly map laid over it and the marked regions outlined.
+
+    Args:
+        image: ``[H, W, 3]`` uint8.
+        anomaly_map: ``[H, W]`` float; the colours run from half the threshold to twice it.
+        threshold: pixels above it are outlined.
+        truth: ``[H, W]`` true defect pixels, outlined in green.
+    """
+    scale = max(abs(threshold), 1e-12)
+    strength = np.clip((anomaly_map / scale - 0.5) / 1.5, 0, 1)
+    opacity = (0.75 * np.sqrt(strength))[..., None]
+    blended = (image * (1 - opacity) + heat(strength) * opacity).astype(np.uint8)
+    width = max(1, min(image.shape[:2]) // 160)
+    blended[outline(anomaly_map > threshold, width=width)] = _OUTLINE
+    if truth is not None:
+        blended[outline(truth.astype(bool), width=width)] = _TRUTH
+    return Image.fromarray(blended)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One row of a sheet: an image, what the detector says, and the truth."""
+
+    name: str
+    note: str
+    image: NDArray[np.uint8]
+    anomaly_map: NDArray[np.float32]
+    truth: NDArray[np.uint8] | None
+
+
+def sheet(title: str, cases: Sequence[Case], *, threshold: float, side: int = 160, columns: int = 4) -> Image.Image:
+    """Cases side by side: each the image and, beside it, the heatmap with marked and true regions outlined."""
+    font = ImageFont.load_default(13)
+    rows = -(-len(cases) // columns) or 1
+    cell_width, cell_height = 2 * side + 16, side + 40
+    page = Image.new("RGB", (columns * cell_width + 16, rows * cell_height + 40), _PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((16, 10), title, fill=_INK, font=font)
+    for position, case in enumerate(cases):
+        left = 16 + position % columns * cell_width
+        top = 36 + position // columns * cell_height
+        draw.text((left, top), _fitted(case.name, 2 * side, font), fill=_INK, font=font)
+        draw.text((left, top + 15), case.note, fill=_INK, font=font)
+        heated = overlay(case.image, case.anomaly_map, threshold=threshold, truth=case.truth)
+        page.paste(Image.fromarray(np.ascontiguousarray(case.image)).resize((side, side)), (left, top + 34))
+        page.paste(heated.resize((side, side)), (left + side + 4, top + 34))
+    return page
+
+
+def as_png(picture: Image.Image) -> bytes:
+    """A picture as PNG bytes."""
+    buffer = BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _fitted(text: str, width: int, font: Any) -> str:
+    """The end of a text that is too long, where names differ."""
+    while len(text) > 4 and font.getlength(text) > width:
+        text = "…" + text[2:]
+    return text

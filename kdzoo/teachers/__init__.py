@@ -1,0 +1,1 @@
+"""Frozen backbones and where their weights come from."""

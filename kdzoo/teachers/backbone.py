@@ -1,0 +1,211 @@
+"""The teacher: a frozen timm backbone that gives features at three levels.
+
+Shapes: B images, C_k channels and H_k x W_k positions of level k = 1..3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import timm
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from kdzoo.errors import CheckpointError, TeacherError, UnknownNameError, UsageError
+from kdzoo.teachers.names import TeacherName, parse_teacher
+from kdzoo.teachers.weights import read_weights
+
+LEVEL_REDUCTIONS = (4, 8, 16)
+"""Input size over feature size of the three levels: a ResNet's stages 1 to 3."""
+
+_RANDOM_SEED = 2024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeatureShape:
+    """What a student must know of its teacher to mirror it.
+
+    Attributes:
+        channels: C_1, C_2, C_3.
+        block: the residual block that OCBE and decoder are made of.
+        base_width: inner width of a bottleneck block over a quarter of its output (2 for wide_resnet50_2).
+        depths: blocks of backbone stages 1 to 4; the decoder mirrors the first three, OCBE takes the last.
+    """
+
+    channels: tuple[int, int, int]
+    block: Literal["basic", "bottleneck"] = "basic"
+    base_width: float = 1.0
+    depths: tuple[int, int, int, int] = (2, 2, 2, 2)
+
+
+class Teacher(nn.Module):
+    """A frozen backbone, always in eval mode, that takes normalised images.
+
+    Args:
+        name: how the person named it.
+        backbone: a timm ``features_only`` model of three outputs.
+        shape: its feature shape.
+        mean: channel means of the input transform.
+        std: channel standard deviations of the input transform.
+    """
+
+    def __init__(
+        self,
+        name: TeacherName,
+        backbone: nn.Module,
+        *,
+        shape: FeatureShape,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+    ) -> None:
+        super().__init__()
+        self.name, self.shape, self.mean, self.std = name, shape, mean, std
+        self.backbone = backbone
+        self.requires_grad_(False)
+        super().train(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Stays in eval mode: a teacher never learns."""
+        del mode
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Features of the three levels: ``[B, 3, H, W]`` to ``[B, C_k, H/4.., W/4..]``."""
+        return list(self.backbone(images))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """``[B, 3, H, W]`` float in [0, 1] to the backbone's input range."""
+        mean = torch.as_tensor(self.mean, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+        std = torch.as_tensor(self.std, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+        return (images - mean) / std
+
+    def weights(self) -> bytes:
+        """The backbone's weights as safetensors bytes; the same weights give the same bytes."""
+        state = {key: value.detach().cpu().contiguous() for key, value in self.backbone.state_dict().items()}
+        return bytes(save(state))
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest says of the teacher (its weights are a blob of their own)."""
+        return {
+            "name": self.name.label,
+            "architecture": self.name.architecture,
+            "source": self.name.source,
+            "sha256": hashlib.sha256(self.weights()).hexdigest(),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "shape": asdict(self.shape),
+        }
+
+
+def load_teacher(name: str, *, offline: bool = False) -> Teacher:
+    """Builds a teacher with its weights.
+
+    Args:
+        name: see `kdzoo.teachers.names`.
+        offline: never reach for the network.
+
+    Raises:
+        UnknownNameError: timm has no such backbone.
+        TeacherError: the weights cannot be had or do not fit.
+    """
+    parsed = parse_teacher(name)
+    if parsed.source == "random":
+        return _random_teacher(parsed)
+    teacher = build_teacher(parsed)
+    state = read_weights(parsed, offline=offline)
+    try:
+        fit_weights(teacher.backbone, state)
+    except CheckpointError as error:
+        raise TeacherError(f"weights do not fit teacher '{parsed}': {error.message}") from error
+    return teacher
+
+
+def build_teacher(name: TeacherName) -> Teacher:
+    """Builds a teacher's modules, weights yet to be loaded.
+
+    Raises:
+        UnknownNameError: timm has no such backbone.
+        UsageError: the backbone has no features at the three levels.
+    """
+    architecture = name.architecture
+    if not timm.is_model(architecture.partition(".")[0]):
+        raise UnknownNameError("teacher", architecture, _near_models(architecture))
+    try:
+        probe = timm.create_model(architecture, features_only=True, pretrained=False)
+        reductions = probe.feature_info.reduction()
+        levels = tuple(len(reductions) - 1 - reductions[::-1].index(wanted) for wanted in LEVEL_REDUCTIONS)
+    except (RuntimeError, AttributeError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"backbone '{architecture}' gives no features at 1/4, 1/8 and 1/16 of the input",
+            hint="choose a convolutional backbone such as resnet18, wide_resnet50_2, convnext_tiny, efficientnet_b4",
+        ) from error
+    backbone = timm.create_model(architecture, features_only=True, pretrained=False, out_indices=levels)
+    config = timm.get_pretrained_cfg(architecture)
+    return Teacher(
+        name, backbone, shape=_shape(probe, backbone), mean=tuple(config.mean), std=tuple(config.std)
+    )
+
+
+def fit_weights(backbone: nn.Module, state: dict[str, Tensor]) -> None:
+    """Loads a checkpoint into a backbone; layers the backbone leaves out (classifier, last stage) are passed over.
+
+    timm writes ``stages.0`` of a whole model as ``stages_0`` in a features-only one: both are understood.
+
+    Raises:
+        CheckpointError: a tensor is missing, misshapen or not finite.
+    """
+    given = {key.replace("_", "."): value for key, value in state.items()}
+    wanted = backbone.state_dict()
+    fitted: dict[str, Tensor] = {}
+    missing = []
+    for key, value in wanted.items():
+        found = given.get(key.replace("_", "."))
+        if found is None:
+            if key.endswith("num_batches_tracked"):
+                found = value
+            else:
+                missing.append(key)
+                continue
+        if found.shape != value.shape:
+            raise CheckpointError(f"'{key}' has shape {tuple(found.shape)}, expected {tuple(value.shape)}")
+        if not torch.isfinite(found).all():
+            raise CheckpointError(f"'{key}' holds NaN or infinite values")
+        fitted[key] = found.to(value.dtype)
+    if missing:
+        raise CheckpointError(f"{len(missing)} of {len(wanted)} tensors are missing, the first '{missing[0]}'")
+    backbone.load_state_dict(fitted, strict=True)
+
+
+def _random_teacher(name: TeacherName) -> Teacher:
+    """A network of seeded random weights; every build of a torch version gives the same ones."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_RANDOM_SEED)
+        teacher = build_teacher(name)
+        for module in teacher.modules():
+            # timm starts the last norm of each residual branch at zero, which would leave the branch out.
+            if isinstance(module, nn.BatchNorm2d) and not module.weight.any():
+                nn.init.ones_(module.weight)
+    return teacher
+
+
+def _shape(probe: nn.Module, backbone: nn.Module) -> FeatureShape:
+    channels = tuple(backbone.feature_info.channels())  # type: ignore[operator, union-attr]
+    modules = dict(probe.named_children())
+    stages = [modules.get(f"layer{i}") for i in range(1, 5)]
+    if not all(isinstance(stage, nn.Sequential) for stage in stages):
+        return FeatureShape(channels=channels)
+    depths = tuple(len(stage) for stage in stages)  # type: ignore[arg-type]
+    first = next(iter(stages[2]))  # type: ignore[arg-type, call-overload]
+    if not hasattr(first, "conv3"):
+        return FeatureShape(channels=channels, depths=depths)  # type: ignore[arg-type]
+    width = first.conv2.out_channels / (channels[2] / 4)
+    return FeatureShape(channels=channels, block="bottleneck", base_width=width, depths=depths)  # type: ignore[arg-type]
+
+
+def _near_models(architecture: str) -> list[str]:
+    stem = architecture[:6].rstrip("0123456789_")
+    return timm.list_models(f"{stem}*")[:12] or ["resnet18", "resnet50", "wide_resnet50_2", "convnext_tiny"]

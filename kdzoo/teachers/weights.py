@@ -1,0 +1,116 @@
+"""Weights of a backbone: from the timm hub (safetensors only), its local cache, or a file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from kdzoo.errors import TeacherError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kdzoo.teachers.names import TeacherName
+
+HUB_FILE = "model.safetensors"
+_CONNECT_SECONDS = 5.0
+
+
+def read_weights(name: TeacherName, *, offline: bool) -> dict[str, Tensor]:
+    """Reads the weights that a teacher name asks for.
+
+    Args:
+        name: a teacher of source ``hub`` or ``file``.
+        offline: look in the local cache only.
+
+    Returns:
+        The state dict as it is in the file; `kdzoo.teachers.backbone` fits it to the backbone.
+
+    Raises:
+        TeacherError: not to be had; the hint names the ways out.
+    """
+    path = name.file if name.file is not None else _hub_file(name.architecture, offline=offline)
+    return read_weight_file(path)
+
+
+def read_weight_file(path: Path) -> dict[str, Tensor]:
+    """Reads a ``.safetensors`` file, or a ``.pth``/``.pt`` one without running any pickled code.
+
+    Raises:
+        TeacherError: the file is damaged, or holds more than tensors.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise TeacherError(
+            f"cannot read teacher weights '{path}': {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            hint="the file must hold tensors only: a state dict, best as .safetensors",
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+        raise TeacherError(f"'{path}' holds no state dict (a mapping of names to tensors)")
+    return {str(key).removeprefix("module."): value for key, value in loaded.items()}
+
+
+def _hub_file(architecture: str, *, offline: bool) -> Path:
+    """The published weights' file: from the local cache if it is there, else downloaded."""
+    import timm
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    config = timm.get_pretrained_cfg(architecture)
+    repository = getattr(config, "hf_hub_id", None)
+    if not repository:
+        raise TeacherError(f"timm publishes no weights for '{architecture}'", hint=ways_out(architecture))
+    cached = try_to_load_from_cache(repository, HUB_FILE)
+    if isinstance(cached, str):
+        return Path(cached)
+    if offline or not _reachable():
+        why = "KDZOO_OFFLINE is set" if offline else "the weight hub cannot be reached"
+        raise TeacherError(f"no weights for teacher '{architecture}': {why}", hint=ways_out(architecture))
+    try:
+        return Path(hf_hub_download(repository, HUB_FILE))
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TeacherError(
+            f"no weights for teacher '{architecture}': {reason}", hint=ways_out(architecture)
+        ) from error
+
+
+def ways_out(architecture: str) -> str:
+    """What a person can do when the hub cannot be reached."""
+    cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    return (
+        f"three ways out: (1) a file: --teacher {architecture}@weights.safetensors; "
+        f"(2) a cache: copy {cache} from a machine that loaded '{architecture}' before; "
+        f"(3) a teacher that needs no download: --teacher random-{architecture} (random weights, for trying things out)"
+    )
+
+
+def _reachable() -> bool:
+    """Whether the hub answers at all: a few seconds here instead of a minute of retries inside the client.
+
+    Behind a proxy names may not resolve here, so the client is left to find out.
+    """
+    if getproxies().get("https"):
+        return True
+    endpoint = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+    try:
+        with socket.create_connection((endpoint.hostname or "", port), timeout=_CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,240 @@
+"""The leaderboard: what is the best known result of each method on each category, read back from MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import attrgetter
+from statistics import fmean
+from typing import Any, Final
+
+from kdzoo.errors import KdzooError, TrackingError, UnknownNameError
+from kdzoo.metrics.report import METRIC_NAMES
+from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.tracking.records import without_credentials
+
+_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryResult:
+    """One method's best measured result on one category.
+
+    Attributes:
+        objective: the metric that selection maximised.
+        objective_value: its value on the selection part, ``val_<objective>``.
+        test: metrics of the test part, without the ``test_`` prefix; fractions.
+        cost_seconds: wall time of all trials of the category; None if not logged.
+        cost_gpu_seconds: GPU time of the same.
+        release: the zoo's release number; None when it was not published.
+        split_digest: which images selected and which reported.
+        finished_ms: when it ended, milliseconds since 1970.
+        run_id: MLflow run of the category.
+    """
+
+    method: str
+    dataset: str
+    category: str
+    protocol: str
+    teacher: str | None
+    sweep: str | None
+    objective: str
+    objective_value: float
+    test: Mapping[str, float]
+    cost_seconds: float | None
+    cost_gpu_seconds: float | None
+    release: int | None
+    split_digest: str | None
+    finished_ms: int
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodMean:
+    """A method's means over the categories that every method of the table has.
+
+    Attributes:
+        test: mean of each test metric that is defined on all of these categories.
+        categories: how many categories that is.
+        cost_seconds: mean wall time a category; None if one was not logged.
+    """
+
+    method: str
+    test: Mapping[str, float]
+    categories: int
+    cost_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderboardTable:
+    """What may be compared: one data set under one protocol.
+
+    Attributes:
+        rows: by category, best first by the ranking metric; without it last.
+        means: best first; empty when no category is common to all methods.
+        shared_categories: the categories behind the means.
+        mixed_splits: categories whose rows were not measured on the same images.
+    """
+
+    dataset: str
+    protocol: str
+    rows: tuple[CategoryResult, ...]
+    means: tuple[MethodMean, ...]
+    shared_categories: tuple[str, ...]
+    mixed_splits: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """All tables, by data set and protocol.
+
+    Attributes:
+        metric: what rows and means are ranked by, measured on the test part.
+    """
+
+    metric: str
+    tables: tuple[LeaderboardTable, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """A plain dict, ready for JSON."""
+        return asdict(self)
+
+
+def read_leaderboard(uri: str, *, dataset: str | None = None, metric: str = "image_auroc") -> Leaderboard:
+    """Reads the finished category runs of all ``kdzoo/*`` experiments.
+
+    Of several runs of one method, category and protocol, the one with the best objective on the selection part counts
+    (never the test part), then the latest. Where the objective was changed between sweeps, only runs with the latest
+    one compete.
+
+    Args:
+        uri: MLflow tracking URI.
+        dataset: only this data set.
+        metric: test metric to rank by.
+
+    Returns:
+        The leaderboard; without tables when nothing was tracked yet.
+
+    Raises:
+        TrackingError: the server cannot be reached; after seconds, not minutes.
+        UnknownNameError: no such metric.
+    """
+    if metric not in METRIC_NAMES:
+        raise UnknownNameError("metric", metric, METRIC_NAMES)
+    results = [result for run in _category_runs(uri) if (result := _result(run)) is not None]
+    chosen = [result for result in results if dataset in (None, result.dataset)]
+    return Leaderboard(metric=metric, tables=_tables(_best(chosen), metric))
+
+
+def _category_runs(uri: str) -> list[Any]:
+    prepare_mlflow()
+    from kdzoo.tracking.store import all_pages, open_client, sqlite_path
+
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        return []  # reading must not make a database
+    query = "tags.`kdzoo.level` = 'category' AND attributes.status = 'FINISHED'"
+    try:
+        client = open_client(uri)
+        names = "name LIKE 'kdzoo/%'"
+        found = all_pages(lambda token: client.search_experiments(filter_string=names, page_token=token))
+        experiments = [experiment.experiment_id for experiment in found]
+        if not experiments:
+            return []
+        return list(all_pages(lambda token: client.search_runs(experiments, query, 1, _PAGE, None, token)))
+    except KdzooError:
+        raise
+    except Exception as error:
+        # MLflow lets through whatever its database, its HTTP library or the disk raises.
+        reason = (without_credentials(str(error)).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise TrackingError(
+            f"cannot read the leaderboard from MLflow at {without_credentials(uri)}: {reason}",
+            hint="is the server running? MLFLOW_TRACKING_URI says where it is looked for",
+        ) from error
+
+
+def _result(run: Any) -> CategoryResult | None:
+    """A run as a result; None when it holds no measured result of ours."""
+    tags, metrics = run.data.tags, run.data.metrics
+    needed = [tags.get(f"kdzoo.{name}") for name in ("method", "dataset", "category", "protocol", "objective")]
+    objective_value = metrics.get(f"val_{needed[-1]}")
+    test = {name: metrics[f"test_{name}"] for name in METRIC_NAMES if f"test_{name}" in metrics}
+    if None in needed or objective_value is None or not test:
+        return None
+    release = tags.get("kdzoo.release", "")
+    method, dataset, category, protocol, objective = (str(value) for value in needed)
+    return CategoryResult(
+        method=method,
+        dataset=dataset,
+        category=category,
+        protocol=protocol,
+        teacher=tags.get("kdzoo.teacher"),
+        sweep=tags.get("kdzoo.sweep"),
+        objective=objective,
+        objective_value=objective_value,
+        test=test,
+        cost_seconds=metrics.get("cost_seconds"),
+        cost_gpu_seconds=metrics.get("cost_gpu_seconds"),
+        release=int(release) if release.isdecimal() else None,
+        split_digest=tags.get("kdzoo.split_digest"),
+        finished_ms=int(run.info.end_time or run.info.start_time),
+        run_id=str(run.info.run_id),
+    )
+
+
+def _best(results: Iterable[CategoryResult]) -> list[CategoryResult]:
+    key = attrgetter("dataset", "protocol", "category", "method")
+    best = []
+    for _, group in groupby(sorted(results, key=key), key):
+        rivals = list(group)
+        objective = max(rivals, key=attrgetter("finished_ms")).objective
+        comparable = [rival for rival in rivals if rival.objective == objective]
+        best.append(max(comparable, key=attrgetter("objective_value", "finished_ms")))
+    return best
+
+
+def _tables(results: Sequence[CategoryResult], metric: str) -> tuple[LeaderboardTable, ...]:
+    tables = []
+    key = attrgetter("dataset", "protocol")
+    for (dataset, protocol), group in groupby(sorted(results, key=key), key):
+        rows = sorted(group, key=lambda row: (row.category, -row.test.get(metric, -1.0), row.method))
+        shared = _shared_categories(rows)
+        splits = {(row.category, row.split_digest) for row in rows}
+        categories = [category for category, _ in splits]
+        tables.append(
+            LeaderboardTable(
+                dataset=dataset,
+                protocol=protocol,
+                rows=tuple(rows),
+                means=_means(rows, shared, metric),
+                shared_categories=shared,
+                mixed_splits=tuple(sorted({name for name in categories if categories.count(name) > 1})),
+            )
+        )
+    return tuple(tables)
+
+
+def _shared_categories(rows: Sequence[CategoryResult]) -> tuple[str, ...]:
+    methods = {row.method for row in rows}
+    of_method = [{row.category for row in rows if row.method == method} for method in methods]
+    return tuple(sorted(set.intersection(*of_method)))
+
+
+def _means(rows: Sequence[CategoryResult], shared: Sequence[str], metric: str) -> tuple[MethodMean, ...]:
+    if not shared:
+        return ()
+    means = []
+    for method in sorted({row.method for row in rows}):
+        own = [row for row in rows if row.method == method and row.category in shared]
+        names = [name for name in METRIC_NAMES if all(name in row.test for row in own)]
+        costs = [row.cost_seconds for row in own if row.cost_seconds is not None]
+        means.append(
+            MethodMean(
+                method=method,
+                test={name: fmean(row.test[name] for row in own) for name in names},
+                categories=len(shared),
+                cost_seconds=fmean(costs) if len(costs) == len(own) else None,
+            )
+        )
+    return tuple(sorted(means, key=lambda mean: (-mean.test.get(metric, -1.0), mean.method)))

@@ -1,0 +1,213 @@
+"""The one place that writes to MLflow: finds or makes the run of a record, and tells it what the record says."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from kdzoo.errors import TrackingError
+from kdzoo.tracking.records import Record, RunRef, without_credentials
+
+PICTURE_NAME: Final = "cases.png"
+_BATCH: Final = 100  # params or tags in one request; the server's limit
+
+# What the server will say again however often it is asked. All else, from a dead server to missing rights, may pass.
+_FINAL: Final = frozenset(
+    {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "MALFORMED_REQUEST"}
+)
+
+T = TypeVar("T")
+
+
+class RefusedError(TrackingError):
+    """MLflow was reached and will never take this record."""
+
+
+def open_client(uri: str) -> Any:
+    """An MLflow client; makes the folder of a SQLite file, and the file itself on its first use.
+
+    Call `kdzoo.tracking.environment.prepare_mlflow` before this module is imported.
+
+    Args:
+        uri: tracking URI.
+    """
+    path = sqlite_path(uri)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(tracking_uri=uri)
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file behind a ``sqlite:///`` URI, or None when the URI is of another kind or in memory."""
+    name = uri.removeprefix("sqlite:///").partition("?")[0]
+    return Path(name) if name != uri and name and name != ":memory:" else None
+
+
+class MlflowStore:
+    """Applies records; a record applied twice leaves the same runs as once.
+
+    Args:
+        uri: tracking URI.
+        artifacts: folder for artifacts where MLflow writes them itself; a server (http) uses its own place.
+    """
+
+    def __init__(self, uri: str, artifacts: Path) -> None:
+        self._uri, self._artifacts = uri, artifacts
+        self._shown = without_credentials(uri)
+        self._client: Any = None
+        self._experiments: dict[str, str] = {}
+        self._runs: dict[tuple[str, str], str] = {}
+
+    def apply(self, record: Record) -> None:
+        """Tells MLflow what the record says.
+
+        Raises:
+            RefusedError: MLflow takes no such record; the rest of the record was written.
+            TrackingError: MLflow cannot be reached or is not ready; try again later.
+        """
+        try:
+            self._apply(record)
+        except RefusedError:
+            # A remembered run may be gone: deleted by a person, or with a database that was replaced. Look once more.
+            self._runs.clear()
+            self._experiments.clear()
+            self._apply(record)
+
+    def _apply(self, record: Record) -> None:
+        run_id = self._run(record.run, record.time_ms)
+        metrics = [Metric(name, value, record.time_ms, record.step) for name, value in record.metrics.items()]
+        tags = [RunTag(name, value) for name, value in record.tags.items()]
+        params = [Param(name, value) for name, value in record.params.items()]
+        log = self._client.log_batch
+        steps: list[Callable[[], object]] = [partial(log, run_id, tags=part) for part in _batches(tags)]
+        steps += [partial(log, run_id, metrics=part) for part in _batches(metrics)]
+        # Params come after: a changed value is refused, and must not take the metrics with it.
+        steps += [partial(log, run_id, params=part) for part in _batches(params)]
+        if record.picture is not None:
+            steps.append(partial(self._log_picture, run_id, record.picture))
+        if record.state == "RUNNING":
+            steps.append(partial(self._client.update_run, run_id, status="RUNNING"))
+        elif record.state is not None:
+            steps.append(partial(self._client.set_terminated, run_id, record.state, record.time_ms))
+        refused: RefusedError | None = None
+        for step in steps:
+            try:
+                self._ask(step)
+            except RefusedError as error:
+                refused = error
+        if refused is not None:
+            raise refused
+
+    def _run(self, ref: RunRef, time_ms: int) -> str:
+        """The run's MLflow id: remembered, found by our key, or made.
+
+        The search comes first because a creation whose answer was lost has made a run all the same.
+        """
+        known = self._runs.get((ref.experiment, ref.key))
+        if known is not None:
+            return known
+        parent = None if ref.parent is None else self._run(ref.parent, time_ms)
+        experiment = self._experiment(ref.experiment)
+        key = quote(ref.key, safe="/ ")  # quotes have no escape in MLflow's filters
+        query = f"tags.`kdzoo.key` = '{key}'"
+        found = self._ask(lambda: self._client.search_runs([experiment], query, max_results=1))
+        if found:
+            run_id = str(found[0].info.run_id)
+        else:
+            tags = {**ref.tags, "kdzoo.key": key}
+            if parent is not None:
+                tags[MLFLOW_PARENT_RUN_ID] = parent
+            made = self._ask(lambda: self._client.create_run(experiment, time_ms, tags, ref.name))
+            run_id = str(made.info.run_id)
+        self._runs[(ref.experiment, ref.key)] = run_id
+        return run_id
+
+    def _experiment(self, name: str) -> str:
+        if name not in self._experiments:
+            self._experiments[name] = self._ask(lambda: self._find_or_make_experiment(name))
+        return self._experiments[name]
+
+    def _find_or_make_experiment(self, name: str) -> str:
+        client = self._connected()
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            local = not self._uri.startswith(("http://", "https://", "databricks"))
+            location = (self._artifacts / name).absolute().as_uri() if local else None
+            try:
+                return str(client.create_experiment(name, artifact_location=location))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                experiment = client.get_experiment_by_name(name)  # another sweep made it in between
+        if experiment.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"the MLflow experiment '{name}' is deleted",
+                hint=f"restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}",
+            )
+        return str(experiment.experiment_id)
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            self._client = open_client(self._uri)
+        return self._client
+
+    def _log_picture(self, run_id: str, picture: bytes) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, PICTURE_NAME)
+            path.write_bytes(picture)
+            try:
+                self._client.log_artifact(run_id, str(path))
+            except Exception as error:
+                # The artifact store may be broken where the server is well: a picture must not hold up the metrics.
+                self._ask(lambda: self._client.get_run(run_id))
+                raise RefusedError(f"MLflow at {self._shown}: cannot keep the picture: {_short(error)}") from error
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        """Calls MLflow; whatever it raises becomes one of two errors of ours."""
+        try:
+            return call()
+        except TrackingError:
+            raise
+        except MlflowException as error:
+            kind = RefusedError if error.error_code in _FINAL else TrackingError
+            raise kind(f"MLflow at {self._shown}: {_short(error)}") from error
+        except Exception as error:
+            # Databases, disks and object stores raise their own kinds through MLflow; none may reach the training.
+            raise TrackingError(f"MLflow at {self._shown}: {type(error).__name__}: {_short(error)}") from error
+
+
+def all_pages(fetch: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Every item of a paged MLflow search.
+
+    Args:
+        fetch: takes the page token, None for the first page.
+    """
+    token: str | None = None
+    while True:
+        page = fetch(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _short(error: Exception) -> str:
+    """The first line, without credentials; MLflow puts whole responses and stack traces in its messages."""
+    lines = without_credentials(str(error)).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
+
+
+def _batches(items: list[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while part := list(islice(rest, _BATCH)):
+        yield part

@@ -1,0 +1,111 @@
+"""The decision threshold, from the scores of normal images at a stated false-positive rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdzoo.errors import CheckpointError, UsageError
+
+_KEPT_SCORES = 512
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """What normal images score.
+
+    Attributes:
+        false_positive_rate: share of normal images that the default threshold lets alarm.
+        normal_images: how many normal images the threshold comes from.
+        image_scores: their scores, ascending (at most 512 evenly spaced ones), so another rate can be chosen at load.
+        map_peaks: the largest map value of each, likewise; a mask marks pixels above what a normal image reaches.
+    """
+
+    false_positive_rate: float
+    normal_images: int
+    image_scores: tuple[float, ...]
+    map_peaks: tuple[float, ...]
+
+    def threshold(self, false_positive_rate: float | None = None) -> float:
+        """An image scoring above this is called anomalous."""
+        return _upper_quantile(self.image_scores, self._rate(false_positive_rate))
+
+    def pixel_threshold(self, false_positive_rate: float | None = None) -> float:
+        """A pixel above this is marked: the same share of normal images would show any mark at all."""
+        return _upper_quantile(self.map_peaks, self._rate(false_positive_rate))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, with the thresholds a person would look for."""
+        return {
+            "false_positive_rate": self.false_positive_rate,
+            "normal_images": self.normal_images,
+            "threshold": self.threshold(),
+            "pixel_threshold": self.pixel_threshold(),
+            "image_scores": list(self.image_scores),
+            "map_peaks": list(self.map_peaks),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`.
+
+        Raises:
+            CheckpointError: a value is missing or not a finite number.
+        """
+        try:
+            made = cls(
+                false_positive_rate=float(values["false_positive_rate"]),
+                normal_images=int(values["normal_images"]),
+                image_scores=tuple(float(score) for score in values["image_scores"]),
+                map_peaks=tuple(float(peak) for peak in values["map_peaks"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise CheckpointError(f"the calibration cannot be read: {error}") from error
+        finite = all(map(math.isfinite, (*made.image_scores, *made.map_peaks)))
+        if not made.image_scores or not made.map_peaks or not finite or not 0 <= made.false_positive_rate < 1:
+            raise CheckpointError("the calibration holds no usable scores")
+        return made
+
+    def _rate(self, given: float | None) -> float:
+        if given is not None and not 0 <= given < 1:
+            raise UsageError(f"false-positive rate {given} is out of range", hint="from 0 up to, but not including, 1")
+        return self.false_positive_rate if given is None else given
+
+
+def calibrate(
+    scores: NDArray[np.float32], maps: NDArray[np.float32], labels: NDArray[np.int64], *, false_positive_rate: float
+) -> Calibration:
+    """Calibrates on the normal images among scored ones.
+
+    Args:
+        scores: ``[N]`` image scores.
+        maps: ``[N, S, S]`` anomaly maps.
+        labels: ``[N]``, 1 for anomalous; those images are left out.
+        false_positive_rate: share of normal images allowed above the threshold.
+    """
+    normal = labels == 0
+    if not normal.any():
+        raise UsageError("the decision threshold needs normal images, and selection has none")
+    return Calibration(
+        false_positive_rate=false_positive_rate,
+        normal_images=int(normal.sum()),
+        image_scores=_kept(scores[normal]),
+        map_peaks=_kept(maps[normal].max(axis=(1, 2))),
+    )
+
+
+def _kept(values: NDArray[np.float32]) -> tuple[float, ...]:
+    ordered = np.sort(values.astype(np.float64))
+    if len(ordered) > _KEPT_SCORES:
+        # Always keeps both ends: the largest normal score is what a strict threshold rests on.
+        ordered = ordered[np.linspace(0, len(ordered) - 1, _KEPT_SCORES).round().astype(int)]
+    return tuple(ordered.tolist())
+
+
+def _upper_quantile(ascending: tuple[float, ...], rate: float) -> float:
+    """The smallest kept score that at most ``rate`` of them exceed."""
+    return float(np.quantile(np.asarray(ascending), 1 - rate, method="higher"))

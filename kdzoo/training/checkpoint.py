@@ -1,0 +1,107 @@
+"""Files of a trial: its resume state and its weights, written whole or not at all, read without running any code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from kdzoo.errors import CheckpointError, StorageError
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes a file so that a reader sees all of it or what was there before, also after a power cut.
+
+    Raises:
+        StorageError: disk full, no rights; names the file.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise StorageError(
+            f"cannot write '{path}': {error.strerror or error}", hint="free some space or set KDZOO_HOME to another disk"
+        ) from error
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes tensors as safetensors; the same tensors give the same bytes."""
+    write_file(path, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
+
+
+def load_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Reads a safetensors file that must hold just the expected tensors.
+
+    Args:
+        path: the file.
+        expected: names to tensors of the right shape and dtype.
+
+    Raises:
+        CheckpointError: damaged, or a tensor is missing, extra, misshapen, of another dtype or not finite.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = set(file.keys())
+            _check_names(path, names, set(expected))
+            loaded = {name: file.get_tensor(name) for name in expected}
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"cannot read '{path}': {reason}") from error
+    for name, tensor in loaded.items():
+        wanted = expected[name]
+        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+            found = f"{tuple(tensor.shape)} {tensor.dtype}"
+            raise CheckpointError(f"'{path}': '{name}' is {found}, expected {tuple(wanted.shape)} {wanted.dtype}")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(f"'{path}': '{name}' holds NaN or infinite values")
+    return loaded
+
+
+def _check_names(path: Path, found: set[str], expected: set[str]) -> None:
+    missing, extra = sorted(expected - found), sorted(found - expected)
+    if missing:
+        raise CheckpointError(f"'{path}' lacks {len(missing)} tensors, the first '{missing[0]}'")
+    if extra:
+        raise CheckpointError(f"'{path}' holds {len(extra)} unknown tensors, the first '{extra[0]}'")
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Writes a resume state of tensors, numbers, strings, lists and dicts."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    torch.save(dict(state), buffer)
+    write_file(path, buffer.getvalue())
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Reads a resume state; only plain values and tensors are accepted.
+
+    Raises:
+        CheckpointError: missing, damaged or holding anything else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"cannot read the resume state '{path}': {reason}") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"'{path}' is no resume state")
+    return state

@@ -1,0 +1,147 @@
+"""The data of one trial: parts of the protocol, decoded once, read when they may be read.
+
+The report part is decoded on first use and not before: with `synthetic` and `holdout`, nothing of it is read until
+the final report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdzoo.data.catalog import Dataset
+from kdzoo.data.decoded_cache import DecodedPart, decode
+from kdzoo.data.foreground import estimate_foreground
+from kdzoo.data.samples import Sample
+from kdzoo.data.splits import Parts, split
+from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
+from kdzoo.errors import DatasetError
+from kdzoo.training.spec import RunOptions
+
+_CHUNK = 16
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSet:
+    """Images with their truth.
+
+    Attributes:
+        images: ``[N, S, S, 3]`` uint8.
+        masks: ``[N, S, S]`` uint8 of {0, 1}; None when the data set has no pixel truth.
+        labels: ``[N]`` int64, 1 for anomalous.
+        names: what each image is called in pictures and reports.
+    """
+
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8] | None
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+class TrialData:
+    """Everything of a category that a trial may look at, under its protocol.
+
+    Args:
+        dataset: an opened data set.
+        category: one of its categories.
+        options: size, protocol and seeds.
+        cache: folder of the decoded cache.
+        progress: told ``(done, total)`` while images are decoded.
+    """
+
+    def __init__(
+        self, dataset: Dataset, category: str, options: RunOptions, *, cache: Path, progress: Progress | None = None
+    ) -> None:
+        self.dataset, self.options = dataset, options
+        self.index = dataset.category(category)
+        self.parts: Parts = split(self.index, options.protocol, seed=options.split_seed)
+        self._cache, self._progress = cache, progress
+
+    @cached_property
+    def train(self) -> DecodedPart:
+        """The normal images to learn from."""
+        part = self._decode(self.parts.train, masks=False)
+        if not len(part.images):
+            raise DatasetError(f"'{self.index.name}' has no usable train images")
+        return part
+
+    @cached_property
+    def foreground(self) -> NDArray[np.bool_]:
+        """``[N, S, S]``: where the product is in each train image."""
+        return estimate_foreground(self.train.images)
+
+    @cached_property
+    def selection(self) -> EvaluationSet:
+        """What selection and the decision threshold may look at."""
+        part = self._decode(self.parts.select, masks=not self.parts.synthetic_select)
+        if self.parts.synthetic_select:
+            return _with_synthetic_anomalies(part, seed=self.options.split_seed)
+        return _evaluation_set(part)
+
+    @cached_property
+    def report(self) -> EvaluationSet | None:
+        """What the final report is measured on; None when the data set has no test part."""
+        if not self.parts.report:
+            return None
+        return _evaluation_set(self._decode(self.parts.report, masks=True))
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest says of the data."""
+        return {
+            "name": self.index.dataset,
+            "category": self.index.category,
+            "licence": self.dataset.info.licence,
+            "fingerprint": self.index.fingerprint(),
+            "train_images": len(self.parts.train),
+            "select_images": len(self.parts.select),
+            "report_images": len(self.parts.report),
+        }
+
+    def _decode(self, samples: tuple[Sample, ...], *, masks: bool) -> DecodedPart:
+        return decode(
+            samples,
+            size=self.options.image_size,
+            cache_dir=self._cache,
+            masks=masks,
+            skip_unreadable=self.options.skip_unreadable,
+            progress=self._progress,
+        )
+
+
+def _evaluation_set(part: DecodedPart) -> EvaluationSet:
+    names = tuple(sample.id for sample in part.samples)
+    return EvaluationSet(images=part.images, masks=part.masks, labels=part.labels, names=names)
+
+
+def _with_synthetic_anomalies(part: DecodedPart, *, seed: int) -> EvaluationSet:
+    """Held-out normal images, and the same once more with an anomaly planted on each.
+
+    Made on the CPU from the split's seed, so that every trial on every machine selects on the same pixels.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    synthesizer = Perlin(PerlinConfig(probability=1.0))
+    foreground = torch.from_numpy(estimate_foreground(part.images))[:, None]
+    planted, masks = [], []
+    for start in range(0, len(part.images), _CHUNK):
+        chunk = torch.from_numpy(np.array(part.images[start : start + _CHUNK])).permute(0, 3, 1, 2).float() / 255
+        made = synthesizer(chunk, foreground[start : start + _CHUNK], generator)
+        planted.append((made.images * 255).round().byte().permute(0, 2, 3, 1).numpy())
+        masks.append(made.masks[:, 0].byte().numpy())
+    mask = np.concatenate(masks)
+    anomalous = mask.any(axis=(1, 2))
+    names = [sample.id for sample in part.samples]
+    return EvaluationSet(
+        images=np.concatenate([part.images, np.concatenate(planted)[anomalous]]),
+        masks=np.concatenate([np.zeros_like(mask), mask[anomalous]]),
+        labels=np.concatenate([np.zeros(len(mask), np.int64), np.ones(int(anomalous.sum()), np.int64)]),
+        names=tuple(names + [f"{name} + synthetic" for name, kept in zip(names, anomalous, strict=True) if kept]),
+    )

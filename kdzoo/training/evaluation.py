@@ -1,0 +1,60 @@
+"""Maps and scores of a set of images, and the metrics they give.
+
+Shapes: N images, S x S pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdzoo.errors import NonFiniteLossError
+from kdzoo.methods.base import Method
+from kdzoo.metrics.report import Report, evaluate
+from kdzoo.training.data import EvaluationSet
+from kdzoo.training.images import ImageSource
+
+EVALUATION_BATCH = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a method says of a set of images.
+
+    Attributes:
+        maps: ``[N, S, S]`` float32.
+        scores: ``[N]`` float32.
+    """
+
+    maps: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+@torch.no_grad()
+def score_images(method: Method, source: ImageSource, *, batch_size: int = EVALUATION_BATCH) -> Scored:
+    """Runs a method over all images, in eval mode; the mode it was in is restored.
+
+    Raises:
+        NonFiniteLossError: a map holds NaN or infinite values.
+    """
+    training = {module: module.training for module in method.modules()}
+    method.eval()
+    maps, scores = [], []
+    for images in source.in_order(batch_size):
+        made = method.anomaly_map(method.teacher.normalise(images))
+        maps.append(made.float().cpu())
+        scores.append(method.image_score(made).float().cpu())
+    for module, mode in training.items():
+        module.training = mode
+    found = Scored(maps=torch.cat(maps).numpy(), scores=torch.cat(scores).numpy())
+    if not np.isfinite(found.maps).all():
+        raise NonFiniteLossError("the anomaly maps hold NaN or infinite values", hint="lower the learning rate")
+    return found
+
+
+def measure(scored: Scored, truth: EvaluationSet, *, aupro_limit: float) -> Report:
+    """The seven metrics of scored images against their truth."""
+    return evaluate(scored.maps, truth.masks, scored.scores, truth.labels, fpr_limit=aupro_limit)

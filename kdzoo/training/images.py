@@ -1,0 +1,60 @@
+"""Decoded images on their way to the device: gathered a batch at a time, no per-image Python.
+
+Shapes: N images of a part, B of a batch, S x S pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_RESIDENT_SHARE = 0.25
+"""A part moves to the GPU as a whole when it takes less than this share of the free memory there."""
+
+
+class ImageSource:
+    """A part's uint8 images, read from the shared memory map (CPU) or kept on the GPU when they fit.
+
+    Args:
+        images: ``[N, S, S, 3]`` uint8, usually a memory map.
+        device: where batches are wanted.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
+        self.images, self.device = images, device
+        self._resident: Tensor | None = None
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if images.nbytes < free * _RESIDENT_SHARE:
+                self._resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: NDArray[np.int64]) -> Tensor:
+        """``[B, 3, S, S]`` float in [0, 1] on the device, in channels-last memory order."""
+        if self._resident is not None:
+            raw = self._resident[torch.from_numpy(indices).to(self.device)]
+        else:
+            raw = torch.from_numpy(self.images[indices])
+            if self.device.type == "cuda":
+                raw = raw.pin_memory().to(self.device, non_blocking=True)
+        return raw.permute(0, 3, 1, 2).float().div_(255)
+
+    def in_order(self, batch_size: int) -> Iterator[Tensor]:
+        """All images in order, as `batch` gives them."""
+        for start in range(0, len(self), batch_size):
+            yield self.batch(np.arange(start, min(start + batch_size, len(self))))
+
+
+def shuffled_batches(count: int, batch_size: int, generator: np.random.Generator) -> list[NDArray[Any]]:
+    """A random order of ``count`` indices, cut into batches of nearly equal size, none above ``batch_size``.
+
+    Equal sizes rather than a short last batch: batch norm never sees a lone image unless there is only one.
+    """
+    return np.array_split(generator.permutation(count), -(-count // batch_size))

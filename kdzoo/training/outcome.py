@@ -1,0 +1,143 @@
+"""What a finished trial leaves: the best weights in the method, a document that says everything, a picture of cases."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import torch
+
+from kdzoo._version import __version__
+from kdzoo.errors import TrainingError
+from kdzoo.methods.base import Method
+from kdzoo.metrics.report import Report
+from kdzoo.pictures import Case, as_png, sheet
+from kdzoo.training.calibration import Calibration, calibrate
+from kdzoo.training.data import EvaluationSet
+from kdzoo.training.evaluation import Scored, measure, score_images
+from kdzoo.training.images import ImageSource
+from kdzoo.training.spec import TrialSpec
+from kdzoo.training.trainer import Trainer, objective_value
+
+DOCUMENT_SCHEMA = "kdzoo-detector/1"
+_SHOWN = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A trained, calibrated and measured model.
+
+    Attributes:
+        method: with its best weights, in eval mode.
+        document: everything needed to rebuild and to trust the model, as JSON values.
+        metrics: ``val_*`` and ``test_*`` by name, those that are defined.
+        picture: PNG of worst and best cases.
+    """
+
+    method: Method
+    document: dict[str, Any]
+    metrics: dict[str, float]
+    picture: bytes
+
+
+def conclude(trainer: Trainer) -> Outcome:
+    """Takes the best weights, calibrates them, and measures them on the report part: its first and only reading.
+
+    Raises:
+        TrainingError: no epoch was measured.
+    """
+    if not trainer.best.weights:
+        raise TrainingError("the trial ended before any epoch was measured", hint="train for more epochs")
+    trainer.load_best()
+    spec, data, method = trainer.spec, trainer.data, trainer.method.eval()
+    scored = score_images(method, ImageSource(data.selection.images, trainer.device))
+    selected = measure(scored, data.selection, aupro_limit=spec.options.aupro_limit)
+    calibration = calibrate(
+        scored.scores, scored.maps, data.selection.labels, false_positive_rate=spec.options.false_positive_rate
+    )
+    shown, shown_scored, reported = data.selection, scored, None
+    if data.report is not None:
+        shown, shown_scored = data.report, score_images(method, ImageSource(data.report.images, trainer.device))
+        reported = measure(shown_scored, data.report, aupro_limit=spec.options.aupro_limit)
+    metrics = selected.as_dict("val_") | (reported.as_dict("test_") if reported else {})
+    document = _document(trainer, calibration, selected, reported, metrics)
+    title = f"{spec.method} on {spec.category_name} ({spec.options.protocol}): worst cases first, then best"
+    return Outcome(
+        method=method,
+        document=document,
+        metrics=metrics,
+        picture=cases_picture(title, shown, shown_scored, threshold=calibration.pixel_threshold()),
+    )
+
+
+def cases_picture(title: str, truth: EvaluationSet, scored: Scored, *, threshold: float) -> bytes:
+    """PNG of the images that were judged worst (low scoring defects, high scoring normals) and best.
+
+    Args:
+        title: of the page.
+        truth: the images.
+        scored: what the method said of them.
+        threshold: of the marked pixels.
+    """
+    anomalous, normal = np.flatnonzero(truth.labels == 1), np.flatnonzero(truth.labels == 0)
+    defects = anomalous[np.argsort(scored.scores[anomalous], kind="stable")]
+    goods = normal[np.argsort(-scored.scores[normal], kind="stable")]
+    worst = [*defects[:_SHOWN], *goods[:_SHOWN]]
+    best = [*defects[::-1][:_SHOWN], *goods[::-1][:_SHOWN]]
+    cases = [
+        Case(
+            name=truth.names[index],
+            note=f"{'defect' if truth.labels[index] else 'normal'}, score {scored.scores[index]:.3f}",
+            image=truth.images[index],
+            anomaly_map=scored.maps[index],
+            truth=None if truth.masks is None else truth.masks[index],
+        )
+        for index in worst + best
+    ]
+    return as_png(sheet(title, cases, threshold=threshold))
+
+
+def _document(
+    trainer: Trainer, calibration: Calibration, selected: Report, reported: Report | None, metrics: dict[str, float]
+) -> dict[str, Any]:
+    spec, data, teacher = trainer.spec, trainer.data, trainer.method.teacher
+    options = spec.options
+    return {
+        "schema": DOCUMENT_SCHEMA,
+        "method": spec.method,
+        "config": spec.config.as_dict(),
+        "options": {**options.as_dict(), "teacher": teacher.name.label},
+        "teacher": teacher.describe(),
+        "input": {"size": options.image_size, "mean": list(teacher.mean), "std": list(teacher.std)},
+        "calibration": calibration.as_dict(),
+        "protocol": options.protocol,
+        "split": {"seed": options.split_seed, "digest": data.parts.digest, "notes": list(data.parts.notes)},
+        "dataset": data.describe(),
+        "objective": {"name": options.objective, "value": objective_value(selected, options.objective)},
+        "metrics": metrics,
+        "undefined": dict(reported.undefined) if reported else {"test_*": "the data set has no test part"},
+        "epochs": {"trained": trainer.epoch, "best": trainer.best.epoch, "planned": trainer.total_epochs},
+        "cost": cost(trainer),
+        "software": software(),
+    }
+
+
+def cost(trainer: Trainer) -> dict[str, float | str]:
+    """Seconds that training and measuring took, and on what."""
+    on_gpu = trainer.device.type == "cuda"
+    seconds = trainer.train_seconds + trainer.measure_seconds
+    return {
+        "seconds": seconds,
+        "train_seconds": trainer.train_seconds,
+        "gpu_seconds": seconds if on_gpu else 0.0,
+        "device": torch.cuda.get_device_name(trainer.device) if on_gpu else "cpu",
+    }
+
+
+def software() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    versions = {name: metadata.version(name) for name in ("torch", "timm", "numpy", "pillow", "scikit-learn")}
+    return {"kdzoo": __version__, "python": platform.python_version(), **versions}

@@ -1,0 +1,80 @@
+"""What one trial is: everything that decides its outcome, as plain values. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from kdzoo.config import Config, knob
+from kdzoo.errors import ConfigError
+from kdzoo.methods.config import MethodConfig
+from kdzoo.methods.registry import find_method
+from kdzoo.metrics.report import OBJECTIVES
+
+SIZE_STEP = 32
+"""Input sizes are multiples of this: the bottleneck embedding works at 1/32 of the input."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Config):
+    """How a trial runs, apart from the method's own knobs."""
+
+    teacher: str = knob("wide_resnet50_2", "the frozen backbone")
+    image_size: int = knob(256, "side of the square input, a multiple of 32", low=64, high=2048)
+    protocol: Literal["synthetic", "holdout", "test"] = knob("holdout", "what selection may look at")
+    objective: str = knob("image_auroc", "the metric that selection maximises")
+    split_seed: int = knob(0, "seed of the split into selection and report parts", low=0)
+    seed: int = knob(0, "seed of weights, batches and synthetic anomalies", low=0)
+    evaluations: int = knob(20, "how often a detecting stage is evaluated, evenly spaced", low=1, high=10_000)
+    false_positive_rate: float = knob(0.01, "share of normal images that the threshold lets alarm", low=0.0, high=0.5)
+    aupro_limit: float = knob(0.3, "false-positive rate up to which AUPRO integrates", above=0.0, high=1.0)
+    skip_unreadable: bool = knob(False, "leave unreadable images out instead of stopping")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.image_size % SIZE_STEP:
+            near = max(64, round(self.image_size / SIZE_STEP) * SIZE_STEP)
+            raise ConfigError(
+                f"image size {self.image_size} is not a multiple of {SIZE_STEP}", hint=f"the nearest is {near}"
+            )
+        if self.objective not in OBJECTIVES:
+            from kdzoo.errors import UnknownNameError
+
+            raise UnknownNameError("objective", self.objective, OBJECTIVES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """One trial: a method with its configuration, on one category, under given options."""
+
+    method: str
+    config: MethodConfig
+    dataset: str
+    category: str
+    options: RunOptions
+
+    @property
+    def category_name(self) -> str:
+        """``dataset/category``."""
+        return f"{self.dataset}/{self.category}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "method": self.method,
+            "config": self.config.as_dict(),
+            "dataset": self.dataset,
+            "category": self.category,
+            "options": self.options.as_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`, checked like any other construction."""
+        return cls(
+            method=values["method"],
+            config=find_method(values["method"]).config.from_mapping(values["config"]),
+            dataset=values["dataset"],
+            category=values["category"],
+            options=RunOptions.from_mapping(values["options"]),
+        )

@@ -1,0 +1,288 @@
+"""The loop: one call trains one epoch of whatever stage is due, and measures it when it is time.
+
+Order of batches, weights and synthetic anomalies depend on the seed, the stage and the epoch alone, so a trial that
+goes on from a checkpoint does what an uninterrupted one would have done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kdzoo.data.synthesis.perlin import Perlin
+from kdzoo.errors import CheckpointError, ConfigError, NonFiniteLossError
+from kdzoo.methods.base import Batch, Method, Stage
+from kdzoo.methods.registry import build_method
+from kdzoo.metrics.report import Report
+from kdzoo.teachers.backbone import Teacher
+from kdzoo.training.data import TrialData
+from kdzoo.training.evaluation import measure, score_images
+from kdzoo.training.images import ImageSource, shuffled_batches
+from kdzoo.training.spec import TrialSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochResult:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: over all stages, from 1.
+        stage: name of the stage.
+        selection_epoch: epochs of detecting stages so far; the clock that trials are compared by.
+        losses: means over the epoch.
+        report: selection metrics, None when this epoch was not measured.
+        seconds: training time, then time of measuring.
+    """
+
+    epoch: int
+    stage: str
+    selection_epoch: int
+    losses: dict[str, float]
+    report: Report | None
+    seconds: tuple[float, float]
+
+
+@dataclass
+class _Best:
+    """The weights that selection liked best so far, and what they reached."""
+
+    objective: float = -float("inf")
+    epoch: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Trainer:
+    """Trains one trial, an epoch a call.
+
+    Args:
+        spec: what to train.
+        data: its category, under the spec's options.
+        teacher: the frozen backbone; moved to the device.
+        device: where to train.
+    """
+
+    def __init__(self, spec: TrialSpec, data: TrialData, teacher: Teacher, device: torch.device) -> None:
+        self.spec, self.data, self.device = spec, data, device
+        with torch.random.fork_rng(devices=_gpus(device)):
+            torch.manual_seed(spec.options.seed)
+            method = build_method(spec.method, spec.config, teacher)
+        # Batches come in channels-last order from the decoded cache; convolutions are fastest when weights follow.
+        self.method: Method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.stages = list(self.method.stages())
+        self.epoch = 0
+        self.best = _Best()
+        self.train_seconds = self.measure_seconds = 0.0
+        self._source = ImageSource(data.train.images, device)
+        self._selection_source: ImageSource | None = None
+        self._optimizer: torch.optim.Optimizer | None = None
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs over all stages."""
+        return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch has been trained."""
+        return self.epoch >= self.total_epochs
+
+    def run(self, on_epoch: Callable[[EpochResult], None] | None = None) -> None:
+        """Trains what is left."""
+        while not self.finished:
+            result = self.step()
+            if on_epoch is not None:
+                on_epoch(result)
+
+    def step(self) -> EpochResult:
+        """Trains the next epoch, and measures it on the selection part when that is due.
+
+        Raises:
+            NonFiniteLossError: the loss or the maps became NaN or infinite; names the configuration.
+        """
+        index, stage_epoch = self._position()
+        stage = self.stages[index]
+        started = time.perf_counter()
+        losses = self._train_epoch(stage, index, stage_epoch)
+        trained = time.perf_counter()
+        self.epoch += 1
+        report = self._measure() if self._due(stage, stage_epoch + 1) else None
+        measured = time.perf_counter()
+        self.train_seconds += trained - started
+        self.measure_seconds += measured - trained
+        return EpochResult(
+            epoch=self.epoch,
+            stage=stage.name,
+            selection_epoch=self._selection_epoch(),
+            losses=losses,
+            report=report,
+            seconds=(trained - started, measured - trained),
+        )
+
+    def load_best(self) -> None:
+        """Puts the best weights back into the method."""
+        if not self.best.weights:
+            raise CheckpointError("no epoch has been measured yet, so there are no best weights")
+        load_learned(self.method, self.best.weights)
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on, as tensors and plain values."""
+        return {
+            "epoch": self.epoch,
+            "weights": self.method.learned_state(),
+            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+            "best_objective": self.best.objective,
+            "best_epoch": self.best.epoch,
+            "best_weights": self.best.weights,
+            "train_seconds": self.train_seconds,
+            "measure_seconds": self.measure_seconds,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes on from a `state`.
+
+        Raises:
+            CheckpointError: the state does not fit this trial.
+        """
+        try:
+            load_learned(self.method, state["weights"])
+            self.epoch = int(state["epoch"])
+            self.best = _Best(float(state["best_objective"]), int(state["best_epoch"]), dict(state["best_weights"]))
+            self.train_seconds, self.measure_seconds = float(state["train_seconds"]), float(state["measure_seconds"])
+            self._optimizer = None
+            if not self.finished and self._position()[1] > 0 and state["optimizer"] is not None:
+                self._optimizer = self._make_optimizer(self.stages[self._position()[0]])
+                self._optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"the resume state does not fit this trial: {error}") from error
+
+    def _position(self) -> tuple[int, int]:
+        """The stage that is due and the epoch within it, both from 0."""
+        left = self.epoch
+        for index, stage in enumerate(self.stages):
+            if left < stage.epochs:
+                return index, left
+            left -= stage.epochs
+        raise ConfigError("every stage of this trial is finished")
+
+    def _selection_epoch(self) -> int:
+        left, counted = self.epoch, 0
+        for stage in self.stages:
+            done = min(left, stage.epochs)
+            counted += done if stage.detects else 0
+            left -= done
+        return counted
+
+    def _due(self, stage: Stage, done: int) -> bool:
+        if not stage.detects:
+            return False
+        every = max(1, stage.epochs // self.spec.options.evaluations)
+        return done % every == 0 or done == stage.epochs
+
+    def _make_optimizer(self, stage: Stage) -> torch.optim.Optimizer:
+        parameters = [parameter for module in stage.modules for parameter in module.parameters()]
+        return torch.optim.Adam(parameters, lr=stage.optimizer.learning_rate, betas=stage.optimizer.betas)
+
+    def _enter(self, stage: Stage, stage_epoch: int) -> torch.optim.Optimizer:
+        """Freezes all but the stage's modules, and gives the optimizer with the epoch's learning rate."""
+        self.method.eval()
+        self.method.requires_grad_(False)
+        for module in stage.modules:
+            module.train()
+            module.requires_grad_(True)
+        if stage_epoch == 0 or self._optimizer is None:
+            self._optimizer = self._make_optimizer(stage)
+        for group in self._optimizer.param_groups:
+            group["lr"] = stage.optimizer.rate(stage_epoch, stage.epochs)
+        return self._optimizer
+
+    def _train_epoch(self, stage: Stage, index: int, stage_epoch: int) -> dict[str, float]:
+        optimizer = self._enter(stage, stage_epoch)
+        seeds = np.random.SeedSequence([self.spec.options.seed, index, stage_epoch])
+        order = np.random.default_rng(seeds)
+        generator = torch.Generator(device=self.device).manual_seed(int(order.integers(2**62)))
+        batches = shuffled_batches(len(self._source), self.spec.config.batch_size, order)
+        totals: dict[str, Tensor] = {}
+        with torch.random.fork_rng(devices=_gpus(self.device)):
+            torch.manual_seed(int(order.integers(2**62)))
+            for indices in batches:
+                losses = stage.loss(self._batch(stage, indices, generator))
+                optimizer.zero_grad(set_to_none=True)
+                losses["loss"].backward()
+                optimizer.step()
+                for name, value in losses.items():
+                    # Summed on the device: reading each step's loss would make the GPU wait.
+                    totals[name] = totals.get(name, 0.0) + value.detach()
+        means = {name: float(total) / len(batches) for name, total in totals.items()}
+        if not all(np.isfinite(value) for value in means.values()):
+            raise NonFiniteLossError(
+                f"the loss became {means['loss']} in epoch {self.epoch + 1} (stage '{stage.name}') of "
+                f"{self.spec.method} on {self.spec.category_name} with {self.spec.config.as_dict()}",
+                hint="lower the learning rate",
+            )
+        return means
+
+    def _batch(self, stage: Stage, indices: np.ndarray[Any, Any], generator: torch.Generator) -> Batch:
+        images = self._source.batch(indices)
+        normalise = self.method.teacher.normalise
+        clean = normalise(images)
+        if stage.synthesis is None:
+            blank = images.new_zeros(len(images), 1, *images.shape[-2:])
+            return Batch(images=clean, augmented=clean, masks=blank, foreground=torch.ones_like(blank, dtype=torch.bool))
+        foreground = torch.from_numpy(self.data.foreground[indices])[:, None].to(self.device)
+        made = Perlin(stage.synthesis)(images, foreground, generator)
+        return Batch(images=clean, augmented=normalise(made.images), masks=made.masks, foreground=foreground)
+
+    def _measure(self) -> Report:
+        options = self.spec.options
+        if self._selection_source is None:
+            self._selection_source = ImageSource(self.data.selection.images, self.device)
+        try:
+            scored = score_images(self.method, self._selection_source)
+        except NonFiniteLossError as error:
+            raise NonFiniteLossError(
+                f"{error.message} in epoch {self.epoch} of {self.spec.method} on {self.spec.category_name} "
+                f"with {self.spec.config.as_dict()}",
+                hint=error.hint,
+            ) from error
+        report = measure(scored, self.data.selection, aupro_limit=options.aupro_limit)
+        value = objective_value(report, options.objective)
+        if value > self.best.objective:
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.method.learned_state().items()}
+            self.best = _Best(value, self.epoch, weights)
+        return report
+
+
+def objective_value(report: Report, objective: str) -> float:
+    """The value that selection maximises.
+
+    Raises:
+        ConfigError: the selection part does not define it, such as pixel metrics without masks.
+    """
+    value = getattr(report, objective)
+    if value is None:
+        reason = dict(report.undefined).get(objective, "undefined")
+        raise ConfigError(f"the objective '{objective}' cannot be measured: {reason}", hint="choose another --objective")
+    return float(value)
+
+
+def load_learned(method: Method, state: dict[str, Tensor]) -> None:
+    """Loads the weights of everything but the teacher, all of them and no others."""
+    current = method.learned_state()
+    if set(state) != set(current):
+        odd = sorted(set(state) ^ set(current))[0]
+        raise CheckpointError(f"the weights do not fit the method: '{odd}' is missing or unknown")
+    with torch.no_grad():
+        for name, tensor in current.items():
+            if tensor.shape != state[name].shape:
+                raise CheckpointError(f"the weights do not fit the method: '{name}' has another shape")
+            tensor.copy_(state[name])
+
+
+def _gpus(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []

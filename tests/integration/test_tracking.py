@@ -1,0 +1,181 @@
+"""A sweep's tracking against a real MLflow server that stops, hangs and comes back."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+from mlflow import MlflowClient
+from mlflow_server import MlflowServer
+
+from kdzoo.errors import TrackingError
+from kdzoo.tracking import Cost, SweepTracker, read_leaderboard, replay
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def warnings():
+    return []
+
+
+@pytest.fixture
+def make_tracker(server, tmp_path, warnings):
+    def make(sweep, method="rd", protocol="holdout"):
+        return SweepTracker(
+            server.uri,
+            artifacts=tmp_path / "unused",
+            spool=tmp_path / f"{sweep}.jsonl",
+            sweep=sweep,
+            method=method,
+            dataset="demo",
+            protocol=protocol,
+            objective="image_auroc",
+            warn=warnings.append,
+        )
+
+    return make
+
+
+def log_epochs(tracker, trial, epochs):
+    """Logs one loss an epoch, and returns the longest time a call took, in seconds."""
+    longest = 0.0
+    for epoch in epochs:
+        start = time.perf_counter()
+        tracker.log_epoch(trial, epoch, {"loss": 1.0 / (epoch + 1)})
+        longest = max(longest, time.perf_counter() - start)
+    return longest
+
+
+def finish(tracker, category, value, **said):
+    tracker.end_category(
+        category,
+        status="finished",
+        metrics={"val_image_auroc": value, "test_image_auroc": value - 0.05, "test_aupro": value - 0.1},
+        cost=Cost(seconds=20.0, gpu_seconds=10.0),
+        params={"lr": 0.005},
+        **said,
+    )
+
+
+def runs_of(server, sweep):
+    client = MlflowClient(server.uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return {
+        run.data.tags["kdzoo.key"]: run for run in client.search_runs(experiments, f"tags.`kdzoo.sweep` = '{sweep}'")
+    }
+
+
+def losses(server, run):
+    history = MlflowClient(server.uri).get_metric_history(run.info.run_id, "loss")
+    return sorted((point.step, point.value) for point in history)
+
+
+def test_a_sweep_is_read_back_as_it_was_logged(server, make_tracker, warnings, tmp_path):
+    tracker = make_tracker("small")
+    tracker.start(params={"trials": 1, "zoo": "s3://key:secret@host/zoo"})
+    tracker.start_category("weave", tags={"split_digest": "abc"})
+    tracker.start_trial("t1", "weave", params={"lr": 0.005})
+    log_epochs(tracker, "t1", range(3))
+    tracker.end_trial("t1", status="stopped_early", metrics={"val_image_auroc": 0.9}, cost=Cost(seconds=7.0))
+    finish(tracker, "weave", 0.9, release=4, picture=PNG)
+    tracker.end("finished")
+    assert tracker.close(timeout=30) == 0
+    assert warnings == []
+    assert not (tmp_path / "small.jsonl").exists()
+
+    runs = runs_of(server, "small")
+    assert set(runs) == {"small", "small/weave", "small/weave/t1"}
+    top, category, trial = (runs[key] for key in sorted(runs))
+    assert category.data.tags["mlflow.parentRunId"] == top.info.run_id
+    assert trial.data.tags["mlflow.parentRunId"] == category.info.run_id
+    assert top.data.params == {"trials": "1", "zoo": "s3://host/zoo"}
+    assert (trial.info.status, trial.data.tags["kdzoo.status"]) == ("FINISHED", "stopped_early")
+    assert losses(server, trial) == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
+    fetched = MlflowClient(server.uri).download_artifacts(category.info.run_id, "cases.png", str(tmp_path))
+    assert Path(fetched).read_bytes() == PNG
+
+    (table,) = read_leaderboard(server.uri, dataset="demo").tables
+    (row,) = table.rows
+    assert (row.method, row.category, row.release, row.split_digest) == ("rd", "weave", 4, "abc")
+    assert row.test == {"image_auroc": pytest.approx(0.85), "aupro": pytest.approx(0.8)}
+    assert (row.cost_seconds, row.cost_gpu_seconds) == (20.0, 10.0)
+
+
+def test_a_server_that_stops_in_the_middle_loses_nothing(server, make_tracker, warnings, tmp_path):
+    tracker = make_tracker("interrupted", protocol="synthetic")
+    tracker.start(params={})
+    tracker.start_trial("t1", "weave", params={"lr": 0.005})
+    log_epochs(tracker, "t1", range(5))
+    server.stop()
+    try:
+        assert log_epochs(tracker, "t1", range(5, 200)) < 0.5
+        tracker.end_trial("t1", status="finished", metrics={"val_image_auroc": 0.9}, cost=Cost(seconds=7.0))
+        finish(tracker, "weave", 0.9)
+        tracker.end("finished")
+        start = time.monotonic()
+        left = tracker.close(timeout=3)
+        assert time.monotonic() - start < 5
+        assert left >= 195 + 3
+        assert any("kdzoo mlflow sync" in warning for warning in warnings)
+        with pytest.raises(TrackingError, match="still in"):
+            replay(tmp_path / "interrupted.jsonl", server.uri, artifacts=tmp_path)
+        start = time.monotonic()
+        with pytest.raises(TrackingError, match=str(server.port)):
+            read_leaderboard(server.uri)
+        assert time.monotonic() - start < 15
+    finally:
+        server.start()
+
+    spool = tmp_path / "interrupted.jsonl"
+    kept = spool.read_bytes()
+    assert replay(spool, server.uri, artifacts=tmp_path) >= left
+    assert not spool.exists()
+    spool.write_bytes(kept)  # as if the process had died before it could say what was sent
+    replay(spool, server.uri, artifacts=tmp_path)
+
+    runs = runs_of(server, "interrupted")
+    assert set(runs) == {"interrupted", "interrupted/weave", "interrupted/weave/t1"}
+    assert len(MlflowClient(server.uri).search_experiments(filter_string="name = 'kdzoo/rd/demo'")) == 1
+    assert losses(server, runs["interrupted/weave/t1"]) == [(epoch, 1.0 / (epoch + 1)) for epoch in range(200)]
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+
+
+def test_a_server_that_hangs_delays_nobody(server, make_tracker, warnings):
+    tracker = make_tracker("hung", protocol="test")
+    server.freeze()
+    try:
+        tracker.start(params={})
+        tracker.start_trial("t1", "weave", params={})
+        assert log_epochs(tracker, "t1", range(50)) < 0.5
+        start = time.monotonic()
+        assert tracker.close(timeout=1) == 52
+        assert time.monotonic() - start < 3
+    finally:
+        server.thaw()
+    assert any("52 tracking records" in warning for warning in warnings)
+
+
+def test_a_resumed_sweep_continues_the_same_runs(server, make_tracker):
+    for epochs in (range(2), range(2, 4)):
+        tracker = make_tracker("resumed", method="mrkd")
+        tracker.start(params={"trials": 1})
+        tracker.start_trial("t1", "weave", params={"lr": 0.1})
+        log_epochs(tracker, "t1", epochs)
+        tracker.end("interrupted")
+        assert tracker.close(timeout=30) == 0
+    runs = runs_of(server, "resumed")
+    assert len(runs) == 3
+    assert [step for step, _ in losses(server, runs["resumed/weave/t1"])] == [0, 1, 2, 3]
+    assert runs["resumed"].info.status == "KILLED"

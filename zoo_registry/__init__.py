@@ -1,0 +1,58 @@
+"""Releases of models under names: manifests, blobs by digest, aliases, in a folder or on S3.
+
+Knows bytes, digests and names, and nothing of what is in them. Names load on first use: importing this is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo_registry.alias import Alias
+    from zoo_registry.aliasing import WHATEVER
+    from zoo_registry.cache import BlobCache
+    from zoo_registry.errors import RegistryError
+    from zoo_registry.manifest import BlobRef, Manifest
+    from zoo_registry.names import EntryName, slug
+    from zoo_registry.registry import Registry, Release
+    from zoo_registry.store import Store, open_store
+
+__version__ = "1"
+"""The version of this interface, and the highest version of the files that it reads."""
+
+__all__ = [
+    "Alias",
+    "BlobCache",
+    "BlobRef",
+    "EntryName",
+    "Manifest",
+    "Registry",
+    "RegistryError",
+    "Release",
+    "Store",
+    "WHATEVER",
+    "open_store",
+    "slug",
+]
+
+
+def __getattr__(name: str) -> Any:
+    homes = {
+        "alias": ("Alias",),
+        "aliasing": ("WHATEVER",),
+        "cache": ("BlobCache",),
+        "errors": ("RegistryError",),
+        "manifest": ("BlobRef", "Manifest"),
+        "names": ("EntryName", "slug"),
+        "registry": ("Registry", "Release"),
+        "store": ("Store", "open_store"),
+    }
+    for home, names in homes.items():
+        if name in names:
+            return getattr(importlib.import_module(f"zoo_registry.{home}"), name)
+    raise AttributeError(f"module 'zoo_registry' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,140 @@
+"""Files written whole or not at all: unique temp files, fsync, and digests on the way."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from zoo_registry.errors import ObjectTooLargeError, RegistryError, StoreUnavailableError
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that were moved since the last call."""
+
+CHUNK = 1024 * 1024
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def storage_errors(action: str, path: Path) -> Iterator[None]:
+    """Turns an OSError inside into a `StoreUnavailableError` that names the path.
+
+    Args:
+        action: what is being done, such as ``"write"``.
+        path: to what.
+    """
+    try:
+        yield
+    except RegistryError:
+        raise
+    except OSError as error:
+        hint = "check the path and that its disk is mounted"
+        if error.errno in _FULL:
+            hint = "free some space on the disk, or choose another folder"
+        elif error.errno in _RIGHTS:
+            hint = "check the rights of the folder, or choose another one"
+        raise StoreUnavailableError(f"cannot {action} {path}: {error.strerror or error}", hint=hint) from error
+
+
+@contextmanager
+def temporary(folder: Path) -> Iterator[Path]:
+    """A path of its own in ``folder``, which is made when it is not there; what is left at the path is removed."""
+    make_folder(folder)
+    path = folder / uuid.uuid4().hex
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Writes a new file that is on the disk when this returns; the name is on the disk after `sync_folder`."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """Waits until a file's bytes are on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and what lies above it, each on the disk when this returns."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a plain file for reading.
+
+    Raises:
+        OSError: it is not there, or is a folder, pipe or device, which could be read for ever.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def digest(path: Path) -> tuple[str, int]:
+    """The sha256 (64 hexadecimal digits) and the size in bytes of a file."""
+    made, size = hashlib.sha256(), 0
+    with open_regular(path) as file:
+        while chunk := file.read(CHUNK):
+            made.update(chunk)
+            size += len(chunk)
+    return made.hexdigest(), size
+
+
+def copy(source: BinaryIO, target: Path, *, max_bytes: int | None = None, progress: Progress | None = None) -> str:
+    """Copies a stream to a new file that is on the disk when this returns.
+
+    Args:
+        source: read to its end.
+        target: must not exist.
+        max_bytes: the most to take; None for no limit.
+        progress: called with the bytes of each piece.
+
+    Returns:
+        The sha256 of what was copied.
+
+    Raises:
+        ObjectTooLargeError: the stream goes on after ``max_bytes``.
+    """
+    made, size = hashlib.sha256(), 0
+    with target.open("xb") as file:
+        while chunk := source.read(CHUNK):
+            size += len(chunk)
+            if max_bytes is not None and size > max_bytes:
+                raise ObjectTooLargeError(f"more than the {max_bytes} bytes announced were sent")
+            made.update(chunk)
+            file.write(chunk)
+            if progress is not None:
+                progress(len(chunk))
+        file.flush()
+        os.fsync(file.fileno())
+    return made.hexdigest()
