@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 from kdzoo.errors import DatasetError
@@ -30,7 +31,8 @@ def slug(text: str) -> str:
     Returns:
         The name, or an empty string when no valid name can be made of the text.
     """
-    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:64].rstrip("-._")
+    letters = (char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    name = re.sub(r"[^a-z0-9._-]+", "-", "".join(letters).lower()).strip("-._")[:64].rstrip("-._")
     return "" if _RESERVED.fullmatch(name) else name
 
 

@@ -1,6 +1,7 @@
 """Small data sets in true layouts, for tests."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ from PIL import Image
 WIDTH, HEIGHT = 12, 8
 
 
-def write_image(path: Path, colour: tuple[int, int, int] | None = None, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
+def write_image(
+    path: Path, colour: tuple[int, int, int] | None = None, size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> Path:
     """A plain image; without a colour, one that follows from the last two parts of its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if colour is None:
-        colour = tuple(hashlib.sha256("/".join(path.parts[-2:]).encode()).digest()[:3])
+        colour = tuple(hashlib.sha256(os.fsencode("/".join(path.parts[-2:]))).digest()[:3])
     Image.new("RGB", size, colour).save(path)
     return path
 

@@ -149,7 +149,7 @@ def test_two_spellings_of_one_name(tmp_path):
     make_category(tmp_path)
     for spelling in ("é", "e\u0301"):
         write_image(tmp_path / "train/good" / f"{spelling}.png")
-    if len(os.listdir(tmp_path / "train/good")) == 6:  # a file system that tells them apart
+    if len(list((tmp_path / "train/good").iterdir())) == 6:  # a file system that tells them apart
         refused(tmp_path, "two images", "é.png")
 
 

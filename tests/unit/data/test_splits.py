@@ -18,7 +18,9 @@ def make_index(train=10, good=4, defects=None, root="/data/nut", reverse=False):
     ids += [("test", "good", number) for number in range(good)]
     ids += [("test", defect, number) for defect, count in counts.items() for number in range(count)]
     samples = [
-        Sample(id=f"{part}/{kind}/{number}.png", path=root / part / kind / f"{number}.png", split=part, defect_type=kind)
+        Sample(
+            id=f"{part}/{kind}/{number}.png", path=root / part / kind / f"{number}.png", split=part, defect_type=kind
+        )
         for part, kind, number in ids
     ]
     return CategoryIndex(
@@ -34,7 +36,6 @@ def rank(seed, identity):
     return hashlib.sha256(f"{seed}\0{identity}".encode()).digest()
 
 
-counts = st.integers(0, 12)
 indexes = st.builds(
     make_index,
     train=st.integers(2, 40),
