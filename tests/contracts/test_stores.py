@@ -160,7 +160,9 @@ def test_delete_twice(store):
     assert store.list("") == []
 
 
-@pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".", "a/./b", ".tmp/a", "a\\b", "a\0", "a\n", "ä"])
+@pytest.mark.parametrize(
+    "key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".", "a/./b", ".tmp/a", "a\\b", "a\0", "a\n", "ä"]
+)
 def test_keys_that_could_leave_the_root_are_refused(store, key, tmp_path):
     for ask in (store.get, store.stat, store.delete):
         with pytest.raises(NameInvalidError):
@@ -246,7 +248,10 @@ def test_list_entries_and_aliases(registry, tmp_path):
     registry.publish("aand/demo/weave", {}, {})
     registry.set_alias("aand/demo/weave", "line-3", 1)
     assert registry.list_entries() == [EntryName("aand", "demo", "weave"), EntryName("rd", "demo", "weave")]
-    assert {alias: at.release for alias, at in registry.aliases("aand/demo/weave").items()} == {"champion": 1, "line-3": 1}
+    assert {alias: at.release for alias, at in registry.aliases("aand/demo/weave").items()} == {
+        "champion": 1,
+        "line-3": 1,
+    }
     assert registry.aliases("rd/demo/weave") == {}
 
 
@@ -318,7 +323,9 @@ def corrupt(store: Store, key: str, data: bytes) -> None:
     assert store.put_if_absent(key, data)
 
 
-@pytest.mark.parametrize("damage", [b"", b"weight", b"weightz", b"weights\0", b"x" * 5000], ids=["empty", "cut", "flip", "longer", "huge"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"weight", b"weightz", b"weights\0", b"x" * 5000], ids=["empty", "cut", "flip", "longer", "huge"]
+)
 def test_a_damaged_blob_is_never_served(registry, store, tmp_path, damage):
     manifest = registry.publish(ENTRY, {}, {"weights": blob(tmp_path)}).manifest
     key = blob_key(manifest.blobs["weights"].sha256)
@@ -373,7 +380,9 @@ def test_a_damaged_or_dangling_alias(registry, store):
     assert registry.releases(ENTRY) == [1, 2]
 
 
-@pytest.mark.parametrize("entry", ["rd/demo", "rd/demo/weave/x", "rd/../weave", "RD/demo/weave", "rd/demo/con", "rd/demo/weave."])
+@pytest.mark.parametrize(
+    "entry", ["rd/demo", "rd/demo/weave/x", "rd/../weave", "RD/demo/weave", "rd/demo/con", "rd/demo/weave."]
+)
 def test_bad_entry_names_write_nothing(registry, store, entry):
     with pytest.raises(NameInvalidError):
         registry.publish(entry, {}, {})

@@ -55,7 +55,10 @@ class S3Server:
     def client(self, *, attempts: int = 3) -> Any:
         """A boto3 client that waits little and tries ``attempts`` times in all."""
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=2, read_timeout=5, max_pool_connections=16
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=2,
+            read_timeout=5,
+            max_pool_connections=16,
         )
         return boto3.session.Session(**CREDENTIALS).client("s3", endpoint_url=self.url, config=config)
 
