@@ -67,6 +67,8 @@ def test_the_demo_is_made_where_data_sets_are(settings, monkeypatch):
     dataset = open_dataset("demo", settings, progress=lambda done, total: seen.append((done, total)))
     assert dataset.categories() == ("weave",) and dataset.missing() == ()
     assert made == [settings.data / "demo"] and seen == [(1, 1)]
+    by_path = open_dataset(str(settings.data / "demo"), settings, progress=lambda done, total: None)
+    assert by_path == dataset and len(made) == 2
 
 
 def test_unknown_name(settings):

@@ -91,6 +91,10 @@ class TestHoldout:
         parts = split(make_index(good=3, defects=dict.fromkeys("abcd", 1)), "holdout")
         assert [sum(sample.label for sample in part) for part in (parts.select, parts.report)] == [2, 2]
 
+    def test_the_odd_normal_image_does_not_come_between_the_defects(self):
+        parts = split(make_index(good=3, defects={"a": 1, "z": 1}), "holdout")
+        assert [sum(sample.label for sample in part) for part in (parts.select, parts.report)] == [1, 1]
+
     def test_the_hash_chooses(self):
         index = make_index(good=4)
         good = [f"test/good/{number}.png" for number in range(4)]
