@@ -128,7 +128,8 @@ class FolderStore:
     def list(self, prefix: str) -> list[str]:
         """All keys that start with ``prefix``, sorted; see `Store.list`."""
         check_prefix(prefix)
-        start = self._root / prefix.rpartition("/")[0]
+        above = prefix.rpartition("/")[0]
+        start = self._path(above) if above else self._root
         found: list[str] = []
 
         def failed(error: OSError) -> None:
@@ -215,7 +216,8 @@ class FolderStore:
         """Holds the lock of a key, which other processes and threads wait for; a killed holder lets it go."""
         folder = self._root / _LOCKS
         files.make_folder(folder)
-        path = folder / hashlib.sha256(key.encode()).hexdigest()
+        # Keys share 256 locks, so that a zoo does not collect one for every key there ever was.
+        path = folder / hashlib.sha256(key.encode()).hexdigest()[:2]
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             try:

@@ -234,8 +234,9 @@ class Registry:
             progress: called with bytes as they are sent or found to be there; they add up to the blobs' sizes.
 
         Raises:
-            NameInvalidError: entry, alias or role is not a valid name.
-            ManifestInvalidError: the document or message cannot be written; nothing was.
+            NameInvalidError: entry or alias is not a valid name.
+            ManifestInvalidError: document, message or a role cannot be written, and nothing was; or the alias file is
+                damaged, and the release is there.
             BlobCorruptError: a file changed meanwhile, or the zoo holds a damaged blob under its digest.
             ConflictError: the alias could not be moved for others' moves; the release is there.
             StoreRefusedError: the store denies the right, or has no working conditional writes.

@@ -7,8 +7,9 @@ import re
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -37,6 +38,7 @@ WRITE_ID = "kdzoo-write-id"
 MULTIPART_BYTES = 64 * 1024 * 1024
 """Blobs over this many bytes are sent in parts."""
 
+_T = TypeVar("_T")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _TRIES = 6
 _STREAM_TRIES = 3
@@ -87,42 +89,30 @@ class S3Store:
 
     def read(self, key: str, *, max_bytes: int = SMALL) -> tuple[bytes, str]:
         """The bytes of an object and their etag; see `Store.read`."""
-        for attempt in range(_STREAM_TRIES):
-            answer = self._open(key)
-            body = answer["Body"]
-            try:
-                if answer["ContentLength"] > max_bytes:
-                    raise ObjectTooLargeError(
-                        f"{self._where(key)} holds {answer['ContentLength']} bytes, over {max_bytes}"
-                    )
-                return body.read(), str(answer["ETag"])
-            except BotoCoreError as error:
-                if attempt + 1 == _STREAM_TRIES:
-                    raise s3_errors.translate(error, "read", self._where(key)) from error
-                time.sleep(0.1 * 2**attempt)
-            finally:
-                body.close()
-        raise AssertionError("the loop above returns or raises")
+
+        def take(body: Any) -> bytes:
+            data = bytearray()
+            while chunk := body.read(files.CHUNK):  # to the very end: only there are length and checksum compared
+                data += chunk
+                if len(data) > max_bytes:
+                    raise ObjectTooLargeError(f"{self._where(key)} holds more than {max_bytes} bytes")
+            return bytes(data)
+
+        return self._stream(key, take)
 
     def get_to_file(
         self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None
     ) -> None:
         """Writes an object to a new file; see `Store.get_to_file`. A broken stream is begun anew twice."""
         report = _Furthest(progress)
-        for attempt in range(_STREAM_TRIES):
-            body = self._open(key)["Body"]
+
+        def take(body: Any) -> None:
             report.restart()
-            try:
-                with files.storage_errors("write", path):
-                    files.copy(body, path, max_bytes=max_bytes, progress=report)
-                return
-            except BotoCoreError as error:
-                path.unlink(missing_ok=True)
-                if attempt + 1 == _STREAM_TRIES:
-                    raise s3_errors.translate(error, "read", self._where(key)) from error
-                time.sleep(0.1 * 2**attempt)
-            finally:
-                body.close()
+            with files.storage_errors("write", path):
+                path.unlink(missing_ok=True)  # what an earlier stream left
+                files.copy(body, path, max_bytes=max_bytes, progress=report)
+
+        self._stream(key, take)
 
     def put_if_absent(
         self,
@@ -204,6 +194,21 @@ class S3Store:
             raise s3_errors.translate(error, "read", self._where(key)) from error
         except BotoCoreError as error:
             raise s3_errors.translate(error, "read", self._where(key)) from error
+
+    def _stream(self, key: str, take: Callable[[Any], _T]) -> tuple[_T, str]:
+        """What ``take`` makes of an object's body, and the etag. A stream that breaks off is begun anew twice."""
+        attempt = 0
+        while True:
+            answer = self._open(key)
+            try:
+                return take(answer["Body"]), str(answer["ETag"])
+            except BotoCoreError as error:
+                attempt += 1
+                if attempt == _STREAM_TRIES:
+                    raise s3_errors.translate(error, "read", self._where(key)) from error
+            finally:
+                answer["Body"].close()
+            time.sleep(0.1 * 2**attempt)
 
     def _head(self, key: str) -> ObjectInfo | None:
         try:

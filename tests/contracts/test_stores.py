@@ -73,9 +73,6 @@ def together(work):
         return list(pool.map(run, range(THREADS)))
 
 
-# --- objects
-
-
 def test_put_then_get(store):
     assert store.put_if_absent("a/b.json", b"one") is True
     assert store.get("a/b.json") == b"one"
@@ -193,9 +190,6 @@ def test_of_many_swappers_one_wins(store):
 def test_probe_is_passed_and_leaves_nothing(store):
     probe(store)
     assert store.list("") == []
-
-
-# --- the registry on it
 
 
 def test_publish_resolve_fetch(registry, store, tmp_path):

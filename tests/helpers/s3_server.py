@@ -28,8 +28,8 @@ Answer = tuple[str, list[tuple[str, str]], bytes]
 class Fault:
     """What goes wrong with the next requests that match.
 
-    Exactly one of ``status`` (refuse without doing it), ``lose_answer`` (do it, then hang up), ``ignore_conditions`` (do it as
-    if no If-Match or If-None-Match were sent) and ``change`` (alter the body of the answer) is set.
+    Set one of ``status`` (refuse without doing it), ``lose_answer`` (do it, then hang up), ``ignore_conditions`` (do it
+    as if no If-Match or If-None-Match were sent) and ``change`` (alter the body of the answer).
     """
 
     method: str
