@@ -2,9 +2,9 @@
 
     python benchmarks/synthesis.py --batch 16 --size 256
 
-The loop is written as published training code writes it: each image by itself, with NumPy, SciPy and Pillow, its texture
-photograph decoded from disk each time. A second row keeps its textures decoded in memory, so that the
-batched way is also compared without the decoding it saves.
+The loop is written as published training code writes it: each image by itself, with NumPy, SciPy and Pillow, its
+texture photograph decoded from disk each time. A second row keeps its textures decoded in memory, so that the batched
+way is also compared without the decoding it saves.
 """
 
 from __future__ import annotations
@@ -123,8 +123,9 @@ def measure(batch: int, size: int, rounds: int, device: str) -> list[tuple[str, 
         images = torch.rand((batch, 3, size, size), generator=generator, device=device)
         room = torch.ones((batch, 1, size, size), dtype=torch.bool, device=device)
         rng = np.random.default_rng(0)
-        pixels, plain_room = np.random.default_rng(1).random((batch, size, size, 3), dtype=np.float32), np.ones(
-            (batch, size, size), dtype=bool
+        pixels, plain_room = (
+            np.random.default_rng(1).random((batch, size, size, 3), dtype=np.float32),
+            np.ones((batch, size, size), dtype=bool),
         )
 
         def decoded(draw):

@@ -33,8 +33,9 @@ _MAJORITY = 0.8
 def estimate_foreground(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Estimates where the product of one category is.
 
-    A category is an object on a plain background when, in most images, the border has one colour, and what differs from that
-    colour stands out, lies away from the border and covers a sensible share of the image. Anything else is a texture.
+    A category is an object on a plain background when, in most images, the border has one colour, and what differs
+    from that colour stands out, lies away from the border and covers a sensible share of the image. Anything else is
+    a texture.
 
     Args:
         images: ``[N, H, W, 3]`` uint8, RGB; all images of one category.
@@ -136,4 +137,4 @@ def _stretched(fields: NDArray[np.float32], axis: int, length: int, block: int) 
     low = place.astype(np.int64)
     high = np.minimum(low + 1, fields.shape[axis] - 1)
     weight = (place - low).astype(np.float32).reshape([-1 if at == axis else 1 for at in range(3)])
-    return np.take(fields, low, axis) * (1 - weight) + np.take(fields, high, axis) * weight
+    return np.asarray(np.take(fields, low, axis) * (1 - weight) + np.take(fields, high, axis) * weight)

@@ -109,7 +109,8 @@ def _noise(draw: _Dice, count: int, height: int, width: int, slope: Tensor, stre
     along, across = cos * columns + sin * rows, cos * rows - sin * columns
     frequency = torch.sqrt((along * stretch[:, None, None]) ** 2 + across**2)
     gain = (frequency + 1 / max(height, width)) ** -slope[:, None, None]
-    return torch.fft.irfft2(spectrum * gain, s=(height, width))
+    noise: Tensor = torch.fft.irfft2(spectrum * gain, s=(height, width))
+    return noise
 
 
 def _spectral(draw: _Dice, count: int, height: int, width: int) -> Tensor:

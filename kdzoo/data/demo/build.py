@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -41,7 +42,7 @@ class DemoCounts:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Job:
     category: str
-    split: str
+    split: Literal["train", "test"]
     defect_type: str
     index: int
 
@@ -106,9 +107,8 @@ def _build(folder: Path, counts: DemoCounts, progress: Callable[[int, int], None
     sizes: dict[str, int] = {}
     pixels = hashlib.sha256()
     for done, job in enumerate(jobs, start=1):
-        split = "train" if job.split == "train" else "test"
-        drawn = render_demo(job.category, split, job.defect_type, job.index)
-        name = f"{job.category}/{split}/{job.defect_type}/{job.index:03d}.png"
+        drawn = render_demo(job.category, job.split, job.defect_type, job.index)
+        name = f"{job.category}/{job.split}/{job.defect_type}/{job.index:03d}.png"
         sizes[name] = _save(folder / name, Image.fromarray(drawn.image))
         pixels.update(drawn.image.tobytes())
         if job.defect_type != GOOD:
@@ -162,7 +162,7 @@ def _refuse_foreign(root: Path) -> None:
 
 
 def _swap_in(built: Path, root: Path, counts: DemoCounts, scratch: Path) -> None:
-    """Renames ``built`` to ``root``; an older set is moved into ``scratch`` first, another process's equal one stays."""
+    """Renames ``built`` to ``root``; an older set is moved into ``scratch``, another process's equal one stays."""
     attempt = 0
     while True:
         try:

@@ -38,12 +38,12 @@ def turned(x: Field, y: Field, degrees: float, centre: tuple[float, float]) -> t
     angle = np.deg2rad(degrees)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     dx, dy = x - np.float32(centre[0]), y - np.float32(centre[1])
-    return cos * dx + sin * dy, cos * dy - sin * dx
+    return np.asarray(cos * dx + sin * dy), np.asarray(cos * dy - sin * dx)
 
 
 def cover(distance: Field, softness: float = 1.0) -> Field:
     """Anti-aliased coverage in [0, 1] of the shape whose signed distance is given; the edge is ``softness`` wide."""
-    return np.clip(np.float32(0.5) - distance / np.float32(softness), 0, 1)
+    return np.asarray(np.clip(np.float32(0.5) - distance / np.float32(softness), 0, 1), dtype=np.float32)
 
 
 def box(x: Field, y: Field, centre: tuple[float, float], half: tuple[float, float], corner: float = 0.0) -> Field:
@@ -51,7 +51,7 @@ def box(x: Field, y: Field, centre: tuple[float, float], half: tuple[float, floa
     dx = np.abs(x - np.float32(centre[0])) - np.float32(half[0] - corner)
     dy = np.abs(y - np.float32(centre[1])) - np.float32(half[1] - corner)
     outside = np.hypot(np.maximum(dx, 0), np.maximum(dy, 0))
-    return outside + np.minimum(np.maximum(dx, dy), 0) - np.float32(corner)
+    return np.asarray(outside + np.minimum(np.maximum(dx, dy), 0) - np.float32(corner), dtype=np.float32)
 
 
 def stroke(x: Field, y: Field, points: NDArray[np.float64]) -> tuple[Field, Field]:
@@ -119,7 +119,7 @@ def blob(
     for order in range(2, 8):
         height = radius * rough * rng.normal() / order**0.8
         outline += np.float32(height) * np.cos(order * angle + np.float32(rng.uniform(0, 2 * np.pi)))
-    return np.hypot(dx, dy * stretch) - outline
+    return np.asarray(np.hypot(dx, dy * stretch) - outline, dtype=np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, side: int, sigma: float | tuple[float, float]) -> Field:
@@ -137,13 +137,14 @@ def smooth_noise(rng: np.random.Generator, side: int, sigma: float | tuple[float
 def paint(picture: Field, colour: Field | tuple[float, float, float], alpha: Field) -> Field:
     """The picture with ``colour`` laid over it where ``alpha`` is 1."""
     layer = np.asarray(colour, dtype=np.float32)
-    return picture + (layer - picture) * alpha[..., None]
+    return np.asarray(picture + (layer - picture) * alpha[..., None], dtype=np.float32)
 
 
 def halved(picture: Field) -> Field:
     """A picture of half the side, each pixel the mean of four samples."""
     rows, columns, channels = picture.shape
-    return picture.reshape(rows // 2, 2, columns // 2, 2, channels).mean(axis=(1, 3), dtype=np.float32)
+    samples = picture.reshape(rows // 2, 2, columns // 2, 2, channels)
+    return np.asarray(samples.mean(axis=(1, 3)), dtype=np.float32)
 
 
 class Exposure:
@@ -165,14 +166,10 @@ class Exposure:
         self._gain = (gain[..., None] * tint).astype(np.float32)
         self._noise = rng.normal(0, noise, (SIDE, SIDE, 1)).astype(np.float32)
 
-    def __call__(self, picture: Field) -> NDArray[np.uint8]:
-        """The photograph of a picture: ``[S, S, 3]`` uint8."""
-        return self.develop(self.lit(picture))
-
     def lit(self, picture: Field) -> Field:
         """The picture under this light, without noise, in grey levels."""
-        return picture * self._gain * np.float32(255)
+        return np.asarray(picture * self._gain * np.float32(255), dtype=np.float32)
 
     def develop(self, lit: Field) -> NDArray[np.uint8]:
         """Adds the sensor's noise and rounds to bytes."""
-        return np.clip(np.rint(lit + self._noise), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(lit + self._noise), 0, 255), dtype=np.uint8)

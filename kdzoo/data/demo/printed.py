@@ -85,7 +85,8 @@ def _digit(
 ) -> Field:
     """Distance to a digit made of up to seven bars."""
     (cx, cy), (w, h) = centre, half
-    bars = {"a": (0, -h), "g": (0, 0), "d": (0, h), "f": (-w, -h / 2), "b": (w, -h / 2), "e": (-w, h / 2), "c": (w, h / 2)}
+    bars: dict[str, tuple[float, float]] = {"a": (0, -h), "g": (0, 0), "d": (0, h)}
+    bars |= {"f": (-w, -h / 2), "b": (w, -h / 2), "e": (-w, h / 2), "c": (w, h / 2)}
     distance = np.full_like(x, np.inf)
     for name in _DIGITS[digit]:
         dx, dy = bars[name]

@@ -51,19 +51,19 @@ class DemoImage:
 
     Attributes:
         image: ``[192, 192, 3]`` uint8, RGB.
+        sound: ``[192, 192, 3]`` uint8, the good image that a defective one was made from; equal to it outside the mask.
         mask: ``[192, 192]`` bool, where the defect is; all False for a good image.
         foreground: ``[192, 192]`` bool, where the product is, holes filled; all True for a texture.
     """
 
     image: NDArray[np.uint8]
+    sound: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     foreground: NDArray[np.bool_]
 
 
 def render_demo(category: str, split: Literal["train", "test"], defect_type: str, index: int) -> DemoImage:
     """Draws one image of the demo data set; the same arguments give the same bits.
-
-    Outside the mask a defective image equals, to the bit, the good image it was made from.
 
     Args:
         category: one of `DEMO_DEFECTS`.
@@ -93,8 +93,9 @@ def render_demo(category: str, split: Literal["train", "test"], defect_type: str
     lit = exposure.lit(picture)
     foreground = np.ones(lit.shape[:2], dtype=bool) if body is None else body >= 0.5
     mask = np.zeros(lit.shape[:2], dtype=bool)
+    sound = exposure.develop(lit)
     if defect_type == GOOD:
-        return DemoImage(image=exposure.develop(lit), mask=mask, foreground=foreground)
+        return DemoImage(image=sound, sound=sound, mask=mask, foreground=foreground)
     for draw in range(_MOST_DRAWS):
         # A flaw may fall where it cannot be seen, such as ink on ink: it is then drawn again.
         flawed, _ = _DRAW[category](sown(0), defect_type, sown(2, draw))
@@ -104,9 +105,8 @@ def render_demo(category: str, split: Literal["train", "test"], defect_type: str
             break
     else:
         raise UsageError(f"no visible {category}/{defect_type} number {index}", hint="choose another index")
-    return DemoImage(
-        image=exposure.develop(np.where(mask[..., None], flawed_lit, lit)), mask=mask, foreground=foreground
-    )
+    image = np.where(mask[..., None], exposure.develop(flawed_lit), sound)
+    return DemoImage(image=image, sound=sound, mask=mask, foreground=foreground)
 
 
 def _changed(lit: Field, flawed: Field) -> NDArray[np.bool_]:

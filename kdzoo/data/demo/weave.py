@@ -38,8 +38,9 @@ def _cloth(rng: np.random.Generator, flaw: _Flaw) -> Field:
     x, y = pixel_centres(side, 0.5)
     u, v = turned(x, y, rng.normal(0, 1.2), (SIDE / 2, SIDE / 2))
     period = np.float32(_PERIOD * rng.normal(1, 0.008))
-    u = (u + np.float32(rng.uniform(0, 4 * _PERIOD)) + smooth_noise(rng, side, 40) * np.float32(0.55)) / period
-    v = (v + np.float32(rng.uniform(0, 4 * _PERIOD)) + smooth_noise(rng, side, 40) * np.float32(0.55)) / period
+    shift = rng.uniform(0, 4 * _PERIOD, 2).astype(np.float32)
+    u = np.asarray((u + shift[0] + smooth_noise(rng, side, 40) * np.float32(0.55)) / period, dtype=np.float32)
+    v = np.asarray((v + shift[1] + smooth_noise(rng, side, 40) * np.float32(0.55)) / period, dtype=np.float32)
     # How far across its thread a sample lies, from -0.5 to 0.5.
     across_warp, across_weft = u % 1 - np.float32(0.5), v % 1 - np.float32(0.5)
     warp, weft = np.floor(u).astype(np.int16), np.floor(v).astype(np.int16)

@@ -62,7 +62,7 @@ class FormulaTextures:
 
 
 def _shuffled(images: Tensor, count: int, generator: Generator) -> Tensor:
-    """Images of the batch cut into 4x4 tiles that are dealt anew, the whole then shifted around; ``[count, 3, H, W]``."""
+    """Images of the batch in 4x4 tiles that are dealt anew, the whole then shifted around; ``[count, 3, H, W]``."""
     device, (height, width) = images.device, images.shape[-2:]
     chosen = torch.randint(len(images), (count,), generator=generator, device=device)
     deal = torch.rand((count, _TILES * _TILES), generator=generator, device=device).argsort(dim=1)
@@ -100,7 +100,7 @@ class FolderTextures:
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES) if path.is_dir() else []
         if not files:
             raise DatasetNotFoundError(
-                f"no textures in {path}", hint="give a folder of photographs, or leave it out to use textures by formula"
+                f"no textures in {path}", hint="give a folder of photographs, or none to use textures by formula"
             )
         if len(files) > most:
             chosen = np.random.default_rng(seed).choice(len(files), most, replace=False)

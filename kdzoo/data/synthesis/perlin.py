@@ -1,9 +1,9 @@
 """Synthetic anomalies in the shape of Perlin noise, filled with texture (Zavrtanik et al., DRAEM, arXiv 2108.07610).
 
 Everything is computed for the whole batch at once. Perlin noise on a grid of random gradients is separable: with fade
-weights ``R [H, G]`` and ``C [W, G]`` (two non-zeros a row) and the same weights times the distance to the grid point, ``R'``
-and ``C'``, the noise is ``R' gy C^T + R gx C'^T`` for gradients ``gy, gx [G, G]``: two small matrix products an image, whatever
-its grid's scale and whatever H and W.
+weights ``R [H, G]`` and ``C [W, G]`` (two non-zeros a row) and the same weights times the distance to the grid point,
+``R'`` and ``C'``, the noise is ``R' gy C^T + R gx C'^T`` for gradients ``gy, gx [G, G]``: two small matrix products an
+image, whatever its grid's scale and whatever H and W.
 
 Letters: B images, H height, W width, G grid points a side.
 """
@@ -40,10 +40,9 @@ class PerlinConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         for low, high in (("blend_low", "blend_high"), ("min_scale_exponent", "max_scale_exponent")):
-            if getattr(self, low) > getattr(self, high):
-                raise ConfigError(
-                    f"{low} = {getattr(self, low)} exceeds {high} = {getattr(self, high)}", hint=f"allowed: {low} <= {high}"
-                )
+            least, most = getattr(self, low), getattr(self, high)
+            if least > most:
+                raise ConfigError(f"{low} = {least} exceeds {high} = {most}", hint=f"allowed: {low} <= {high}")
 
 
 class Perlin:
@@ -121,7 +120,8 @@ def perlin_noise(exponents: Tensor, largest: int, height: int, width: int, gener
     """Perlin's gradient noise (2002, quintic fade), a grid of its own for each image.
 
     Args:
-        exponents: ``[B, 2]`` int64, 0 to ``largest``: image b has ``2 ** exponents[b]`` cells along its height and its width.
+        exponents: ``[B, 2]`` int64, 0 to ``largest``: image b has ``2 ** exponents[b]`` cells along its height and its
+            width.
         largest: exponent of the finest grid there could be. All grids are kept at its size, so that no shape depends
             on what was drawn and the device need not be asked; a coarser image uses its first few points.
         height: H in pixels; need not be a multiple of the cells.

@@ -57,7 +57,7 @@ def _spread(dice: Tensor, which: int, low: float, high: float) -> Tensor:
 
 def _gamma(images: Tensor, dice: Tensor) -> Tensor:
     """Exponent from 0.5 to 2."""
-    return images.clamp_min(1e-6) ** torch.exp2(_spread(dice, 0, -1, 1))
+    return torch.pow(images.clamp_min(1e-6), torch.exp2(_spread(dice, 0, -1, 1)))
 
 
 def _brightness(images: Tensor, dice: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def _brightness(images: Tensor, dice: Tensor) -> Tensor:
 def _sharpness(images: Tensor, dice: Tensor) -> Tensor:
     """Away from a 3x3 mean (sharper) or towards it (softer)."""
     padded = functional.pad(images, (1, 1, 1, 1), mode="replicate")
-    soft = functional.avg_pool2d(padded, 3, stride=1)
+    soft: Tensor = functional.avg_pool2d(padded, 3, stride=1)
     return (soft + (images - soft) * _spread(dice, 0, 0.2, 3.0)).clamp(0, 1)
 
 
