@@ -31,9 +31,7 @@ class ImageScores:
     def __post_init__(self) -> None:
         scores, labels = np.asarray(self.scores, dtype=np.float64), np.asarray(self.labels)
         if scores.ndim != 1 or scores.shape != labels.shape:
-            raise UsageError(
-                f"image scores have shape {scores.shape}, labels {labels.shape}; expected [images]"
-            )
+            raise UsageError(f"image scores have shape {scores.shape}, labels {labels.shape}; expected [images]")
         if not np.isin(labels, (0, 1)).all():
             raise UsageError("image labels must be 0 (normal) or 1 (anomalous)")
         if not np.isfinite(scores).all():

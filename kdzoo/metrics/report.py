@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from numpy.typing import NDArray
 
 from kdzoo.errors import UsageError
 from kdzoo.metrics.image import ImageScores
+from kdzoo.metrics.names import DEFAULT_FPR_LIMIT, METRIC_NAMES
 from kdzoo.metrics.pixel import PixelCurve, check_fpr_limit, check_maps
-
-METRIC_NAMES: Final = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
-"""The seven metrics, in the order in which they are shown."""
-
-OBJECTIVES: Final = METRIC_NAMES
-"""What a sweep may maximise. Of every one, higher is better."""
-
-DEFAULT_FPR_LIMIT: Final = 0.3
-"""Where AUPRO's integral ends unless the person says otherwise, as in Bergmann et al."""
 
 
 @dataclass(frozen=True, kw_only=True)

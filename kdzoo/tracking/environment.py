@@ -16,7 +16,13 @@ _DEFAULTS: Final = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
-_CHATTY: Final = ("alembic", "mlflow.store.db.utils")
+# Forty lines of migrations for a new SQLite file; two lines of retries for each call to a dead server, of which the
+# tracker tells once.
+_CHATTY: Final = {
+    "alembic": logging.WARNING,
+    "mlflow.store.db.utils": logging.WARNING,
+    "urllib3.connectionpool": logging.ERROR,
+}
 
 
 def prepare_mlflow() -> None:
@@ -26,7 +32,7 @@ def prepare_mlflow() -> None:
     """
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    for name in _CHATTY:
+    for name, level in _CHATTY.items():
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
-            logger.setLevel(logging.WARNING)  # a new SQLite file makes forty lines of migration INFO
+            logger.setLevel(level)

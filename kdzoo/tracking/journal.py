@@ -1,8 +1,8 @@
 """The journal: every record goes to a file first, and to MLflow from there.
 
 The file is the queue between training and the server, so nothing is lost when the server is down, when it hangs, or
-when the process is killed. It is only ever appended to; a second, tiny file says how many of its bytes MLflow has taken.
-Both are removed when all is sent.
+when the process is killed. It is only ever appended to; a second, tiny file says how many of its bytes MLflow has
+taken. Both are removed when all is sent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Journal:
         path: the file; made, with its folder, if absent. Lines left by an earlier process are sent first.
 
     Raises:
-        TrackingError: another process has the journal open.
+        TrackingError: the journal is open already, here or in another process.
         StorageError: the file cannot be made.
     """
 
@@ -65,13 +65,16 @@ class Journal:
             StorageError: the disk is full or gone.
         """
         with self._append_lock:
-            before = self.size
             try:
-                left = memoryview(line)
-                while left:
-                    left = left[os.write(self._file, left) :]
+                before = self.size
+                try:
+                    left = memoryview(line)
+                    while left:
+                        left = left[os.write(self._file, left) :]
+                except OSError:
+                    os.ftruncate(self._file, before)  # half a line would spoil the next one
+                    raise
             except OSError as error:
-                os.ftruncate(self._file, before)  # half a line would spoil the next one
                 raise StorageError(f"cannot write the tracking journal {self.path}: {error.strerror}") from error
 
     def unsent(self) -> Iterator[tuple[bytes, int]]:
@@ -116,7 +119,8 @@ class Journal:
             # The mark goes first: a file without its mark is sent again, a mark without its file would skip new lines.
             self._mark.unlink(missing_ok=True)
             self.path.unlink(missing_ok=True)
-        os.close(self._file)
+        file, self._file = self._file, -1  # a late append must fail, not write to whatever gets this number next
+        os.close(file)
 
     def _lock(self) -> None:
         try:
@@ -124,8 +128,8 @@ class Journal:
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 raise TrackingError(
-                    f"the tracking journal {self.path} is in use by another process",
-                    hint="a running sweep sends its own records; wait for it to end",
+                    f"the tracking journal {self.path} is in use",
+                    hint="a running sweep sends its own records; wait for its process to end",
                 ) from error
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
                 raise

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from kdzoo.errors import KdzooError, TrackingError, UnknownNameError
-from kdzoo.metrics.report import METRIC_NAMES
+from kdzoo.metrics.names import METRIC_NAMES
 from kdzoo.tracking.environment import prepare_mlflow
 from kdzoo.tracking.records import without_credentials
 

@@ -2,8 +2,8 @@
 
 A record names its run by our own key and carries what it takes to make that run and its parents, so it can be sent
 later, by another process, after a server was replaced. Time stamps are its own: MLflow keeps one metric a (name, step,
-time, value), so a repeated record changes nothing. Names and values are fitted to MLflow's limits, and credentials taken
-out, on the way in: neither the journal on disk nor the server ever holds them.
+time, value), so a repeated record changes nothing. Names and values are fitted to MLflow's limits, and credentials
+taken out, on the way in: neither the journal on disk nor the server ever holds them.
 """
 
 from __future__ import annotations

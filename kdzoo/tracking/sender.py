@@ -38,6 +38,7 @@ class Sender:
         self._wake, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
         self._holders, self._holders_lock = 2, threading.Lock()
         self._rest_until = 0.0
+        self._left: int | None = None
         self._thread = threading.Thread(target=self._work, name="kdzoo-tracking", daemon=True)
         self._thread.start()
 
@@ -63,8 +64,10 @@ class Sender:
             timeout: seconds to wait.
 
         Returns:
-            Number of records that MLflow does not have.
+            Number of records that MLflow does not have; the same again when it is called again.
         """
+        if self._left is not None:
+            return self._left
         self._closing.set()
         self._wake.set()
         self._thread.join(timeout)
@@ -78,8 +81,9 @@ class Sender:
             self.tell("unwritten", f"{self._unwritten} tracking records could not be written to disk and are lost")
         if self._refused > 1:
             self.tell("all refused", f"MLflow at {self._shown} refused {self._refused} tracking records in all")
+        self._left = unsent + self._unwritten + self._refused
         self._release()
-        return unsent + self._unwritten + self._refused
+        return self._left
 
     def _work(self) -> None:
         while not self._closing.is_set():

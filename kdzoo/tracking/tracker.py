@@ -1,7 +1,8 @@
 """The sweep's tracker: calls return at once, one thread talks to MLflow, and nothing that is logged is lost.
 
-A call appends a record to the journal on disk (`kdzoo.tracking.journal`) and wakes the thread (`kdzoo.tracking.sender`).
-When MLflow is down, the thread rests and tries again, training goes on, and what is left at the end is sent by `replay`.
+A call appends a record to the journal on disk (`kdzoo.tracking.journal`) and wakes the thread
+(`kdzoo.tracking.sender`). When MLflow is down, the thread rests and tries again, training goes on, and what is left at
+the end is sent by `replay`.
 """
 
 from __future__ import annotations

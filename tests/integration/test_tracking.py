@@ -72,9 +72,10 @@ def finish(tracker, category, value, **said):
 def runs_of(server, sweep):
     client = MlflowClient(server.uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return {
-        run.data.tags["kdzoo.key"]: run for run in client.search_runs(experiments, f"tags.`kdzoo.sweep` = '{sweep}'")
-    }
+    runs = client.search_runs(experiments, f"tags.`kdzoo.sweep` = '{sweep}'")
+    keyed = {run.data.tags["kdzoo.key"]: run for run in runs}
+    assert len(keyed) == len(runs)  # no run was made twice
+    return keyed
 
 
 def losses(server, run):
@@ -120,14 +121,14 @@ def test_a_server_that_stops_in_the_middle_loses_nothing(server, make_tracker, w
     log_epochs(tracker, "t1", range(5))
     server.stop()
     try:
-        assert log_epochs(tracker, "t1", range(5, 200)) < 0.5
+        assert log_epochs(tracker, "t1", range(5, 60)) < 0.5
         tracker.end_trial("t1", status="finished", metrics={"val_image_auroc": 0.9}, cost=Cost(seconds=7.0))
         finish(tracker, "weave", 0.9)
         tracker.end("finished")
         start = time.monotonic()
-        left = tracker.close(timeout=3)
-        assert time.monotonic() - start < 5
-        assert left >= 195 + 3
+        left = tracker.close(timeout=20)
+        assert time.monotonic() - start < 12
+        assert left >= 55 + 3
         assert any("kdzoo mlflow sync" in warning for warning in warnings)
         with pytest.raises(TrackingError, match="still in"):
             replay(tmp_path / "interrupted.jsonl", server.uri, artifacts=tmp_path)
@@ -148,7 +149,7 @@ def test_a_server_that_stops_in_the_middle_loses_nothing(server, make_tracker, w
     runs = runs_of(server, "interrupted")
     assert set(runs) == {"interrupted", "interrupted/weave", "interrupted/weave/t1"}
     assert len(MlflowClient(server.uri).search_experiments(filter_string="name = 'kdzoo/rd/demo'")) == 1
-    assert losses(server, runs["interrupted/weave/t1"]) == [(epoch, 1.0 / (epoch + 1)) for epoch in range(200)]
+    assert losses(server, runs["interrupted/weave/t1"]) == [(epoch, 1.0 / (epoch + 1)) for epoch in range(60)]
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
 
 

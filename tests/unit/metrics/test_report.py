@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +95,10 @@ def test_bad_input_is_named(maps, scores, labels, error, words):
 def test_bad_limit_is_refused_even_without_masks():
     with pytest.raises(ConfigError, match="fpr_limit"):
         evaluate(np.zeros((0, 1, 1)), None, np.zeros(0), np.zeros(0), fpr_limit=30)
+
+
+def test_the_names_are_light():
+    check = "import sys, kdzoo.metrics as m; m.METRIC_NAMES; sys.exit(bool({'scipy', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+    check = "import sys, kdzoo.tracking.leaderboard; sys.exit(bool({'mlflow', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
