@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from kdzoo.errors import UsageError
 from kdzoo.metrics.image import ImageScores
-from kdzoo.metrics.names import DEFAULT_FPR_LIMIT, METRIC_NAMES
+from kdzoo.metrics.names import DEFAULT_FPR_LIMIT, METRIC_NAMES, OBJECTIVES
 from kdzoo.metrics.pixel import PixelCurve, check_fpr_limit, check_maps
+
+__all__ = ["DEFAULT_FPR_LIMIT", "METRIC_NAMES", "OBJECTIVES", "Report", "evaluate"]
 
 
 @dataclass(frozen=True, kw_only=True)
