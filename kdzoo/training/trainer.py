@@ -131,11 +131,11 @@ class Trainer:
         load_learned(self.method, self.best.weights)
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on, as tensors and plain values."""
+        """Everything needed to go on, as tensors and plain values; of a finished trial the best weights alone."""
         return {
             "epoch": self.epoch,
-            "weights": self.method.learned_state(),
-            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+            "weights": {} if self.finished else self.method.learned_state(),
+            "optimizer": None if self.finished or self._optimizer is None else self._optimizer.state_dict(),
             "best_objective": self.best.objective,
             "best_epoch": self.best.epoch,
             "best_weights": self.best.weights,
@@ -150,8 +150,8 @@ class Trainer:
             CheckpointError: the state does not fit this trial.
         """
         try:
-            load_learned(self.method, state["weights"])
             self.epoch = int(state["epoch"])
+            load_learned(self.method, state["best_weights"] if self.finished else state["weights"])
             self.best = _Best(float(state["best_objective"]), int(state["best_epoch"]), dict(state["best_weights"]))
             self.train_seconds, self.measure_seconds = float(state["train_seconds"]), float(state["measure_seconds"])
             self._optimizer = None

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
-from torch.nn import functional
 
 from kdzoo.data.textures import formula_textures
 from kdzoo.errors import DatasetNotFoundError, ImageError, UsageError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 _TILES = 4
+_LEAST_SIDE = 64
 
 
 class TextureSource(Protocol):
@@ -25,12 +25,12 @@ class TextureSource(Protocol):
         """Gives textures.
 
         Args:
-            images: ``[B, 3, H, W]`` float in [0, 1]: the batch, whose size, device and dtype the textures take.
+            images: ``[B, 3, H, W]`` float in [0, 1]: the batch to be filled, on the textures' device.
             count: how many.
             generator: source of all randomness, on the images' device.
 
         Returns:
-            ``[count, 3, H, W]`` float in [0, 1].
+            ``[count, 3, h, w]``, float in [0, 1] or uint8, of any size: a texture goes on mirrored beyond its edges.
         """
         ...
 
@@ -52,31 +52,33 @@ class FormulaTextures:
 
     def __call__(self, images: Tensor, count: int, generator: Generator) -> Tensor:
         """Gives textures; see `TextureSource`."""
-        device, (height, width) = images.device, images.shape[-2:]
+        device = images.device
+        # Half the side costs a quarter, and anomalies are too small to show that the texture repeats, mirrored.
+        height, width = (max(min(side, _LEAST_SIDE), -(-side // 2)) for side in images.shape[-2:])
         pieces = round(self.from_batch * count)
         # The share is exact and not drawn, so that the sizes of both parts are known without asking the device.
-        textures = formula_textures(count - pieces, (height, width), generator, device).to(images.dtype)
+        textures = formula_textures(count - pieces, (height, width), generator, device)
         if pieces:
-            textures = torch.cat([textures, _shuffled(images, pieces, generator)])
+            textures = torch.cat([textures, _shuffled(images, pieces, (height, width), generator).float()])
         return textures[torch.randperm(count, generator=generator, device=device)]
 
 
-def _shuffled(images: Tensor, count: int, generator: Generator) -> Tensor:
-    """Images of the batch in 4x4 tiles that are dealt anew, the whole then shifted around; ``[count, 3, H, W]``."""
+def _shuffled(images: Tensor, count: int, size: tuple[int, int], generator: Generator) -> Tensor:
+    """Images of the batch in 4x4 tiles that are dealt anew, the whole then shifted around; ``[count, 3, *size]``."""
     device, (height, width) = images.device, images.shape[-2:]
     chosen = torch.randint(len(images), (count,), generator=generator, device=device)
     deal = torch.rand((count, _TILES * _TILES), generator=generator, device=device).argsort(dim=1)
     shift = torch.rand((2, count, 1), generator=generator, device=device)
     tall, wide = -(-height // _TILES), -(-width // _TILES)
-    rows = (torch.arange(height, device=device) + (shift[0] * height).long()) % height
-    columns = (torch.arange(width, device=device) + (shift[1] * width).long()) % width
+    rows = (torch.arange(size[0], device=device) + (shift[0] * height).long()) % height
+    columns = (torch.arange(size[1], device=device) + (shift[1] * width).long()) % width
     # For each pixel: which tile it lies in, which tile was dealt there, and the same place within that one.
     tile = (rows // tall)[:, :, None] * _TILES + (columns // wide)[:, None, :]
     source = torch.gather(deal, 1, tile.flatten(1)).view_as(tile)
     row = (source // _TILES * tall + (rows % tall)[:, :, None]).clamp_max(height - 1)
     column = (source % _TILES * wide + (columns % wide)[:, None, :]).clamp_max(width - 1)
     flat = (row * width + column).flatten(1)[:, None, :].expand(-1, 3, -1)
-    return torch.gather(images[chosen].flatten(2), 2, flat).view(count, 3, height, width)
+    return torch.gather(images[chosen].flatten(2), 2, flat).view(count, 3, *size)
 
 
 class FolderTextures:
@@ -111,15 +113,12 @@ class FolderTextures:
 
     def __call__(self, images: Tensor, count: int, generator: Generator) -> Tensor:
         """Gives photographs, each mirrored at random; see `TextureSource`."""
-        device, (height, width) = images.device, images.shape[-2:]
+        device = images.device
         chosen = torch.randint(len(self.textures), (count,), generator=generator, device=device)
         mirrored = torch.rand((count, 1, 1, 1), generator=generator, device=device) < 0.5
         # Only the chosen bytes travel to the device.
-        textures = self.textures[chosen.cpu()].to(device).to(images.dtype) / 255
-        textures = torch.where(mirrored, textures.flip(3), textures)
-        if textures.shape[-2:] != (height, width):
-            textures = functional.interpolate(textures, (height, width), mode="bilinear", align_corners=False)
-        return textures
+        textures = self.textures[chosen.cpu()].to(device)
+        return torch.where(mirrored, textures.flip(3), textures)
 
 
 def _decoded(file: Path, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from kdzoo.config import Config, knob
 from kdzoo.data.synthesis.base import SyntheticBatch
 from kdzoo.data.synthesis.fill import FormulaTextures, TextureSource
-from kdzoo.data.synthesis.photometric import augment, rotated
+from kdzoo.data.synthesis.photometric import augmented_pixels
 from kdzoo.errors import ConfigError, UsageError
 
 
@@ -84,13 +85,19 @@ class Perlin:
         if len(chosen) == 0:
             return SyntheticBatch(images=images.clone(), masks=masks)
         shapes = self._shapes(foreground[chosen], generator)
-        textures = augment(self.source(images, len(chosen), generator).float(), generator).to(images.dtype)
+        textures = self.source(images, len(chosen), generator)
+        owner, rows, columns = shapes[:, 0].nonzero(as_tuple=True)
+        filling = augmented_pixels(textures, (owner, rows, columns), generator).to(images.dtype)
         low, high = self.config.blend_low, self.config.blend_high
-        blend = torch.rand((len(chosen), 1, 1, 1), generator=generator, device=images.device) * (high - low) + low
-        normal = images[chosen]
-        anomalous = torch.where(shapes, torch.lerp(textures, normal, blend.to(images.dtype)), normal)
+        blend = torch.rand((len(chosen), 1), generator=generator, device=images.device, dtype=images.dtype)
+        # Only pixels within the masks are touched; a pixel is the three channels at one place.
+        result = images.clone()
+        pixels = result.permute(0, 2, 3, 1)
+        where = (chosen.index_select(0, owner), rows, columns)
+        weight = (blend * (high - low) + low).index_select(0, owner)
+        pixels[where] = torch.lerp(filling, pixels[where], weight)
         masks[chosen] = shapes.to(images.dtype)
-        return SyntheticBatch(images=images.index_copy(0, chosen, anomalous), masks=masks)
+        return SyntheticBatch(images=result, masks=masks)
 
     def _shapes(self, foreground: Tensor, generator: Generator) -> Tensor:
         """Where the anomalies lie, ``[B, 1, H, W]`` bool; only images that got too little are drawn again."""
@@ -113,7 +120,29 @@ class Perlin:
         )
         noise = perlin_noise(exponents, config.max_scale_exponent, like.shape[-2], like.shape[-1], generator)
         angle = (torch.rand(count, generator=generator, device=device) * 2 - 1) * math.radians(config.rotation)
-        return rotated(noise, angle, padding="zeros") > config.threshold
+        return rotated(noise, angle) > config.threshold
+
+
+def rotated(fields: Tensor, angle: Tensor) -> Tensor:
+    """Turns fields about their middle.
+
+    Args:
+        fields: ``[B, 1, H, W]`` float.
+        angle: ``[B]`` radians.
+
+    Returns:
+        ``[B, 1, H, W]``, bilinear, 0 beyond the edges.
+    """
+    height, width = fields.shape[-2:]
+    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
+    # In half-sides, as grid_sample counts. affine_grid would multiply a matrix for each pixel: ten times slower.
+    down = ((torch.arange(height, device=angle.device) * 2 + 1) / height - 1)[:, None]
+    right = (torch.arange(width, device=angle.device) * 2 + 1) / width - 1
+    # The two axes are counted in different units: the ratio of the sides keeps a turn from becoming a shear.
+    x = cos * right - sin * (height / width) * down
+    y = sin * (width / height) * right + cos * down
+    grid = torch.view_as_real(torch.complex(x, y))
+    return functional.grid_sample(fields, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def perlin_noise(exponents: Tensor, largest: int, height: int, width: int, generator: Generator) -> Tensor:
@@ -136,7 +165,8 @@ def perlin_noise(exponents: Tensor, largest: int, height: int, width: int, gener
     cells = torch.exp2(exponents.to(torch.float32))
     rows, rows_away = _weights(cells[:, 0], height, points)
     columns, columns_away = _weights(cells[:, 1], width, points)
-    noise = rows_away @ (torch.sin(angle) @ columns.mT) + rows @ (torch.cos(angle) @ columns_away.mT)
+    across = torch.cat([torch.sin(angle) @ columns.mT, torch.cos(angle) @ columns_away.mT], dim=1)
+    noise = torch.cat([rows_away, rows], dim=2) @ across
     # Unit gradients reach sqrt(1/2) in the middle of a cell.
     return (noise * math.sqrt(2)).unsqueeze(1)
 

@@ -1,164 +1,239 @@
-"""Photometric augmentations of a batch, several different ones at once: the list of DRAEM (arXiv 2108.07610).
+"""Textures photometrically augmented, at just the pixels that are needed: the list of DRAEM (arXiv 2108.07610).
 
-Each operation takes ``[G, 3, H, W]`` float in [0, 1] and gives the same; G is the part of the batch that drew it.
+An anomaly covers a few per cent of an image, so augmenting whole textures would spend nearly all its time on pixels
+that nobody sees. Here the needed pixels of all textures stand in one list, together with a regular sample of each
+texture, from which the two operations that look at the whole picture (autocontrast, equalize) take their statistics.
+Rotation and sharpness, which look at neighbours, come first, as the pixels are read; the others follow in random order.
+
+Letters: T textures, H height, W width, R pixels in the list, S sample pixels a texture.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional
 
-_Operation: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+ROUNDS = 3
+"""Different operations a texture."""
+
+_SAMPLE_SIDE = 24
 
 
-def augment(textures: Tensor, generator: Generator, rounds: int = 3) -> Tensor:
-    """Applies to each texture ``rounds`` different operations, drawn at random, one after the other.
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """Pixels of some textures, and what an operation may know about them.
+
+    Attributes:
+        colour: ``[R, 3]`` float in [0, 1].
+        owner: ``[R]`` int64, the texture that each belongs to.
+        dice: ``[T, 2]`` in [0, 1), each texture's own.
+        sample: ``[T, S, 3]`` float in [0, 1], pixels spread over each whole texture.
+    """
+
+    colour: Tensor
+    owner: Tensor
+    dice: Tensor
+    sample: Tensor
+
+    def own(self, values: Tensor) -> Tensor:
+        """For each pixel the value of its texture: ``[T, ...]`` to ``[R, ...]``."""
+        return values.index_select(0, self.owner)
+
+    def spread(self, which: int, low: float, high: float) -> Tensor:
+        """One of the dice, scaled from [0, 1) to [low, high), for each pixel: ``[R, 1]``."""
+        return self.own(self.dice[:, which] * (high - low) + low)[:, None]
+
+
+Tone: TypeAlias = Callable[[Pixels], Tensor]
+"""Changes colours: gives ``[R, 3]`` float in [0, 1]."""
+
+
+def augmented_pixels(textures: Tensor, places: tuple[Tensor, Tensor, Tensor], generator: Generator) -> Tensor:
+    """Reads pixels from textures, each texture changed by three of ten operations drawn at random.
 
     Args:
-        textures: ``[B, 3, H, W]`` float in [0, 1]; left unchanged.
+        textures: ``[T, 3, H, W]``, uint8, or float in [0, 1]; left unchanged.
+        places: texture number, row and column of each pixel, each ``[R]`` int64, 0 or more; beyond its far edges a
+            texture goes on mirrored, so that it may be smaller than what it fills.
         generator: source of all randomness, on the textures' device.
-        rounds: operations a texture, at most ten.
 
     Returns:
-        ``[B, 3, H, W]`` float in [0, 1].
+        ``[R, 3]`` float32 in [0, 1].
     """
     count, device = len(textures), textures.device
-    if count == 0 or rounds == 0:
-        return textures.clone()
-    dice = torch.rand((rounds, count, 2), generator=generator, device=device)
-    # One transfer tells which image drew what; everything after it is whole-group work on the device.
-    ranks = torch.rand((count, len(OPERATIONS)), generator=generator, device=device)
-    drawn = ranks.argsort(dim=1)[:, :rounds].t().tolist()
-    result = textures
-    for round_, choices in enumerate(drawn):
-        # Gathering the groups side by side copies each image once a round instead of once an operation.
-        order = sorted(range(count), key=choices.__getitem__)
-        place = torch.tensor(order, device=device)
-        groups, start = [], 0
-        while start < count:
-            choice = choices[order[start]]
-            stop = start + sum(1 for one in order[start:] if choices[one] == choice)
-            members = place[start:stop]
-            groups.append(OPERATIONS[choice](result[members], dice[round_, members]))
-            start = stop
-        result = torch.empty_like(textures).index_copy_(0, place, torch.cat(groups))
-    return result.clamp(0, 1)
+    drawn = torch.rand((count, len(TONES) + 2), generator=generator, device=device).argsort(dim=1)[:, :ROUNDS]
+    dice = torch.rand((ROUNDS + 1, count, 2), generator=generator, device=device)
+    angle = (dice[-1, :, 0] * 2 - 1) * math.radians(45) * (drawn == len(TONES)).any(dim=1)
+    sharpness = torch.where((drawn == len(TONES) + 1).any(dim=1), dice[-1, :, 1] * 2.8 + 0.2, 1.0)
+    owner, rows, columns = _with_sample(places, textures)
+    colour = read_pixels(textures, (owner, rows, columns), angle, sharpness)
+    sampled = count * _SAMPLE_SIDE**2
+    # One transfer tells which operations each round needs; the rest is work on whole groups of pixels.
+    needed = [sorted(set(choices)) for choices in drawn.t().tolist()]
+    for round_ in range(ROUNDS):
+        sample = colour[:sampled].clone().view(count, -1, 3)
+        choice = drawn[:, round_].index_select(0, owner)
+        for number in needed[round_]:
+            if number < len(TONES):
+                members = (choice == number).nonzero().flatten()
+                group = Pixels(
+                    colour=colour.index_select(0, members),
+                    owner=owner.index_select(0, members),
+                    dice=dice[round_],
+                    sample=sample,
+                )
+                colour.index_copy_(0, members, TONES[number](group))
+    return colour[sampled:]
 
 
-def _spread(dice: Tensor, which: int, low: float, high: float) -> Tensor:
-    """One of an image's two dice, ``[G, 1, 1, 1]``, scaled from [0, 1) to [low, high)."""
-    return (dice[:, which] * (high - low) + low)[:, None, None, None]
+def _with_sample(places: tuple[Tensor, Tensor, Tensor], textures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The places with a regular grid of sample places for each texture put in front."""
+    count, _, height, width = textures.shape
+    line = (torch.arange(_SAMPLE_SIDE, device=textures.device) + 0.5) / _SAMPLE_SIDE
+    rows = (line * height).long().repeat_interleave(_SAMPLE_SIDE).repeat(count)
+    columns = (line * width).long().repeat(_SAMPLE_SIDE * count)
+    owner = torch.arange(count, device=textures.device).repeat_interleave(_SAMPLE_SIDE**2)
+    return torch.cat([owner, places[0]]), torch.cat([rows, places[1]]), torch.cat([columns, places[2]])
 
 
-def _gamma(images: Tensor, dice: Tensor) -> Tensor:
+def read_pixels(textures: Tensor, places: tuple[Tensor, Tensor, Tensor], angle: Tensor, sharpness: Tensor) -> Tensor:
+    """Reads pixels from textures that are turned about their middle and made sharper or softer.
+
+    Args:
+        textures: ``[T, 3, H, W]``, uint8, or float in [0, 1].
+        places: texture number, row and column of each pixel, each ``[R]`` int64.
+        angle: ``[T]`` radians. Beyond its edges a texture is mirrored.
+        sharpness: ``[T]``: 1 leaves a texture as it is, 0 gives the mean of 3x3 pixels, more than 1 sharpens.
+
+    Returns:
+        ``[R, 3]`` float32 in [0, 1].
+    """
+    owner, rows, columns = places
+    book = _Book(textures)
+    height, width = book.height, book.width
+    cos, sin = torch.cos(angle).index_select(0, owner), torch.sin(angle).index_select(0, owner)
+    down, right = rows - (height - 1) / 2, columns - (width - 1) / 2
+    y = _mirrored(cos * down + sin * right + (height - 1) / 2, height)
+    x = _mirrored(cos * right - sin * down + (width - 1) / 2, width)
+    colour = book.at(owner, y.long(), x.long())
+    turned = (angle != 0).index_select(0, owner).nonzero().flatten()
+    colour.index_copy_(0, turned, book.between(owner[turned], y[turned], x[turned]))
+    filtered = (sharpness != 1).index_select(0, owner).nonzero().flatten()
+    middle, centre, whose = y[filtered].round().long(), x[filtered].round().long(), owner[filtered]
+    soft = torch.zeros_like(colour[filtered])
+    for shift in range(9):
+        row = (middle + (shift // 3 - 1)).clamp(0, height - 1)
+        soft += book.at(whose, row, (centre + (shift % 3 - 1)).clamp(0, width - 1)) / 9
+    sharp = soft + (colour[filtered] - soft) * sharpness[whose, None]
+    return colour.index_copy_(0, filtered, sharp.clamp_(0, 1))
+
+
+class _Book:
+    """Textures laid end to end for reading single pixels."""
+
+    def __init__(self, textures: Tensor) -> None:
+        self.height, self.width = textures.shape[-2:]
+        self._values = textures.reshape(-1)
+        self._channels = torch.arange(3, device=textures.device) * (self.height * self.width)
+
+    def at(self, owner: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """The pixels at whole coordinates: ``[R, 3]`` float32 in [0, 1]."""
+        red = (owner * (3 * self.height) + rows) * self.width + columns
+        colour = self._values.index_select(0, (red[:, None] + self._channels).flatten()).view(-1, 3)
+        return colour / 255 if colour.dtype == torch.uint8 else colour.float()
+
+    def between(self, owner: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Bilinear interpolation at places between the pixels: ``[R, 3]`` float32 in [0, 1]."""
+        top, left = y.long(), x.long()
+        bottom, right = (top + 1).clamp_max(self.height - 1), (left + 1).clamp_max(self.width - 1)
+        beside = (x - left)[:, None]
+        upper = torch.lerp(self.at(owner, top, left), self.at(owner, top, right), beside)
+        lower = torch.lerp(self.at(owner, bottom, left), self.at(owner, bottom, right), beside)
+        return torch.lerp(upper, lower, (y - top)[:, None])
+
+
+def _mirrored(place: Tensor, length: int) -> Tensor:
+    """Coordinates folded back into [0, length - 1]."""
+    last = max(length - 1, 1)
+    folded = last - ((place % (2 * last)) - last).abs()
+    return folded.clamp(0, length - 1)
+
+
+def _gamma(pixels: Pixels) -> Tensor:
     """Exponent from 0.5 to 2."""
-    return torch.pow(images.clamp_min(1e-6), torch.exp2(_spread(dice, 0, -1, 1)))
+    return torch.pow(pixels.colour, torch.exp2(pixels.spread(0, -1, 1)))
 
 
-def _brightness(images: Tensor, dice: Tensor) -> Tensor:
+def _brightness(pixels: Pixels) -> Tensor:
     """Gain from 0.8 to 1.2, offset of up to 30 of 255."""
-    return (images * _spread(dice, 0, 0.8, 1.2) + _spread(dice, 1, -30 / 255, 30 / 255)).clamp(0, 1)
+    return (pixels.colour * pixels.spread(0, 0.8, 1.2) + pixels.spread(1, -30 / 255, 30 / 255)).clamp(0, 1)
 
 
-def _sharpness(images: Tensor, dice: Tensor) -> Tensor:
-    """Away from a 3x3 mean (sharper) or towards it (softer)."""
-    padded = functional.pad(images, (1, 1, 1, 1), mode="replicate")
-    soft: Tensor = functional.avg_pool2d(padded, 3, stride=1)
-    return (soft + (images - soft) * _spread(dice, 0, 0.2, 3.0)).clamp(0, 1)
-
-
-def _hue_saturation(images: Tensor, dice: Tensor) -> Tensor:
-    """Chroma turned by up to 70 degrees and scaled by 0.4 to 1.6, luma kept: one 3x3 matrix an image, in YIQ."""
+def _hue_saturation(pixels: Pixels) -> Tensor:
+    """Chroma turned by up to 70 degrees and scaled by 0.4 to 1.6, luma kept: one 3x3 matrix a texture, in YIQ."""
     to_yiq = torch.tensor(
-        [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], device=images.device
+        [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], device=pixels.colour.device
     )
-    angle = (dice[:, 0] * 2 - 1) * math.radians(70)
-    scale = dice[:, 1] * 1.2 + 0.4
-    turn = torch.zeros((len(images), 3, 3), device=images.device)
+    angle = (pixels.dice[:, 0] * 2 - 1) * math.radians(70)
+    scale = pixels.dice[:, 1] * 1.2 + 0.4
+    turn = torch.zeros((len(angle), 3, 3), device=angle.device)
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = scale * torch.cos(angle)
     turn[:, 2, 1] = scale * torch.sin(angle)
     turn[:, 1, 2] = -turn[:, 2, 1]
     matrix = torch.linalg.inv(to_yiq) @ turn @ to_yiq
-    return (matrix.to(images.dtype) @ images.flatten(2)).view_as(images).clamp(0, 1)
+    red, green, blue = (pixels.own(matrix[:, :, one]) * pixels.colour[:, one, None] for one in range(3))
+    return (red + green + blue).clamp(0, 1)
 
 
-def _solarize(images: Tensor, dice: Tensor) -> Tensor:
+def _solarize(pixels: Pixels) -> Tensor:
     """Inverts what is brighter than a threshold from 32 to 128 of 255."""
-    return torch.where(images > _spread(dice, 0, 32 / 255, 128 / 255), 1 - images, images)
+    return torch.where(pixels.colour > pixels.spread(0, 32 / 255, 128 / 255), 1 - pixels.colour, pixels.colour)
 
 
-def _posterize(images: Tensor, dice: Tensor) -> Tensor:
+def _posterize(pixels: Pixels) -> Tensor:
     """Two to sixteen levels (one to four bits) a channel."""
-    levels = torch.exp2(1 + torch.floor(_spread(dice, 0, 0, 4)))
-    return (torch.floor(images * levels) / (levels - 1)).clamp(0, 1)
+    levels = torch.exp2(1 + torch.floor(pixels.spread(0, 0, 4)))
+    return (torch.floor(pixels.colour * levels) / (levels - 1)).clamp(0, 1)
 
 
-def _invert(images: Tensor, dice: Tensor) -> Tensor:
+def _invert(pixels: Pixels) -> Tensor:
     """The negative."""
-    return 1 - images
+    return 1 - pixels.colour
 
 
-def _autocontrast(images: Tensor, dice: Tensor) -> Tensor:
+def _autocontrast(pixels: Pixels) -> Tensor:
     """Each channel stretched to the whole range; a flat channel stays as it is."""
-    flat = images.flatten(2)
-    low, high = flat.amin(dim=2)[..., None, None], flat.amax(dim=2)[..., None, None]
-    return torch.where(high - low > 1 / 255, (images - low) / (high - low).clamp_min(1 / 255), images)
+    low, high = pixels.own(pixels.sample.amin(dim=1)), pixels.own(pixels.sample.amax(dim=1))
+    stretched = (pixels.colour - low) / (high - low).clamp_min(1 / 255)
+    return torch.where(high - low > 1 / 255, stretched.clamp(0, 1), pixels.colour)
 
 
-def _equalize(images: Tensor, dice: Tensor) -> Tensor:
-    """Each channel's histogram made flat, over 256 levels."""
-    channels = images.flatten(0, 1).flatten(1)
-    levels = (channels * 255).to(torch.int64)
-    first = torch.arange(len(channels), device=images.device)[:, None] * 256
-    histogram = torch.bincount((levels + first).flatten(), minlength=256 * len(channels)).view(-1, 256)
-    ranks = histogram.cumsum(dim=1)
-    lowest = torch.gather(ranks, 1, levels.amin(dim=1, keepdim=True))
-    table = (ranks - lowest) / (levels.shape[1] - lowest).clamp_min(1)
-    return torch.gather(table.to(images.dtype), 1, levels).view_as(images)
+def _equalize(pixels: Pixels) -> Tensor:
+    """Each channel's distribution made flat: a colour becomes the share of the sample that is darker."""
+    count, size, _ = pixels.sample.shape
+    # All channels of all textures stand end to end, each two higher than the last, so that one search serves all.
+    ladder = pixels.sample.permute(0, 2, 1).reshape(3 * count, size).sort(dim=1).values
+    step = 2.0 * torch.arange(3 * count, device=ladder.device, dtype=torch.float64)
+    ladder = (ladder + step[:, None]).flatten()
+    place = pixels.owner[:, None] * 3 + torch.arange(3, device=ladder.device)
+    darker = torch.searchsorted(ladder, pixels.colour + 2.0 * place.double()) - place * size
+    return (darker / (size - 1)).clamp(0, 1).float()
 
 
-def _rotation(images: Tensor, dice: Tensor) -> Tensor:
-    """Turned by up to 45 degrees, the corners filled by reflection."""
-    angle = (dice[:, 0] * 2 - 1) * math.radians(45)
-    return rotated(images, angle, padding="reflection")
-
-
-def rotated(images: Tensor, angle: Tensor, padding: str) -> Tensor:
-    """Turns images about their middle.
-
-    Args:
-        images: ``[B, C, H, W]`` float.
-        angle: ``[B]`` radians.
-        padding: what lies outside, as in ``grid_sample``: ``zeros`` or ``reflection``.
-
-    Returns:
-        ``[B, C, H, W]``, bilinear.
-    """
-    height, width = images.shape[-2:]
-    cos, sin, none = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
-    # The grid's axes run from -1 to 1 whatever the sides are: the ratio keeps a turn from becoming a shear.
-    first = torch.stack([cos, -sin * (height / width), none], dim=1)
-    second = torch.stack([sin * (width / height), cos, none], dim=1)
-    grid = functional.affine_grid(torch.stack([first, second], dim=1), list(images.shape), align_corners=False)
-    return functional.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False)
-
-
-OPERATIONS: tuple[_Operation, ...] = (
+TONES: tuple[Tone, ...] = (
     _gamma,
     _brightness,
-    _sharpness,
     _hue_saturation,
     _solarize,
     _posterize,
     _invert,
     _autocontrast,
     _equalize,
-    _rotation,
 )
-"""The ten operations, in DRAEM's order."""
+"""The eight operations that change colours; the other two of the ten are rotation and sharpness."""

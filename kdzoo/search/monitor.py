@@ -1,0 +1,200 @@
+"""What happens around a trial's life in the driver: the board, the tracker, the end of each study."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from kdzoo.search.board import CategoryOutcome, SweepBoard, TrialRow
+from kdzoo.search.finish import Finished, FinishingLine
+from kdzoo.search.plan import SweepPlan
+from kdzoo.tracking import Cost, SweepTracker
+from kdzoo.zoo import Published
+from zoo_registry import RegistryError
+
+log = logging.getLogger(__name__)
+
+Ended = Literal["finished", "stopped_early", "failed"]
+Publish = Callable[[str, Finished], Published]
+
+
+class SweepView(Protocol):
+    """Who watches a sweep; the command line shows a live table."""
+
+    def update(self, board: SweepBoard) -> None:
+        """The board changed."""
+
+    def note(self, text: str) -> None:
+        """Something a person should read."""
+
+
+class SweepMonitor(Callback):
+    """Keeps the board true, tells the tracker, and starts measuring a category when its last trial has ended.
+
+    Args:
+        plan: the sweep.
+        board: its state.
+        tracker: MLflow's, which never blocks.
+        line: measures best trials on workers.
+        publish: puts a measured category into the zoo.
+        view: who watches.
+    """
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        board: SweepBoard,
+        *,
+        tracker: SweepTracker,
+        line: FinishingLine,
+        publish: Publish,
+        view: SweepView,
+    ) -> None:
+        self._plan, self.board, self._view = plan, board, view
+        self._tracker, self._line, self._publish = tracker, line, publish
+        self._trials: dict[str, Trial] = {}
+        self._submitted: set[str] = set()
+        self._dropped: set[str] = set()
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial starts, or starts again after a lost worker."""
+        if trial.trial_id in self.board.rows:
+            return
+        spec = trial.config["spec"]
+        row = TrialRow(trial.trial_id, trial.config["category"], int(trial.config["number"]), dict(spec["config"]))
+        self.board.rows[trial.trial_id] = row
+        self._trials[trial.trial_id] = trial
+        self._tracker.start_trial(trial.trial_id, row.category, params={**row.config, **spec["options"]})
+        self._view.update(self.board)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """An epoch ended."""
+        row = self.board.rows[trial.trial_id]
+        if result.get("failure"):
+            row.reason = str(result["failure"])
+        else:
+            row.epoch, row.total_epochs = int(result["epoch"]), int(result["total_epochs"])
+            row.seconds = float(result["train_seconds"]) + float(result["measure_seconds"])
+            row.gpu_seconds = row.seconds * (self._plan.gpus_per_trial or 0.0) if result["on_gpu"] else 0.0
+            row.objective = result.get("objective", row.objective)
+            row.metrics = dict(result.get("metrics", row.metrics))
+            self._tracker.log_epoch(trial.trial_id, row.epoch, {**result["losses"], **result.get("metrics", {})})
+        self._view.update(self.board)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial ended by itself or was stopped early; its checkpoint is written by now."""
+        row = self.board.rows.get(trial.trial_id)
+        if row is None:
+            return
+        if row.reason:
+            self._ended(row, "failed")
+        else:
+            self._ended(row, "finished" if trial.last_result.get("finished") else "stopped_early")
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial's worker failed for good."""
+        row = self.board.rows.get(trial.trial_id)
+        if row is None:
+            return
+        lines = (trial.get_error() and str(trial.get_error()).strip().splitlines()) or ["its worker failed"]
+        row.reason = lines[-1]
+        self._ended(row, "failed")
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Between two events: take in what the workers have measured."""
+        self.take_in()
+
+    def take_in(self, *, wait: bool = False) -> None:
+        """Publishes and records the categories that are measured by now."""
+        for category, finished in self._line.collect(wait=wait):
+            self._conclude(category, finished)
+
+    def conclude_rest(self) -> None:
+        """After the run: measures categories that ended early, and waits for all."""
+        for category in self.board.categories:
+            self._submit(category)
+        while self._line.busy:
+            self.take_in(wait=True)
+
+    def _ended(self, row: TrialRow, status: Ended) -> None:
+        row.status = status
+        cost = Cost(seconds=row.seconds, gpu_seconds=row.gpu_seconds)
+        self._tracker.end_trial(
+            row.trial_id, status=status, metrics=row.metrics, cost=cost, reason=row.reason or None
+        )
+        if row.reason:
+            self._view.note(f"trial {row.number} of {row.category} failed: {row.reason}")
+        self._drop_checkpoints(row.category)
+        if self.board.ended(row.category) == self._plan.trials:
+            self._submit(row.category)
+        self._view.update(self.board)
+
+    def _submit(self, category: str) -> None:
+        """Starts measuring a category's best trial, once."""
+        if category in self._submitted:
+            return
+        self._submitted.add(category)
+        best = self.board.best(category)
+        checkpoint = self._trials[best.trial_id].checkpoint if best else None
+        if best is None or checkpoint is None:
+            reasons = [row.reason for row in self.board.of(category) if row.reason]
+            failure = f"no usable trial: {reasons[-1]}" if reasons else "no trial was measured"
+            self._conclude(category, Finished(document={}, metrics={}, files={}, failure=failure))
+            return
+        self._line.submit(category, self._trials[best.trial_id].config["spec"], checkpoint)
+
+    def _conclude(self, category: str, finished: Finished) -> None:
+        best, published, reason = self.board.best(category), None, finished.failure
+        if not reason:
+            try:
+                published = self._publish(category, finished)
+            except (RegistryError, OSError) as error:
+                reason = f"not published: {error}"
+        rows = self.board.of(category)
+        outcome = CategoryOutcome(
+            category=category,
+            best=best if finished.metrics else None,
+            metrics=finished.metrics,
+            published=published,
+            seconds=sum(row.seconds for row in rows),
+            gpu_seconds=sum(row.gpu_seconds for row in rows),
+            reason=reason,
+            undefined=dict(finished.document.get("undefined", {})),
+        )
+        self.board.outcomes[category] = outcome
+        self._record(outcome, finished)
+        if reason:
+            self._view.note(f"{category}: {reason}")
+        self._view.update(self.board)
+
+    def _record(self, outcome: CategoryOutcome, finished: Finished) -> None:
+        split = finished.document.get("split", {})
+        self._tracker.end_category(
+            outcome.category,
+            status="finished" if outcome.metrics else "failed",
+            metrics=outcome.metrics,
+            cost=Cost(seconds=outcome.seconds, gpu_seconds=outcome.gpu_seconds),
+            params=outcome.best.config if outcome.best else None,
+            tags={"split_digest": split.get("digest"), "reason": outcome.reason or None},
+            release=outcome.published.release if outcome.published else None,
+            picture=finished.files.get("cases"),
+        )
+
+    def _drop_checkpoints(self, category: str) -> None:
+        """Deletes the checkpoints of ended trials that are not the category's best: a night's sweep fits the disk."""
+        best = self.board.best(category)
+        for row in self.board.of(category):
+            checkpoint = self._trials[row.trial_id].checkpoint
+            if not row.ended or row is best or checkpoint is None or row.trial_id in self._dropped:
+                continue
+            self._dropped.add(row.trial_id)
+            try:
+                checkpoint.filesystem.delete_dir(checkpoint.path)
+            except OSError as error:
+                log.warning("cannot delete checkpoint %s: %s", checkpoint.path, error)

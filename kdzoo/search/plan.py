@@ -1,0 +1,74 @@
+"""What a sweep is to do, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdzoo.data.catalog import Dataset
+from kdzoo.search.space import SearchSpace
+from kdzoo.settings import Settings
+from kdzoo.training.spec import RunOptions, TrialSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepPlan:
+    """One command's sweep.
+
+    Attributes:
+        name: unique; names its folder and its runs.
+        method: what is swept.
+        dataset: the opened data set.
+        spaces: category to its effective space; the categories of the sweep, in order.
+        options: how every trial runs.
+        trials: a category.
+        settings: where things are.
+        max_concurrent: trials at once; None for as many as fit.
+        cpus_per_trial: CPU cores a trial holds.
+        gpus_per_trial: GPUs, or the share of one, a trial holds; None for one where the cluster has any.
+        time_budget: seconds after which no more is trained; what is finished by then is measured and published.
+    """
+
+    name: str
+    method: str
+    dataset: Dataset
+    spaces: Mapping[str, SearchSpace]
+    options: RunOptions
+    trials: int
+    settings: Settings
+    max_concurrent: int | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None
+    time_budget: float | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Studies, trial checkpoints, and the journal of what goes to MLflow."""
+        return self.settings.sweeps / self.name
+
+    @property
+    def total_trials(self) -> int:
+        """Over all categories."""
+        return self.trials * len(self.spaces)
+
+    def spec(self, category: str, values: Mapping[str, object]) -> TrialSpec:
+        """The trial of a suggestion."""
+        return TrialSpec(
+            method=self.method,
+            config=self.spaces[category].config(values),
+            dataset=self.dataset.name,
+            category=category,
+            options=self.options,
+        )
+
+    def longest_selection(self) -> int:
+        """Epochs of the detecting stages of the longest trial: the end of the clock that trials are compared by."""
+        longest = 1
+        for space in self.spaces.values():
+            keys = space.defaults.epoch_keys()
+            # The last stage is the one that detects in every method; an earlier one that does counts as well.
+            last = keys[-1]
+            dimension = space.dimensions.get(last)
+            longest = max(longest, int(dimension.high) if dimension else getattr(space.defaults, last))
+        return longest

@@ -1,0 +1,160 @@
+"""Detectors in and out of the zoo: publish, promote if better, load by name."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdzoo.errors import UsageError
+from kdzoo.settings import Settings
+from zoo_registry import EntryName, Registry
+from zoo_registry.errors import EntryNotFoundError, ReleaseNotFoundError
+
+if TYPE_CHECKING:
+    import torch
+
+    from kdzoo.detector import Detector
+    from zoo_registry import Manifest
+
+CHAMPION = "champion"
+WEIGHTS, TEACHER, PICTURE = "weights", "teacher", "cases"
+_MEDIA = {
+    WEIGHTS: "application/vnd.safetensors",
+    TEACHER: "application/vnd.safetensors",
+    PICTURE: "image/png",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What publishing did.
+
+    Attributes:
+        release: the new release's number; None when the champion stayed and nothing was published.
+        promoted: whether `champion` now points at it.
+        note: one line that says why.
+    """
+
+    release: int | None
+    promoted: bool
+    note: str
+
+
+def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[[str], None] | None = None) -> Registry:
+    """Opens the zoo.
+
+    Args:
+        settings: where the default zoo and the cache are.
+        zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
+        warn: told when something other than what was asked for is used.
+    """
+    return Registry.open(zoo or settings.zoo, cache=settings.cache / "zoo", offline=settings.offline, on_warning=warn)
+
+
+def publish(registry: Registry, entry: EntryName, document: dict[str, Any], files: Mapping[str, bytes]) -> Published:
+    """Publishes a detector if it beats the champion.
+
+    A champion is beaten by a better objective under the same protocol and split. One that cannot be compared stays
+    champion, and the new release stands beside it.
+
+    Args:
+        registry: the zoo.
+        entry: method, data set and category.
+        document: of the detector.
+        files: role to bytes: weights, teacher, and a picture of cases.
+    """
+    alias, note, release_it = _verdict(registry, entry, document)
+    if not release_it:
+        return Published(release=None, promoted=False, note=note)
+    with tempfile.TemporaryDirectory(prefix="kdzoo-publish-") as folder:
+        paths = {}
+        for role, data in files.items():
+            paths[role] = Path(folder) / role
+            paths[role].write_bytes(data)
+        media = {role: _MEDIA[role] for role in paths}
+        release = registry.publish(entry, document, paths, alias=alias, media_types=media)
+    return Published(release=release.release, promoted=release.alias is not None, note=note)
+
+
+def load(
+    method: str,
+    name: str,
+    *,
+    zoo: str | None = None,
+    release: int | None = None,
+    alias: str = CHAMPION,
+    device: str | torch.device | None = None,
+    threshold: float | None = None,
+    false_positive_rate: float | None = None,
+) -> Detector:
+    """Loads a detector from the zoo.
+
+    Args:
+        method: such as ``"aand"``.
+        name: ``"dataset/category"``, such as ``"demo/weave"``.
+        zoo: a folder or ``s3://bucket/prefix``; default ``KDZOO_ZOO``, else the folder under kdzoo's home.
+        release: a release's number; default the one that ``alias`` points at.
+        alias: used when no release is given.
+        device: where to predict; default a GPU if there is one.
+        threshold: decide by this score instead of the calibrated one.
+        false_positive_rate: decide by another share of normal images that may alarm.
+
+    Raises:
+        NameInvalidError, EntryNotFoundError, ReleaseNotFoundError: there is no such detector.
+        BlobCorruptError: the zoo's bytes are not those of the manifest.
+        CheckpointError: the detector does not fit this kdzoo.
+    """
+    registry = open_registry(Settings.from_environment(), zoo)
+    manifest = registry.resolve(entry_name(method, name), release, alias)
+    detector = from_manifest(registry, manifest, device=device)
+    if threshold is not None or false_positive_rate is not None:
+        detector.set_threshold(threshold, false_positive_rate=false_positive_rate)
+    return detector
+
+
+def from_manifest(registry: Registry, manifest: Manifest, *, device: str | torch.device | None = None) -> Detector:
+    """The detector of a resolved release; its blobs are verified on their way in."""
+    from kdzoo.detector import Detector
+
+    weights, teacher = registry.fetch(manifest, WEIGHTS), registry.fetch(manifest, TEACHER)
+    return Detector.from_files(dict(manifest.document), weights, teacher, device=device)
+
+
+def entry_name(method: str, name: str) -> EntryName:
+    """The zoo's entry of a method and ``dataset/category``.
+
+    Raises:
+        UsageError: the name is not of that form.
+        NameInvalidError: a part is no valid name.
+    """
+    dataset, slash, category = name.partition("/")
+    if not slash or "/" in category:
+        raise UsageError(f"'{name}' is not of the form DATASET/CATEGORY", hint="for example: demo/weave")
+    return EntryName(method=method, dataset=dataset, category=category)
+
+
+def _verdict(registry: Registry, entry: EntryName, document: dict[str, Any]) -> tuple[str | None, str, bool]:
+    """The alias to move, a note, and whether to publish at all."""
+    try:
+        champion = registry.resolve(entry)
+    except (EntryNotFoundError, ReleaseNotFoundError):
+        return CHAMPION, "first champion", True
+    theirs, number = champion.document, champion.release
+    ours_key, theirs_key = _comparable(document), _comparable(theirs)
+    if ours_key is None or ours_key != theirs_key:
+        return None, f"not compared with champion {number}: another protocol, split or objective", True
+    ours_value, theirs_value = document["objective"]["value"], theirs["objective"]["value"]
+    if ours_value > theirs_value:
+        return CHAMPION, f"beats champion {number} ({theirs_value:.4f})", True
+    return None, f"champion {number} stays ({theirs_value:.4f})", False
+
+
+def _comparable(document: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """What two documents must share to be compared; None when a document does not say."""
+    try:
+        return document["protocol"], document["split"]["digest"], document["objective"]["name"]
+    except (KeyError, TypeError):
+        return None
