@@ -176,9 +176,9 @@ def _brightness(pixels: Pixels) -> Tensor:
 
 def _hue_saturation(pixels: Pixels) -> Tensor:
     """Chroma turned by up to 70 degrees and scaled by 0.4 to 1.6, luma kept: one 3x3 matrix a texture, in YIQ."""
-    to_yiq = torch.tensor(
-        [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], device=pixels.colour.device
-    )
+    device = pixels.colour.device
+    to_yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], device=device)
+    to_rgb = torch.tensor([[1, 0.956, 0.619], [1, -0.272, -0.647], [1, -1.106, 1.703]], device=device)
     angle = (pixels.dice[:, 0] * 2 - 1) * math.radians(70)
     scale = pixels.dice[:, 1] * 1.2 + 0.4
     turn = torch.zeros((len(angle), 3, 3), device=angle.device)
@@ -186,7 +186,7 @@ def _hue_saturation(pixels: Pixels) -> Tensor:
     turn[:, 1, 1] = turn[:, 2, 2] = scale * torch.cos(angle)
     turn[:, 2, 1] = scale * torch.sin(angle)
     turn[:, 1, 2] = -turn[:, 2, 1]
-    matrix = torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    matrix = to_rgb @ turn @ to_yiq
     red, green, blue = (pixels.own(matrix[:, :, one]) * pixels.colour[:, one, None] for one in range(3))
     return (red + green + blue).clamp(0, 1)
 
@@ -215,15 +215,16 @@ def _autocontrast(pixels: Pixels) -> Tensor:
 
 
 def _equalize(pixels: Pixels) -> Tensor:
-    """Each channel's distribution made flat: a colour becomes the share of the sample that is darker."""
+    """Each channel's histogram of 256 levels made flat: a colour becomes the share of the sample that is darker."""
     count, size, _ = pixels.sample.shape
-    # All channels of all textures stand end to end, each two higher than the last, so that one search serves all.
-    ladder = pixels.sample.permute(0, 2, 1).reshape(3 * count, size).sort(dim=1).values
-    step = 2.0 * torch.arange(3 * count, device=ladder.device, dtype=torch.float64)
-    ladder = (ladder + step[:, None]).flatten()
-    place = pixels.owner[:, None] * 3 + torch.arange(3, device=ladder.device)
-    darker = torch.searchsorted(ladder, pixels.colour + 2.0 * place.double()) - place * size
-    return (darker / (size - 1)).clamp(0, 1).float()
+    channel = torch.arange(3 * count, device=pixels.sample.device) * 256
+    levels = (pixels.sample * 255).long()
+    histogram = torch.bincount((levels + channel.view(count, 1, 3)).flatten(), minlength=768 * count)
+    ranks = histogram.view(count, 3, 256).cumsum(dim=2)
+    lowest = ranks.gather(2, levels.amin(dim=1)[:, :, None])
+    table = ((ranks - lowest) / (size - lowest).clamp_min(1)).clamp_min(0)
+    place = (pixels.colour * 255).long() + pixels.own(channel.view(count, 3))
+    return table.flatten().index_select(0, place.flatten()).view(-1, 3)
 
 
 TONES: tuple[Tone, ...] = (
