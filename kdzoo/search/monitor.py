@@ -60,6 +60,10 @@ class SweepMonitor(Callback):
         self._submitted: set[str] = set()
         self._dropped: set[str] = set()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray writes its callbacks into the run's folder; all of this one belongs to the living driver."""
+        return {}
+
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial starts, or starts again after a lost worker."""
         if trial.trial_id in self.board.rows:

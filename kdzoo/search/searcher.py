@@ -26,6 +26,10 @@ class CategorySearcher(Searcher):
         self._asked = dict.fromkeys(plan.spaces, 0)
         self._trials: dict[str, tuple[str, int]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray writes the searcher into the run's folder; the studies stay in their own storage."""
+        return {name: value for name, value in self.__dict__.items() if name != "_studies"}
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         """The configuration of the next trial, or that there is none."""
         category = min(self._asked, key=lambda name: self._asked[name])
