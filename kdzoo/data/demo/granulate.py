@@ -55,35 +55,53 @@ def _poured(rng: np.random.Generator) -> _Pellets:
 
 
 def _photographed(pellets: _Pellets) -> Field:
-    """Draws the pellets one above the other, each in a window just large enough for it and its shadow."""
-    picture = np.empty((SIDE, SIDE, 3), dtype=np.float32)
+    """Draws the pellets one above the other, each in a window just large enough for any of them and its shadow."""
+    reach = int(np.ceil(pellets.half.max() + 5))
+    corner = np.floor(pellets.centre).astype(int) - reach
+    shown = np.asarray(((corner > -2 * reach) & (corner < SIDE)).all(axis=1))
+    corner = corner[shown] + 2 * reach
+    body, alpha, light = _windows(pellets, shown, reach)
+    side = 2 * reach + 1
+    # A margin as wide as a window takes the pellets that stick out over the edge.
+    picture = np.empty((SIDE + 4 * reach + 1, SIDE + 4 * reach + 1, 3), dtype=np.float32)
     picture[:] = (0.20, 0.22, 0.22)
-    x, y = pixel_centres()
-    reach = np.ceil(pellets.half.max(axis=1) + 5)
-    low = np.maximum(np.floor(pellets.centre - reach[:, None]), 0).astype(int)
-    high = np.minimum(np.ceil(pellets.centre + reach[:, None]), SIDE).astype(int)
-    cos, sin = np.cos(pellets.angle), np.sin(pellets.angle)
-    for one in range(len(pellets.centre)):
-        (left, top), (right, bottom) = low[one], high[one]
-        if left >= right or top >= bottom:
-            continue
-        window = picture[top:bottom, left:right]
-        dx = x[top:bottom, left:right] - pellets.centre[one, 0]
-        dy = y[top:bottom, left:right] - pellets.centre[one, 1]
-        a, b = pellets.half[one]
-        along, across = (cos[one] * dx + sin[one] * dy) / a, (cos[one] * dy - sin[one] * dx) / b
-        squared = along**2 + across**2
-        distance = (np.sqrt(squared) - 1) * b
-        window *= (1 - np.float32(0.55) * np.exp(-((np.maximum(distance, 0) / np.float32(2.2)) ** 2)))[..., None]
-        height = np.sqrt(np.maximum(1 - squared, 0))
-        tilt = (-0.55 * dx - 0.65 * dy) / ((a + b) / 2)
-        shade = pellets.depth[one] * (0.62 + 0.30 * height + 0.20 * tilt)
-        gloss = np.exp(-((dx + 0.33 * a) ** 2 + (dy + 0.36 * b) ** 2) / np.float32(3.2)) * pellets.depth[one] ** 3
-        glow = np.exp(-((dx - 0.38 * a) ** 2 + (dy - 0.40 * b) ** 2) / np.float32(14.0))
-        body = pellets.colour[one] * (shade + 0.10 * pellets.depth[one] * glow)[..., None]
-        body = body + np.float32(0.38) * gloss[..., None]
-        window += (body - window) * cover(distance)[..., None]
-    return np.clip(picture, 0, 1)
+    for one, (left, top) in enumerate(corner):
+        window = picture[top : top + side, left : left + side]
+        window *= light[one]
+        window += (body[one] - window) * alpha[one]
+    margin = 2 * reach
+    return np.clip(picture[margin : margin + SIDE, margin : margin + SIDE], 0, 1)
+
+
+def _windows(pellets: _Pellets, shown: NDArray[np.bool_], reach: int) -> tuple[Field, Field, Field]:
+    """Every pellet by itself, in a window of ``2 * reach + 1`` pixels a side.
+
+    Returns:
+        ``[N, W, W, 3]`` colour, ``[N, W, W, 1]`` coverage, and ``[N, W, W, 1]`` share of light that the pellet's
+        shadow leaves to what lies below.
+    """
+    line = np.arange(2 * reach + 1, dtype=np.float32) + np.float32(0.5) - reach
+    fraction = (pellets.centre - np.floor(pellets.centre))[shown]
+    dx, dy = line[None, None, :] - fraction[:, 0, None, None], line[None, :, None] - fraction[:, 1, None, None]
+    a, b = pellets.half[shown, 0, None, None], pellets.half[shown, 1, None, None]
+    angle, depth = pellets.angle[shown, None, None], pellets.depth[shown, None, None]
+    cos, sin = np.cos(angle), np.sin(angle)
+    squared = ((cos * dx + sin * dy) / a) ** 2 + ((cos * dy - sin * dx) / b) ** 2
+    distance = (np.sqrt(squared) - 1) * b
+    light = 1 - np.float32(0.55) * np.exp(-((np.maximum(distance, 0) / np.float32(2.2)) ** 2))
+    height = np.sqrt(np.maximum(1 - squared, 0))
+    tilt = (-0.55 * dx - 0.65 * dy) / ((a + b) / 2)
+    # Gloss where the lamp is mirrored, glow where its light comes out on the far side.
+    gloss = _spot(dx + 0.33 * a, dy + 0.36 * b, 3.2) * depth**3
+    glow = _spot(dx - 0.38 * a, dy - 0.40 * b, 14.0)
+    shade = depth * (0.62 + 0.30 * height + 0.20 * tilt + 0.10 * glow)
+    body = pellets.colour[shown, None, None] * shade[..., None] + np.float32(0.38) * gloss[..., None]
+    return np.asarray(body, dtype=np.float32), cover(distance)[..., None], np.asarray(light)[..., None]
+
+
+def _spot(dx: Field, dy: Field, width: float) -> Field:
+    """A round spot of light; the two axes are apart, so that each needs the exponential of a line alone."""
+    return np.asarray(np.exp(-(dx**2) / np.float32(width)) * np.exp(-(dy**2) / np.float32(width)), dtype=np.float32)
 
 
 def _top_pellet(pellets: _Pellets, flaws: np.random.Generator) -> int:

@@ -141,7 +141,7 @@ def _scratched(metal: Field, part: _Part, flaws: np.random.Generator) -> Field:
     width = np.float32(flaws.uniform(0.4, 0.95))
     fade = np.sin(np.pi * (0.12 + 0.76 * along)).astype(np.float32)
     tone = (0.95, 0.96, 0.98) if flaws.random() < 0.6 else (0.22, 0.22, 0.23)
-    return paint(metal, tone, cover(distance - width) * fade * np.float32(flaws.uniform(0.35, 0.9)))
+    return paint(metal, tone, cover(distance - width) * fade * np.float32(flaws.uniform(0.45, 0.95)))
 
 
 def _rusted(metal: Field, part: _Part, flaws: np.random.Generator) -> Field:

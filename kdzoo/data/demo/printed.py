@@ -124,7 +124,7 @@ def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Genera
     x, y = pixel_centres()
     if defect == "misregister":
         angle = flaws.uniform(0, 2 * np.pi)
-        slip["orange" if flaws.random() < 0.5 else "black"] += flaws.uniform(2.0, 4.2) * np.array(
+        slip["orange" if flaws.random() < 0.5 else "black"] += flaws.uniform(2.4, 4.8) * np.array(
             [np.cos(angle), np.sin(angle)]
         )
     coverage = {ink: _pressed(_plates()[ink], degrees, (shift + slip[ink]).tolist()) for ink in _INKS}
@@ -137,10 +137,10 @@ def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Genera
         place = (flaws.uniform(20, SIDE - 20), flaws.uniform(20, SIDE - 20))
         distance, along = stroke(x, y, wandering_line(flaws, place, flaws.uniform(14, 70), 0.08))
         worn = cover(distance - np.float32(flaws.uniform(0.4, 1.2))) * (0.55 + 0.45 * np.sin(np.pi * along))
-        sheet = paint(sheet, (0.78, 0.77, 0.75), worn * np.float32(flaws.uniform(0.35, 0.9)))
+        sheet = paint(sheet, (0.56, 0.55, 0.54), worn * np.float32(flaws.uniform(0.45, 0.95)))
     if defect == "spot":
         place = (flaws.uniform(16, SIDE - 16), flaws.uniform(16, SIDE - 16))
-        distance = blob(flaws, x, y, place, flaws.uniform(1.8, 6.0), 0.15)
+        distance = blob(flaws, x, y, place, flaws.uniform(2.0, 6.5), 0.15)
         colour = list(_INKS.values())[flaws.integers(3)]
         sheet = paint(sheet, colour, cover(distance, 1.6) * np.float32(flaws.uniform(0.3, 0.9)))
     return np.asarray(sheet, dtype=np.float32), None

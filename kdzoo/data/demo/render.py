@@ -41,7 +41,7 @@ _VISIBLE = 3.0
 """Grey levels of 255 by which a defect must change a pixel, before noise, for the pixel to count as defective."""
 _FEWEST_PIXELS = 12
 _STRAY = 4
-_PINHOLE = 9
+_PINHOLE = 24
 _MOST_DRAWS = 20
 
 
