@@ -38,6 +38,7 @@ class DatasetInfo:
         default_teacher: the teacher's name when none is asked for.
         default_image_size: side that images are resized to, pixels.
         layout: how its folders are laid out.
+        default_trials: of a sweep, a category, when no number is asked for.
     """
 
     name: str
@@ -49,6 +50,7 @@ class DatasetInfo:
     default_teacher: str
     default_image_size: int
     layout: Layout
+    default_trials: int = 16
 
 
 CATALOG: Mapping[str, DatasetInfo] = MappingProxyType(
@@ -63,6 +65,7 @@ CATALOG: Mapping[str, DatasetInfo] = MappingProxyType(
             default_teacher="random-resnet18",
             default_image_size=128,
             layout="mvtec",
+            default_trials=4,
         ),
         "mvtec": DatasetInfo(
             name="mvtec",

@@ -1,0 +1,97 @@
+"""`kdzoo evaluate`: a detector measured again on its data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdzoo.cli.options import Bar, device_option, json_option, open_dataset_with_progress, zoo_option
+from kdzoo.cli.source import load_source, source_options
+
+if TYPE_CHECKING:
+    from kdzoo.detector import Detector
+    from kdzoo.training.data import TrialData
+
+
+@click.command()
+@click.argument("method", required=False)
+@click.argument("name", metavar="DATASET/CATEGORY", required=False)
+@click.option("--dataset", "-d", metavar="NAME|PATH", help="Where the images are; default the detector's own data set.")
+@click.option("--part", type=click.Choice(["report", "select"]), default="report", show_default=True, help="Of its protocol.")
+@source_options
+@zoo_option
+@device_option
+@json_option
+def evaluate(
+    method: str | None, name: str | None, dataset: str | None, part: str, folder: Path | None, zoo: str | None,
+    release: int | None, alias: str, device: str | None, threshold: float | None, false_positive_rate: float | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Measure a detector, under the protocol and split it was selected with.
+
+    \b
+    Examples:
+      kdzoo evaluate aand demo/weave
+      kdzoo evaluate --from ~/.kdzoo/runs/rd-lid --dataset ./my-parts --json
+    """
+    detector = load_source(
+        method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
+        threshold=threshold, false_positive_rate=false_positive_rate,
+    )  # fmt: skip
+    result = _measure(detector, dataset, part)
+    if result["split_digest"] != detector.document["split"]["digest"]:
+        click.echo("Note: these are not the images that the detector was selected with (another split digest)", err=True)
+    click.echo(json.dumps(result) if as_json else _text(result))
+
+
+def _measure(detector: Detector, dataset: str | None, part: str) -> dict[str, Any]:
+    import numpy as np
+
+    from kdzoo.errors import DatasetError
+    from kdzoo.settings import Settings
+    from kdzoo.training.data import TrialData
+    from kdzoo.training.evaluation import measure, score_images
+    from kdzoo.training.images import ImageSource
+    from kdzoo.training.spec import RunOptions
+
+    document, settings = detector.document, Settings.from_environment()
+    opened = open_dataset_with_progress(dataset or document["dataset"]["name"], settings)
+    options = RunOptions.from_mapping(document["options"])
+    category = document["dataset"]["category"]
+    with Bar("Decoding images") as bar:
+        data: TrialData = TrialData(opened, category, options, cache=settings.cache, progress=bar)
+        truth = data.report if part == "report" else data.selection
+    if truth is None:
+        raise DatasetError(f"'{category}' has no test part to report on", hint="--part select measures the selection part")
+    scored = score_images(detector.method, ImageSource(truth.images, detector.device))
+    report = measure(scored, truth, aupro_limit=options.aupro_limit)
+    alarms = scored.scores > detector.threshold
+    return {
+        "method": document["method"],
+        "dataset": opened.name,
+        "category": category,
+        "protocol": options.protocol,
+        "part": part,
+        "split_digest": data.parts.digest,
+        "images": len(truth.labels),
+        "metrics": report.as_dict("test_" if part == "report" else "val_"),
+        "undefined": dict(report.undefined),
+        "threshold": detector.threshold,
+        "false_alarms": int(np.sum(alarms & (truth.labels == 0))),
+        "normal_images": int(np.sum(truth.labels == 0)),
+        "found_defects": int(np.sum(alarms & (truth.labels == 1))),
+        "defective_images": int(np.sum(truth.labels == 1)),
+    }
+
+
+def _text(result: dict[str, Any]) -> str:
+    head = f"{result['method']} on {result['dataset']}/{result['category']}, protocol {result['protocol']}"
+    lines = [f"{head}, {result['images']} images of the {result['part']} part"]
+    lines += [f"  {name:18} {value:.4f}" for name, value in result["metrics"].items()]
+    lines += [f"  {name:18} undefined: {reason}" for name, reason in result["undefined"].items()]
+    lines.append(f"  at threshold {result['threshold']:.4f}: found {result['found_defects']} of {result['defective_images']} defects,")
+    lines.append(f"  {result['false_alarms']} false alarms on {result['normal_images']} normal images")
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""Entry point of `kdzoo`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from kdzoo._version import __version__
+from kdzoo.cli.lazy import LazyGroup
+
+_COMMANDS = {
+    "sweep": ("kdzoo.cli.sweep", "sweep", "Find the best configuration for every category, and publish it."),
+    "train": ("kdzoo.cli.train", "train", "Train one method on one category."),
+    "evaluate": ("kdzoo.cli.evaluate", "evaluate", "Measure a detector on its data set."),
+    "predict": ("kdzoo.cli.predict", "predict", "Judge images with a detector."),
+    "leaderboard": ("kdzoo.cli.leaderboard", "leaderboard", "Rank what sweeps have found."),
+    "zoo": ("kdzoo.cli.zoo", "zoo", "List, show and pull published detectors."),
+    "ui": ("kdzoo.cli.mlflow", "ui", "Open the MLflow UI on kdzoo's runs."),
+    "mlflow": ("kdzoo.cli.mlflow", "mlflow", "Send MLflow what it has not got yet."),
+    "methods": ("kdzoo.cli.methods", "methods", "List the methods and their knobs."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Add --debug to any command for a traceback. Files live under KDZOO_HOME (default ~/.kdzoo).",
+)
+@click.version_option(__version__, prog_name="kdzoo")
+def cli() -> None:
+    """Find the best anomaly detector for each product category, and load it by name.
+
+    \b
+    Examples:
+      kdzoo sweep aand --dataset demo
+      kdzoo leaderboard
+      kdzoo predict aand demo/weave photos/*.png --out judged
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command and exits; every foreseen error ends in one clear message."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    own = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in own
+    try:
+        status = cli.main([item for item in own if item != "--debug"] + given[len(own) :], standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(_report(KeyboardInterrupt()))
+    except BrokenPipeError:
+        # The reader of our output left; that is no failure of ours, and nothing more can be said to it.
+        sys.stderr.close()
+        sys.exit(0)
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        sys.exit(_report(error))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _report(error: BaseException) -> int:
+    from kdzoo.cli.errors import FAILURE, Shown, shown
+
+    seen = shown(error) or Shown(
+        status=FAILURE,
+        message=f"unforeseen {type(error).__name__}: {error}",
+        hint="this is a bug in kdzoo; run again with --debug and report the traceback",
+    )
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(seen.message, err=True)
+    if seen.hint:
+        click.echo(f"  {seen.hint}", err=True)
+    return seen.status

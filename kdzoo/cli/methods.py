@@ -1,0 +1,45 @@
+"""`kdzoo methods`: the methods and their knobs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from kdzoo.cli.options import json_option
+
+
+@click.command()
+@click.argument("method", required=False)
+@json_option
+def methods(method: str | None, as_json: bool) -> None:
+    """List the methods; with METHOD, its knobs with published values and ranges.
+
+    \b
+    Examples:
+      kdzoo methods
+      kdzoo methods aand
+    """
+    from kdzoo.methods.registry import METHODS, find_method
+
+    if method is None:
+        rows = [{"name": entry.name, "title": entry.title} for entry in METHODS.values()]
+        click.echo(json.dumps(rows) if as_json else "\n".join(f"{row['name']:8} {row['title']}" for row in rows))
+        return
+    entry = find_method(method)
+    knobs = [_knob(entry.config, key) for key in entry.config.__dataclass_fields__]
+    if as_json:
+        click.echo(json.dumps(knobs))
+        return
+    click.echo(entry.title)
+    width = max(len(knob["key"]) for knob in knobs)
+    for knob in knobs:
+        click.echo(f"  {knob['key']:{width}}  {knob['default']!s:<8} {knob['range']:<16} {knob['help']}")
+
+
+def _knob(config: Any, key: str) -> dict[str, Any]:
+    field = config.__dataclass_fields__[key]
+    low, high, above = config.bounds(key)
+    bounds = f"{'(' if above is not None else '['}{above if above is not None else low}, {high}]"
+    return {"key": key, "default": field.default, "range": bounds, "help": field.metadata["help"]}

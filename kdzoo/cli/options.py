@@ -1,0 +1,133 @@
+"""Options that several commands share, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from kdzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from kdzoo.data.catalog import Dataset
+    from kdzoo.settings import Settings
+    from kdzoo.training.spec import RunOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def run_options(command: F) -> F:
+    """Options that decide how trials run."""
+    for option in reversed(
+        (
+            click.option("--dataset", "-d", required=True, metavar="NAME|PATH", help="A data set's name, or a folder."),
+            click.option("--epochs", type=click.IntRange(1), help="Total over the stages, split as published."),
+            click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Fix a knob of the method; repeatable."),
+            click.option("--image-size", type=int, help="Side of the square input, a multiple of 32."),
+            click.option("--teacher", metavar="NAME[@FILE]", help="A timm backbone; random-NAME for random weights."),
+            click.option("--protocol", metavar="synthetic|holdout|test", help="What selection may look at."),
+            click.option("--objective", metavar="METRIC", default="image_auroc", show_default=True, help="What selection maximises."),
+            click.option("--split-seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split into parts."),
+            click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, batches, anomalies."),
+            click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(command: F) -> F:
+    """``--json``: results for programs on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def zoo_option(command: F) -> F:
+    """``--zoo``: where the zoo is."""
+    return click.option("--zoo", metavar="FOLDER|s3://BUCKET/PREFIX", help="The zoo; default KDZOO_ZOO, else under KDZOO_HOME.")(
+        command
+    )
+
+
+def device_option(command: F) -> F:
+    """``--device``: where to compute."""
+    return click.option("--device", metavar="cpu|cuda[:N]", help="Default: a GPU if there is one.")(command)
+
+
+def parse_changes(changes: Sequence[str]) -> dict[str, str]:
+    """``key=value`` texts as a mapping.
+
+    Raises:
+        UsageError: one is not of that form.
+    """
+    parsed = {}
+    for text in changes:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {text!r} is not of the form KEY=VALUE", hint="for example --set hkd_top_k=20")
+        parsed[key.strip()] = value.strip()
+    return parsed
+
+
+def open_dataset_with_progress(name: str, settings: Settings) -> Dataset:
+    """Opens a data set; the demo shows a bar while it is made."""
+    from kdzoo.data.catalog import open_dataset
+
+    with Bar("Making the demo data set") as bar:
+        return open_dataset(name, settings, progress=bar)
+
+
+def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
+    """The run's options: what was given, else the data set's defaults.
+
+    Args:
+        dataset: the opened data set.
+        given: option to value, None where not given.
+    """
+    from kdzoo.training.spec import RunOptions
+
+    defaults = {
+        "teacher": dataset.info.default_teacher,
+        "image_size": dataset.info.default_image_size,
+        "protocol": dataset.info.default_protocol,
+    }
+    return RunOptions.from_mapping(defaults | {key: value for key, value in given.items() if value is not None})
+
+
+class Bar:
+    """A progress bar on stderr that appears with the first step and shows nothing where no person looks.
+
+    Args:
+        label: what is being done.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label, self._bar, self._done = label, None, 0
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)  # type: ignore[unreachable]
+            self._bar = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Told ``(done, total)``, as often as one likes."""
+        if self._bar is None:
+            self._bar = click.progressbar(length=total, label=self._label, file=click.get_text_stream("stderr"))  # type: ignore[assignment]
+            self._bar.__enter__()  # type: ignore[attr-defined]
+        self._bar.update(done - self._done)  # type: ignore[attr-defined]
+        self._done = done
+
+
+def existing_folder(path: Path, what: str) -> Path:
+    """A folder that is there.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not path.is_dir():
+        raise UsageError(f"there is no {what} '{path}'")
+    return path

@@ -1,0 +1,158 @@
+"""`kdzoo predict`: files in, decisions and heatmaps out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from kdzoo.cli.options import device_option, zoo_option
+from kdzoo.cli.source import load_source, source_options
+
+if TYPE_CHECKING:
+    from kdzoo.detector import Detector, Prediction
+
+_COLUMNS = ("file", "score", "threshold", "anomalous", "heatmap")
+_BATCH = 16
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="METHOD DATASET/CATEGORY FILES...", required=True)
+@click.option("--out", "-o", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
+@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Of the table.")
+@click.option("--heatmaps/--no-heatmaps", default=True, show_default=True, help="Write a picture for each image.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping.")
+@source_options
+@zoo_option
+@device_option
+def predict(
+    words: tuple[str, ...], out: Path, kind: str, heatmaps: bool, skip_unreadable: bool, folder: Path | None,
+    zoo: str | None, release: int | None, alias: str, device: str | None, threshold: float | None,
+    false_positive_rate: float | None,
+) -> None:  # fmt: skip
+    """Judge FILES (images, or folders of them) with a detector: a table and a heatmap for each.
+
+    \b
+    Examples:
+      kdzoo predict aand demo/weave photos/ --out judged
+      kdzoo predict --from ~/.kdzoo/runs/rd-lid photos/*.jpg --out judged --format jsonl
+    """
+    method, name, files = (None, None, words) if folder else (words[0], (words[1:2] or (None,))[0], words[2:])
+    images = _images(files)
+    detector = load_source(
+        method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
+        threshold=threshold, false_positive_rate=false_positive_rate,
+    )  # fmt: skip
+    table = out / f"predictions.{kind}"
+    out.mkdir(parents=True, exist_ok=True)
+    judged, alarms, skipped = 0, 0, 0
+    with table.open("w", encoding="utf-8", newline="") as stream, _bar(len(images)) as bar:
+        writer = _Table(stream, kind)
+        for start in range(0, len(images), _BATCH):
+            chunk = images[start : start + _BATCH]
+            for index, path, prediction in _judged(detector, chunk, start, skip_unreadable):
+                if prediction is None:
+                    skipped += 1
+                    continue
+                picture = _heatmap(prediction, out, index, path, len(images)) if heatmaps else None
+                writer.write(path, prediction, picture)
+                judged, alarms = judged + 1, alarms + prediction.anomalous
+            bar.update(len(chunk))
+    left_out = f", {skipped} unreadable left out" if skipped else ""
+    click.echo(f"{alarms} of {judged} images are anomalous{left_out}; see {table}")
+
+
+def _images(words: tuple[str, ...]) -> list[Path]:
+    """The image files that are named, folders walked through.
+
+    Raises:
+        UsageError: nothing named, a name that is not there, or no image in a folder.
+    """
+    from kdzoo.data.files import IMAGE_SUFFIXES, printable
+    from kdzoo.errors import UsageError
+
+    if not words:
+        raise UsageError("no images named", hint="kdzoo predict METHOD DATASET/CATEGORY FILES... --out DIR")
+    images: list[Path] = []
+    for word in words:
+        path = Path(word)
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+            if not found:
+                raise UsageError(f"the folder '{printable(path)}' holds no images")
+            images += found
+        elif path.exists():
+            images.append(path)
+        else:
+            raise UsageError(f"there is no file '{printable(path)}'")
+    return images
+
+
+def _judged(
+    detector: Detector, paths: list[Path], start: int, skip_unreadable: bool
+) -> Iterator[tuple[int, Path, Prediction | None]]:
+    """A prediction for each path, None for an unreadable one that is to be left out."""
+    from kdzoo.data.images import read_image
+    from kdzoo.errors import ImageError
+
+    read: list[tuple[int, Path, Any]] = []
+    for index, path in enumerate(paths, start):
+        try:
+            read.append((index, path, read_image(path)))
+        except ImageError as error:
+            if not skip_unreadable:
+                raise ImageError(error.message, hint=error.hint or "--skip-unreadable leaves such images out") from error
+            click.echo(f"Left out: {error}", err=True)
+            yield index, path, None
+    predictions = detector.predict_each([image for _, _, image in read], batch_size=_BATCH)
+    for (index, path, _), prediction in zip(read, predictions, strict=True):
+        yield index, path, prediction
+
+
+def _heatmap(prediction: Prediction, out: Path, index: int, path: Path, total: int) -> Path:
+    """Writes the overlay; the number keeps images of the same name apart."""
+    from kdzoo.data.files import printable
+
+    folder = out / "heatmaps"
+    folder.mkdir(exist_ok=True)
+    stem = "".join(char if char.isalnum() or char in "._-" else "_" for char in printable(path.stem))[:80]
+    target = folder / f"{index:0{len(str(total))}d}-{stem}.png"
+    prediction.overlay().save(target)
+    return target
+
+
+class _Table:
+    """The table of predictions, a row at a time."""
+
+    def __init__(self, stream: TextIO, kind: str) -> None:
+        self._stream, self._kind = stream, kind
+        self._writer = csv.writer(stream)
+        if kind == "csv":
+            self._writer.writerow(_COLUMNS)
+
+    def write(self, path: Path, prediction: Prediction, picture: Path | None) -> None:
+        """One row."""
+        from kdzoo.data.files import printable
+
+        row = {
+            "file": printable(path),
+            "score": prediction.score,
+            "threshold": prediction.threshold,
+            "anomalous": prediction.anomalous,
+            "heatmap": str(picture) if picture else "",
+        }
+        if self._kind == "jsonl":
+            self._stream.write(json.dumps(row) + "\n")
+        else:
+            self._writer.writerow([int(value) if isinstance(value, bool) else value for value in row.values()])
+
+
+@contextmanager
+def _bar(length: int) -> Iterator[Any]:
+    with click.progressbar(length=length, label="Judging", file=click.get_text_stream("stderr")) as bar:
+        yield bar

@@ -1,0 +1,70 @@
+"""Where a command's detector comes from: the zoo, or a folder that `kdzoo train` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kdzoo.cli.options import F, existing_folder
+
+if TYPE_CHECKING:
+    from kdzoo.detector import Detector
+
+
+def source_options(command: F) -> F:
+    """Options that choose a detector."""
+    for option in (
+        click.option("--false-positive-rate", type=float, help="Decide by the share of normal images that may alarm."),
+        click.option("--threshold", type=float, help="Decide by this score instead of the calibrated one."),
+        click.option("--alias", default="champion", show_default=True, help="Which release, by alias."),
+        click.option("--release", type=click.IntRange(1), help="Which release, by number."),
+        click.option(
+            "--from", "folder", type=click.Path(path_type=Path), help="A detector's folder, in place of METHOD DATASET/CATEGORY."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def load_source(
+    method: str | None,
+    name: str | None,
+    *,
+    folder: Path | None,
+    zoo: str | None,
+    release: int | None,
+    alias: str,
+    device: str | None,
+    threshold: float | None = None,
+    false_positive_rate: float | None = None,
+) -> Detector:
+    """The detector that the options name.
+
+    Raises:
+        click.UsageError: neither a folder nor a name was given.
+    """
+    if folder is not None:
+        from kdzoo.detector import Detector
+
+        detector = Detector.open(existing_folder(folder, "detector folder"), device=device)
+        if threshold is not None or false_positive_rate is not None:
+            detector.set_threshold(threshold, false_positive_rate=false_positive_rate)
+        return detector
+    if method is None or name is None:
+        raise click.UsageError("give METHOD and DATASET/CATEGORY, or --from FOLDER")
+    from kdzoo.methods.registry import find_method
+    from kdzoo.zoo import load
+
+    find_method(method)
+    return load(
+        method,
+        name,
+        zoo=zoo,
+        release=release,
+        alias=alias,
+        device=device,
+        threshold=threshold,
+        false_positive_rate=false_positive_rate,
+    )

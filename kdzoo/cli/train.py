@@ -1,0 +1,194 @@
+"""`kdzoo train`: one trial in this process, without Ray, MLflow or a server."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdzoo.cli.options import (
+    Bar,
+    build_options,
+    device_option,
+    json_option,
+    open_dataset_with_progress,
+    parse_changes,
+    run_options,
+    zoo_option,
+)
+
+if TYPE_CHECKING:
+    from kdzoo.data.catalog import Dataset
+    from kdzoo.settings import Settings
+    from kdzoo.training.outcome import Outcome
+    from kdzoo.training.spec import TrialSpec
+    from kdzoo.training.trainer import EpochResult, Trainer
+
+
+@click.command()
+@click.argument("method")
+@run_options
+@click.option("--category", "-c", metavar="NAME", help="Needed unless the data set has only one.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write; default under KDZOO_HOME/runs.")
+@click.option("--publish", is_flag=True, help="Publish the detector to the zoo if it beats the champion.")
+@zoo_option
+@device_option
+@json_option
+def train(
+    method: str, dataset: str, category: str | None, epochs: int | None, changes: tuple[str, ...], out: Path | None,
+    publish: bool, zoo: str | None, device: str | None, as_json: bool, **given: Any,
+) -> None:  # fmt: skip
+    """Train METHOD on one category, measure it, and keep the detector in a folder.
+
+    \b
+    Examples:
+      kdzoo train aand --dataset demo --category weave
+      kdzoo train rd -d ./my-parts -c lid --epochs 40 --set learning_rate=0.002 --json
+    """
+    from kdzoo.settings import Settings
+
+    settings = Settings.from_environment()
+    opened, spec = _spec(method, dataset, category, epochs, changes, given, settings)
+    folder = out or settings.runs / f"{method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
+    outcome = _train(spec, opened, settings, device)
+    _save(outcome, folder, device)
+    published = _publish(outcome, folder, spec, settings, zoo) if publish else None
+    result = {
+        "method": spec.method,
+        "dataset": spec.dataset,
+        "category": spec.category,
+        "protocol": spec.options.protocol,
+        "metrics": outcome.metrics,
+        "undefined": outcome.document["undefined"],
+        "config": spec.config.as_dict(),
+        "options": outcome.document["options"],
+        "epochs": outcome.document["epochs"],
+        "cost": outcome.document["cost"],
+        "checkpoint": str(folder),
+        "published": published,
+    }
+    click.echo(json.dumps(result) if as_json else _text(result))
+
+
+def _spec(
+    method: str, dataset: str, category: str | None, epochs: int | None, changes: tuple[str, ...],
+    given: dict[str, Any], settings: Settings,
+) -> tuple[Dataset, TrialSpec]:  # fmt: skip
+    from kdzoo.errors import UsageError
+    from kdzoo.methods.registry import find_method
+    from kdzoo.search.space import SpaceFile
+    from kdzoo.training.spec import TrialSpec
+
+    fixed = find_method(method).config.from_mapping(parse_changes(changes)).as_dict()
+    fixed = {key: fixed[key] for key in parse_changes(changes)}
+    opened = open_dataset_with_progress(dataset, settings)
+    names = opened.categories()
+    if category is None and len(names) != 1:
+        raise UsageError(f"'{opened.name}' has {len(names)} categories: choose one with --category", hint=", ".join(names))
+    chosen = category or names[0]
+    opened.category(chosen)
+    config = SpaceFile(method).space(opened.name, chosen, changes=fixed).defaults
+    if epochs is not None:
+        config = config.replace(**config.epoch_split(epochs))
+    options = build_options(opened, given)
+    return opened, TrialSpec(method=method, config=config, dataset=opened.name, category=chosen, options=options)
+
+
+def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | None) -> Outcome:
+    from kdzoo.detector import choose_device
+    from kdzoo.teachers.backbone import load_teacher
+    from kdzoo.training.data import TrialData
+    from kdzoo.training.outcome import conclude
+    from kdzoo.training.trainer import Trainer
+
+    place = choose_device(device)
+    teacher = load_teacher(spec.options.teacher, offline=settings.offline)
+    with Bar("Decoding images") as bar:
+        data = TrialData(opened, spec.category, spec.options, cache=settings.cache, progress=bar)
+        for note in data.parts.notes:
+            click.echo(f"Note: {note}", err=True)
+        trainer = Trainer(spec, data, teacher, place)
+        _ = data.selection
+    with EpochLog(trainer, spec.options.objective) as log:
+        trainer.run(log)
+    return conclude(trainer)
+
+
+class EpochLog:
+    """Epochs as a bar where a person looks, else as lines.
+
+    Args:
+        trainer: what trains.
+        objective: shown beside the bar.
+    """
+
+    def __init__(self, trainer: Trainer, objective: str) -> None:
+        self._trainer, self._objective = trainer, objective
+        self._stream = click.get_text_stream("stderr")
+        self._bar = None
+        if self._stream.isatty():
+            self._bar = click.progressbar(
+                length=trainer.total_epochs, label="Training", file=self._stream, show_pos=True, item_show_func=self._said
+            )
+
+    def __enter__(self) -> EpochLog:
+        if self._bar is not None:
+            self._bar.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+    def __call__(self, result: EpochResult) -> None:
+        """Told each epoch."""
+        if self._bar is not None:
+            self._bar.update(1, result)
+        else:
+            position = f"epoch {result.epoch}/{self._trainer.total_epochs}"
+            click.echo(f"{position} {self._said(result)}", file=self._stream)
+
+    def _said(self, result: EpochResult | None) -> str:
+        if result is None:
+            return ""
+        text = f"{result.stage} loss {result.losses['loss']:.4f}"
+        if self._trainer.best.weights:
+            text += f", best {self._objective} {self._trainer.best.objective:.4f}"
+        return text
+
+
+def _save(outcome: Outcome, folder: Path, device: str | None) -> None:
+    from kdzoo.detector import Detector
+    from kdzoo.training.checkpoint import write_file
+
+    Detector(outcome.method, outcome.document, device=device).save(folder)
+    write_file(folder / "cases.png", outcome.picture)
+
+
+def _publish(outcome: Outcome, folder: Path, spec: TrialSpec, settings: Settings, zoo: str | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from kdzoo.detector import TEACHER_FILE, WEIGHTS_FILE
+    from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS, entry_name, open_registry, publish
+
+    registry = open_registry(settings, zoo, warn=lambda text: click.echo(f"Note: {text}", err=True))
+    files = {
+        WEIGHTS: (folder / WEIGHTS_FILE).read_bytes(),
+        TEACHER: (folder / TEACHER_FILE).read_bytes(),
+        PICTURE: outcome.picture,
+    }
+    return asdict(publish(registry, entry_name(spec.method, spec.category_name), outcome.document, files))
+
+
+def _text(result: dict[str, Any]) -> str:
+    lines = [f"{result['method']} on {result['dataset']}/{result['category']}, protocol {result['protocol']}"]
+    lines += [f"  {name:18} {value:.4f}" for name, value in result["metrics"].items()]
+    lines += [f"  {name:18} undefined: {reason}" for name, reason in result["undefined"].items()]
+    lines.append(f"  seconds            {result['cost']['seconds']:.1f} on {result['cost']['device']}")
+    if result["published"]:
+        lines.append(f"  zoo                release {result['published']['release']}: {result['published']['note']}")
+    lines.append(f"  detector           {result['checkpoint']}")
+    return "\n".join(lines)
