@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.argument("method", required=False)
 @click.argument("name", metavar="DATASET/CATEGORY", required=False)
 @click.option("--dataset", "-d", metavar="NAME|PATH", help="Where the images are; default the detector's own data set.")
-@click.option("--part", type=click.Choice(["report", "select"]), default="report", show_default=True, help="Of its protocol.")
+@click.option(
+    "--part", type=click.Choice(["report", "select"]), default="report", show_default=True, help="Of its protocol."
+)
 @source_options
 @zoo_option
 @device_option
@@ -43,7 +45,9 @@ def evaluate(
     )  # fmt: skip
     result = _measure(detector, dataset, part)
     if result["split_digest"] != detector.document["split"]["digest"]:
-        click.echo("Note: these are not the images that the detector was selected with (another split digest)", err=True)
+        click.echo(
+            "Note: these are not the images that the detector was selected with (another split digest)", err=True
+        )
     click.echo(json.dumps(result) if as_json else _text(result))
 
 
@@ -65,7 +69,9 @@ def _measure(detector: Detector, dataset: str | None, part: str) -> dict[str, An
         data: TrialData = TrialData(opened, category, options, cache=settings.cache, progress=bar)
         truth = data.report if part == "report" else data.selection
     if truth is None:
-        raise DatasetError(f"'{category}' has no test part to report on", hint="--part select measures the selection part")
+        raise DatasetError(
+            f"'{category}' has no test part to report on", hint="--part select measures the selection part"
+        )
     scored = score_images(detector.method, ImageSource(truth.images, detector.device))
     report = measure(scored, truth, aupro_limit=options.aupro_limit)
     alarms = scored.scores > detector.threshold
@@ -92,6 +98,7 @@ def _text(result: dict[str, Any]) -> str:
     lines = [f"{head}, {result['images']} images of the {result['part']} part"]
     lines += [f"  {name:18} {value:.4f}" for name, value in result["metrics"].items()]
     lines += [f"  {name:18} undefined: {reason}" for name, reason in result["undefined"].items()]
-    lines.append(f"  at threshold {result['threshold']:.4f}: found {result['found_defects']} of {result['defective_images']} defects,")
+    found = f"found {result['found_defects']} of {result['defective_images']} defects"
+    lines.append(f"  at threshold {result['threshold']:.4f}: {found},")
     lines.append(f"  {result['false_alarms']} false alarms on {result['normal_images']} normal images")
     return "\n".join(lines)

@@ -37,7 +37,9 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in self._lazy.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Finds a command, or says the nearest one."""
         name = args[0]
         if name not in self._lazy and not name.startswith("-"):
@@ -63,13 +65,14 @@ class DefaultGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the default command's name in front where none is given."""
         asks_help = bool(args) and args[0] in ctx.help_option_names
-        if not asks_help and (not args or args[0].startswith("-")):
-            args = [self._default, *args]
-        elif self._passes and args and args[0] not in self.commands and not asks_help:
+        an_argument = self._passes and bool(args) and args[0] not in self.commands
+        if not asks_help and (not args or args[0].startswith("-") or an_argument):
             args = [self._default, *args]
         return super().parse_args(ctx, args)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Finds a command, or says the nearest one."""
         if args[0] not in self.commands:
             from kdzoo.errors import UnknownNameError

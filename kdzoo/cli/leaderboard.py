@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
     from kdzoo.tracking import LeaderboardTable
 
-_SHOWN = (("image_auroc", "img AUROC"), ("image_ap", "img AP"), ("pixel_auroc", "px AUROC"), ("pixel_ap", "px AP"), ("aupro", "AUPRO"))
+_SHOWN = (
+    ("image_auroc", "img AUROC"),
+    ("image_ap", "img AP"),
+    ("pixel_auroc", "px AUROC"),
+    ("pixel_ap", "px AP"),
+    ("aupro", "AUPRO"),
+)
 
 
 @click.command()

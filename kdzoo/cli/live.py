@@ -21,7 +21,8 @@ class LiveView:
     """
 
     def __init__(self, title: str) -> None:
-        self._title, self._board = title, None
+        self._title = title
+        self._board: SweepBoard | None = None
         self._console = Console(stderr=True)
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True)
         self._lines = not self._console.is_terminal
@@ -42,7 +43,7 @@ class LiveView:
 
     def update(self, board: SweepBoard) -> None:
         """The board changed."""
-        self._board: SweepBoard | None = board
+        self._board = board
         if self._lines:
             self._tell(board)
 

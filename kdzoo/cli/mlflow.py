@@ -41,7 +41,9 @@ def ui(host: str, port: int) -> None:
     if status not in (0, -2, 130):
         from kdzoo.errors import TrackingError
 
-        raise TrackingError(f"the MLflow UI ended with status {status}", hint=f"is port {port} in use? choose another with --port")
+        raise TrackingError(
+            f"the MLflow UI ended with status {status}", hint=f"is port {port} in use? choose another with --port"
+        )
 
 
 @click.group(cls=DefaultGroup, default="sync")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,13 +25,25 @@ def run_options(command: F) -> F:
         (
             click.option("--dataset", "-d", required=True, metavar="NAME|PATH", help="A data set's name, or a folder."),
             click.option("--epochs", type=click.IntRange(1), help="Total over the stages, split as published."),
-            click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Fix a knob of the method; repeatable."),
+            click.option(
+                "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Fix a knob of the method; repeatable."
+            ),
             click.option("--image-size", type=int, help="Side of the square input, a multiple of 32."),
             click.option("--teacher", metavar="NAME[@FILE]", help="A timm backbone; random-NAME for random weights."),
             click.option("--protocol", metavar="synthetic|holdout|test", help="What selection may look at."),
-            click.option("--objective", metavar="METRIC", default="image_auroc", show_default=True, help="What selection maximises."),
-            click.option("--split-seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split into parts."),
-            click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, batches, anomalies."),
+            click.option(
+                "--objective",
+                metavar="METRIC",
+                default="image_auroc",
+                show_default=True,
+                help="What selection maximises.",
+            ),
+            click.option(
+                "--split-seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split into parts."
+            ),
+            click.option(
+                "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, batches, anomalies."
+            ),
             click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
         )
     ):
@@ -45,9 +58,9 @@ def json_option(command: F) -> F:
 
 def zoo_option(command: F) -> F:
     """``--zoo``: where the zoo is."""
-    return click.option("--zoo", metavar="FOLDER|s3://BUCKET/PREFIX", help="The zoo; default KDZOO_ZOO, else under KDZOO_HOME.")(
-        command
-    )
+    return click.option(
+        "--zoo", metavar="FOLDER|s3://BUCKET/PREFIX", help="The zoo; default KDZOO_ZOO, else under KDZOO_HOME."
+    )(command)
 
 
 def device_option(command: F) -> F:
@@ -103,22 +116,23 @@ class Bar:
     """
 
     def __init__(self, label: str) -> None:
-        self._label, self._bar, self._done = label, None, 0
+        self._label, self._done = label, 0
+        self._bar: Any = None
 
     def __enter__(self) -> Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.__exit__(None, None, None)  # type: ignore[unreachable]
+            self._bar.__exit__(None, None, None)
             self._bar = None
 
     def __call__(self, done: int, total: int) -> None:
         """Told ``(done, total)``, as often as one likes."""
         if self._bar is None:
-            self._bar = click.progressbar(length=total, label=self._label, file=click.get_text_stream("stderr"))  # type: ignore[assignment]
-            self._bar.__enter__()  # type: ignore[attr-defined]
-        self._bar.update(done - self._done)  # type: ignore[attr-defined]
+            self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr)
+            self._bar.__enter__()
+        self._bar.update(done - self._done)
         self._done = done
 
 

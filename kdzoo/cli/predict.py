@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,12 @@ _BATCH = 16
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="METHOD DATASET/CATEGORY FILES...", required=True)
-@click.option("--out", "-o", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
-@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Of the table.")
+@click.option(
+    "--out", "-o", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
+)
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Of the table."
+)
 @click.option("--heatmaps/--no-heatmaps", default=True, show_default=True, help="Write a picture for each image.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping.")
 @source_options
@@ -106,7 +111,9 @@ def _judged(
             read.append((index, path, read_image(path)))
         except ImageError as error:
             if not skip_unreadable:
-                raise ImageError(error.message, hint=error.hint or "--skip-unreadable leaves such images out") from error
+                raise ImageError(
+                    error.message, hint=error.hint or "--skip-unreadable leaves such images out"
+                ) from error
             click.echo(f"Left out: {error}", err=True)
             yield index, path, None
     predictions = detector.predict_each([image for _, _, image in read], batch_size=_BATCH)
@@ -154,5 +161,5 @@ class _Table:
 
 @contextmanager
 def _bar(length: int) -> Iterator[Any]:
-    with click.progressbar(length=length, label="Judging", file=click.get_text_stream("stderr")) as bar:
+    with click.progressbar(length=length, label="Judging", file=sys.stderr) as bar:
         yield bar

@@ -21,7 +21,10 @@ def source_options(command: F) -> F:
         click.option("--alias", default="champion", show_default=True, help="Which release, by alias."),
         click.option("--release", type=click.IntRange(1), help="Which release, by number."),
         click.option(
-            "--from", "folder", type=click.Path(path_type=Path), help="A detector's folder, in place of METHOD DATASET/CATEGORY."
+            "--from",
+            "folder",
+            type=click.Path(path_type=Path),
+            help="A detector's folder, in place of METHOD DATASET/CATEGORY.",
         ),
     ):
         command = option(command)

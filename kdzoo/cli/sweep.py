@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdzoo.cli.lazy import DefaultGroup
-from kdzoo.cli.options import build_options, json_option, open_dataset_with_progress, parse_changes, run_options, zoo_option
+from kdzoo.cli.options import (
+    build_options,
+    json_option,
+    open_dataset_with_progress,
+    parse_changes,
+    run_options,
+    zoo_option,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,8 +52,12 @@ def sweep() -> None:
 @click.option("--categories", metavar="A,B,...", help="Only these categories.")
 @click.option("--space", type=click.Path(path_type=Path), metavar="FILE", help="A search space of your own.")
 @click.option("--max-concurrent", type=click.IntRange(1), help="Trials at once; default as many as fit.")
-@click.option("--gpus-per-trial", type=click.FloatRange(0), help="GPUs or the share of one; default 1 if there are any.")
-@click.option("--cpus-per-trial", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="CPU cores.")
+@click.option(
+    "--gpus-per-trial", type=click.FloatRange(0), help="GPUs or the share of one; default 1 if there are any."
+)
+@click.option(
+    "--cpus-per-trial", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="CPU cores."
+)
 @click.option("--time-budget", metavar="DURATION", help="Such as 90m or 8h; then what is finished is published.")
 @click.option("--ray-address", metavar="HOST:PORT", help="A Ray cluster; default RAY_ADDRESS, else this machine.")
 @click.option("--name", help="Of the sweep; default from method, data set and time.")
@@ -100,7 +111,12 @@ def _known_method(method: str) -> None:
 
 
 def _spaces(
-    method: str, opened: Dataset, categories: str | None, space: Path | None, changes: tuple[str, ...], epochs: int | None
+    method: str,
+    opened: Dataset,
+    categories: str | None,
+    space: Path | None,
+    changes: tuple[str, ...],
+    epochs: int | None,
 ) -> dict[str, SearchSpace]:
     """Category to its effective space.
 
@@ -159,11 +175,9 @@ def _watched(plan: SweepPlan, zoo: str | None) -> SweepBoard:
     from kdzoo.search.sweep import run_sweep
 
     count = len(plan.spaces)
-    click.echo(
-        f"Sweep {plan.name}: {plan.method} on {count} {'category' if count == 1 else 'categories'} of {plan.dataset.name}, "
-        f"{plan.trials} trials each, protocol {plan.options.protocol}, teacher {plan.options.teacher}",
-        err=True,
-    )
+    categories = f"{count} {'category' if count == 1 else 'categories'} of {plan.dataset.name}"
+    how = f"{plan.trials} trials each, protocol {plan.options.protocol}, teacher {plan.options.teacher}"
+    click.echo(f"Sweep {plan.name}: {plan.method} on {categories}, {how}", err=True)
     with LiveView(f"{plan.method} on {plan.dataset.name}") as view:
         return run_sweep(plan, view, zoo=zoo, prepared=view.preparing)
 
@@ -171,7 +185,12 @@ def _watched(plan: SweepPlan, zoo: str | None) -> SweepBoard:
 def _show(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
     if as_json:
         outcomes = [dataclasses.asdict(outcome) for outcome in board.outcomes.values()]
-        result = {"sweep": plan.name, "method": plan.method, "dataset": plan.dataset.name, "protocol": plan.options.protocol}
+        result = {
+            "sweep": plan.name,
+            "method": plan.method,
+            "dataset": plan.dataset.name,
+            "protocol": plan.options.protocol,
+        }
         click.echo(json.dumps({**result, "objective": board.objective, "categories": outcomes}))
         return
     from rich.console import Console
@@ -186,7 +205,9 @@ def _show(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
     )
     published = [outcome for outcome in board.outcomes.values() if outcome.published and outcome.published.promoted]
     if published:
-        console.print(f'Load it: kdzoo.load("{plan.method}", "{plan.dataset.name}/{published[0].category}")', highlight=False)
+        console.print(
+            f'Load it: kdzoo.load("{plan.method}", "{plan.dataset.name}/{published[0].category}")', highlight=False
+        )
 
 
 def _table(board: SweepBoard, plan: SweepPlan) -> Table:
@@ -221,5 +242,7 @@ def _turned(outcome: CategoryOutcome, plan: SweepPlan) -> str:
     changed = {key: value for key, value in outcome.best.config.items() if value != start[key]}
     if not changed:
         return f"trial {outcome.best.number}: as published"
-    listed = ", ".join(f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in changed.items())
+    listed = ", ".join(
+        f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in changed.items()
+    )
     return f"trial {outcome.best.number}: {listed}"

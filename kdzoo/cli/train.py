@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 @click.argument("method")
 @run_options
 @click.option("--category", "-c", metavar="NAME", help="Needed unless the data set has only one.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write; default under KDZOO_HOME/runs.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write; default under KDZOO_HOME/runs."
+)
 @click.option("--publish", is_flag=True, help="Publish the detector to the zoo if it beats the champion.")
 @zoo_option
 @device_option
@@ -87,7 +90,9 @@ def _spec(
     opened = open_dataset_with_progress(dataset, settings)
     names = opened.categories()
     if category is None and len(names) != 1:
-        raise UsageError(f"'{opened.name}' has {len(names)} categories: choose one with --category", hint=", ".join(names))
+        raise UsageError(
+            f"'{opened.name}' has {len(names)} categories: choose one with --category", hint=", ".join(names)
+        )
     chosen = category or names[0]
     opened.category(chosen)
     config = SpaceFile(method).space(opened.name, chosen, changes=fixed).defaults
@@ -127,11 +132,15 @@ class EpochLog:
 
     def __init__(self, trainer: Trainer, objective: str) -> None:
         self._trainer, self._objective = trainer, objective
-        self._stream = click.get_text_stream("stderr")
-        self._bar = None
+        self._stream = sys.stderr
+        self._bar: Any = None
         if self._stream.isatty():
             self._bar = click.progressbar(
-                length=trainer.total_epochs, label="Training", file=self._stream, show_pos=True, item_show_func=self._said
+                length=trainer.total_epochs,
+                label="Training",
+                file=self._stream,
+                show_pos=True,
+                item_show_func=self._said,
             )
 
     def __enter__(self) -> EpochLog:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,11 @@ from kdzoo.cli.options import json_option, zoo_option
 
 if TYPE_CHECKING:
     from zoo_registry import Manifest, Registry
+
+_CARD = (
+    *("protocol", "split", "objective", "metrics", "undefined", "calibration", "teacher", "input", "dataset"),
+    *("config", "epochs", "cost", "sweep", "software"),
+)
 
 
 @click.group(cls=DefaultGroup, default="list")
@@ -49,8 +55,17 @@ def list_entries(zoo: str | None, as_json: bool) -> None:
         table.add_column(name, justify="left" if name in ("entry", "protocol") else "right")
     for row in rows:
         metrics = row["metrics"]
-        cells = [row["champion"], row["releases"], row["protocol"], metrics.get("test_image_auroc"), metrics.get("test_aupro")]
-        table.add_row(row["entry"], *("–" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells))
+        cells = [
+            row["champion"],
+            row["releases"],
+            row["protocol"],
+            metrics.get("test_image_auroc"),
+            metrics.get("test_aupro"),
+        ]
+        table.add_row(
+            row["entry"],
+            *("–" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells),
+        )
     Console().print(table)
 
 
@@ -78,7 +93,9 @@ def show(entry: str, release: int | None, alias: str, zoo: str | None, as_json: 
 @click.argument("entry", metavar="METHOD/DATASET/CATEGORY")
 @click.option("--release", type=click.IntRange(1), help="By number.")
 @click.option("--alias", default="champion", show_default=True, help="By alias.")
-@click.option("--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Also write the detector's files here.")
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Also write the detector's files here."
+)
 @zoo_option
 def pull(entry: str, release: int | None, alias: str, out: Path | None, zoo: str | None) -> None:
     """Bring a release into the local cache, and with --out into a folder that `--from` reads.
@@ -90,7 +107,7 @@ def pull(entry: str, release: int | None, alias: str, out: Path | None, zoo: str
     registry = _registry(zoo)
     manifest = registry.resolve(entry, release, alias)
     total = sum(blob.size for blob in manifest.blobs.values())
-    with click.progressbar(length=total, label="Pulling", file=click.get_text_stream("stderr")) as bar:
+    with click.progressbar(length=total, label="Pulling", file=sys.stderr) as bar:
         files = {role: registry.fetch(manifest, role, progress=bar.update) for role in manifest.blobs}
     if out is not None:
         _write(manifest, files, out)
@@ -131,8 +148,7 @@ def _card(manifest: Manifest) -> str:
     """A release as a page of text."""
     document = manifest.document
     lines = [f"{manifest.entry}, release {manifest.release}, {manifest.created}", ""]
-    for title in ("protocol", "split", "objective", "metrics", "undefined", "calibration", "teacher", "input", "dataset",
-                  "config", "epochs", "cost", "sweep", "software"):  # fmt: skip
+    for title in _CARD:
         if title not in document:
             continue
         value = document[title]
@@ -140,7 +156,11 @@ def _card(manifest: Manifest) -> str:
             lines.append(f"{title:12} {value}")
             continue
         lines.append(title)
-        lines += [f"  {key:24} {_short(item)}" for key, item in value.items() if key not in ("image_scores", "map_peaks", "shape")]
+        lines += [
+            f"  {key:24} {_short(item)}"
+            for key, item in value.items()
+            if key not in ("image_scores", "map_peaks", "shape")
+        ]
     lines.append("blobs")
     lines += [f"  {role:24} {blob.size:,} bytes, sha256 {blob.sha256}" for role, blob in manifest.blobs.items()]
     return "\n".join(lines)
