@@ -67,8 +67,9 @@ class Config:
         for key in values:
             if key not in known:
                 near = nearest(str(key), known)
+                named = f"{where}: unknown key '{key}'" if where else f"unknown key '{key}'"
                 raise ConfigError(
-                    f"{where + ': ' if where else ''}unknown key '{key}'" + (f"; did you mean '{near}'?" if near else ""),
+                    named + (f"; did you mean '{near}'?" if near else ""),
                     hint=f"valid keys: {', '.join(known)}",
                 )
         return cls(**{key: parse_value(value, known[key]) for key, value in values.items()})
@@ -149,9 +150,13 @@ def _checked(owner: str, key: str, value: Any, kind: Any) -> Any:
     if kind is float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise fail("a number")
-        if not math.isfinite(value):
+        try:
+            widened = float(value)
+        except OverflowError as error:
+            raise fail("a number that fits a float") from error
+        if not math.isfinite(widened):
             raise fail("a finite number")
-        return float(value)
+        return widened
     if kind is int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -171,6 +176,11 @@ def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
             continue
         too_low = (low is not None and item < low) or (above is not None and item <= above)
         if too_low or (high is not None and item > high):
-            bounds = [f">= {low:g}" if low is not None else "", f"> {above:g}" if above is not None else ""]
-            bounds.append(f"<= {high:g}" if high is not None else "")
-            raise ConfigError(f"{field.name} = {item!r} is out of range", hint="allowed: " + ", ".join(filter(None, bounds)))
+            bounds = ((">=", low), (">", above), ("<=", high))
+            allowed = ", ".join(f"{sign} {_plain(bound)}" for sign, bound in bounds if bound is not None)
+            raise ConfigError(f"{field.name} = {item!r} is out of range", hint=f"allowed: {allowed}")
+
+
+def _plain(bound: float) -> str:
+    """A bound as a person would write it: no exponent and no fraction where it is whole."""
+    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,23 +21,20 @@ from PIL import Image
 from torch import Tensor
 
 from kdzoo.data.images import read_image, resize_rgb, to_rgb_array
-from kdzoo.errors import CheckpointError, ConfigError, ImageError, StorageError, UsageError
+from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, UsageError
 from kdzoo.methods.base import Method
-from kdzoo.methods.registry import build_method, find_method
+from kdzoo.methods.registry import build_method
 from kdzoo.pictures import overlay
 from kdzoo.teachers.backbone import Teacher, build_teacher
-from kdzoo.teachers.names import TeacherName
-from kdzoo.training.calibration import Calibration
 from kdzoo.training.checkpoint import load_tensors, save_tensors, write_file
+from kdzoo.training.document import DetectorPlan, parse_document, read_document
 from kdzoo.training.evaluation import EVALUATION_BATCH
-from kdzoo.training.outcome import DOCUMENT_SCHEMA
 from kdzoo.training.trainer import load_learned
 
 DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensors", "teacher.safetensors"
-_LARGEST_DOCUMENT = 8 * 2**20
 
 Picture = str | Path | Image.Image | NDArray[Any] | Tensor
-"""What can be predicted: a path, a PIL image, a uint8 HWC array, or a ``[3, H, W]`` tensor (uint8, or float in [0, 1])."""
+"""What can be predicted: a path, a PIL image, a uint8 HWC array, a ``[3, H, W]`` tensor (uint8, or float in [0, 1])."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,30 +71,35 @@ class Detector:
         method: with its weights.
         document: what `kdzoo.training.outcome` wrote of it.
         device: where to predict; default a GPU if there is one.
+
+    Raises:
+        CheckpointError: the document lacks something.
+        UsageError: there is no such device here.
     """
 
     def __init__(self, method: Method, document: dict[str, Any], *, device: str | torch.device | None = None) -> None:
         self.device = choose_device(device)
         self.method = method.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.document = document
-        self.calibration = Calibration.from_dict(document["calibration"])
-        self.size = int(document["input"]["size"])
+        self._plan = parse_document(document)
+        self.calibration, self.size = self._plan.calibration, self._plan.size
         self.threshold = self.calibration.threshold()
         self.pixel_threshold = self.calibration.pixel_threshold()
 
     def __repr__(self) -> str:
-        name = f"{self.document['method']}/{self.document['dataset']['name']}/{self.document['dataset']['category']}"
-        return f"Detector({name}, protocol={self.document['protocol']}, threshold={self.threshold:.4g})"
+        return f"Detector({self._plan.label}, protocol={self._plan.protocol}, threshold={self.threshold:.4g})"
 
     def set_threshold(self, threshold: float | None = None, *, false_positive_rate: float | None = None) -> Self:
         """Changes the decision: by a threshold on the score, or by the share of normal images that may alarm.
 
         Raises:
-            UsageError: both or neither given, or the rate is out of range.
+            UsageError: both or neither given, the threshold is not finite, or the rate is out of range.
         """
         if (threshold is None) == (false_positive_rate is None):
             raise UsageError("give either a threshold or a false-positive rate")
         if threshold is not None:
+            if not math.isfinite(threshold):
+                raise UsageError(f"threshold {threshold} is not a finite number")
             self.threshold = float(threshold)
         else:
             self.threshold = self.calibration.threshold(false_positive_rate)
@@ -104,7 +107,7 @@ class Detector:
         return self
 
     @overload
-    def predict(self, images: Picture) -> Prediction: ...
+    def predict(self, images: Picture) -> Prediction: ...  # type: ignore[overload-overlap]  # a path is a sequence too
     @overload
     def predict(self, images: Sequence[Picture]) -> list[Prediction]: ...
     def predict(self, images: Picture | Sequence[Picture]) -> Prediction | list[Prediction]:
@@ -116,6 +119,7 @@ class Detector:
 
         Raises:
             ImageError: an image cannot be read; names it.
+            CheckpointError: the weights give NaN or infinite scores.
         """
         if isinstance(images, list | tuple):
             return list(self.predict_each(images))
@@ -133,6 +137,8 @@ class Detector:
         batch = torch.from_numpy(resized).to(self.device).permute(0, 3, 1, 2).float().div_(255)
         maps = self.method.anomaly_map(self.method.teacher.normalise(batch)).float()
         scores = self.method.image_score(maps).cpu().tolist()
+        if not all(map(math.isfinite, scores)):
+            raise CheckpointError(f"the weights of {self._plan.label} give scores that are NaN or infinite")
         for image, small, score in zip(seen, maps, scores, strict=True):
             own_size = F.interpolate(small[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)
             full = own_size[0, 0].cpu().numpy()
@@ -183,22 +189,13 @@ class Detector:
 
         Raises:
             CheckpointError: the document lacks something, or a file does not fit it.
+            UsageError: there is no such device here.
         """
-        try:
-            if document["schema"] != DOCUMENT_SCHEMA:
-                raise CheckpointError(
-                    f"the detector's document is of schema '{document['schema']}', this kdzoo reads {DOCUMENT_SCHEMA}",
-                    hint="update kdzoo",
-                )
-            config = find_method(document["method"]).config.from_mapping(document["config"])
-            backbone = _teacher(document["teacher"], teacher)
-            method = build_method(document["method"], config, backbone)
-            load_learned(method, load_tensors(weights, method.learned_state()))
-            return cls(method, document, device=device)
-        except (KeyError, TypeError, AttributeError, ConfigError, UsageError) as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(f"the detector's document cannot be used: {error}") from error
+        chosen = choose_device(device)
+        plan = parse_document(document)
+        method = build_method(plan.method, plan.config, _teacher(plan, teacher))
+        load_learned(method, load_tensors(weights, method.learned_state()))
+        return cls(method, document, device=chosen)
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
@@ -215,38 +212,21 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
     return chosen
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """Reads a detector's JSON document.
-
-    Raises:
-        StorageError: it is not there or cannot be read.
-        CheckpointError: it is not the JSON of a detector.
-    """
-    try:
-        if path.stat().st_size > _LARGEST_DOCUMENT:
-            raise CheckpointError(f"'{path}' is too large to be a detector's document")
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise StorageError(f"there is no detector at '{path.parent}': {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"'{path}' is not valid JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise CheckpointError(f"'{path}' is not a detector's document")
-    return document
-
-
-def _teacher(described: dict[str, Any], path: Path) -> Teacher:
+def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
     """The teacher of a document, its weights read from a file whose digest must be the document's."""
-    name = TeacherName(architecture=described["architecture"], source=described["source"])
-    teacher = build_teacher(name)
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise StorageError(f"cannot read teacher weights '{path}': {error.strerror}") from error
-    if digest != described["sha256"]:
+        raise StorageError(f"cannot read teacher weights '{path}': {error.strerror or error}") from error
+    if digest != plan.teacher_sha256:
         raise CheckpointError(f"'{path}' is not the teacher that the document names by its digest")
+    try:
+        teacher = build_teacher(plan.teacher)
+    except KdzooError as error:
+        raise CheckpointError(f"the detector's document cannot be used: {error}", hint=error.hint) from error
     teacher.backbone.load_state_dict(load_tensors(path, teacher.backbone.state_dict()), strict=True)
-    teacher.mean, teacher.std = tuple(described["mean"]), tuple(described["std"])
+    teacher.mean, teacher.std = plan.mean, plan.std
     return teacher
 
 
@@ -257,6 +237,7 @@ def _rgb(image: Picture) -> NDArray[np.uint8]:
     if isinstance(image, Tensor):
         if image.ndim != 3 or image.shape[0] != 3:
             raise ImageError(f"a tensor image must be [3, H, W], got {list(image.shape)}")
-        array = image.detach().cpu().permute(1, 2, 0).numpy()
-        return to_rgb_array(array)
+        values = image.detach().cpu().permute(1, 2, 0)
+        # NumPy has no bfloat16.
+        return to_rgb_array((values.float() if values.is_floating_point() else values).numpy())
     return to_rgb_array(image)

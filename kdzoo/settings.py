@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kdzoo.errors import UsageError
+
 _TRUE = {"1", "true", "yes", "on"}
 
 
@@ -50,19 +52,29 @@ class Settings:
 
         Args:
             environ: the variables to read; default the process's own.
+
+        Raises:
+            UsageError: a folder begins with ``~`` and there is no such home.
         """
         env = os.environ if environ is None else environ
 
         def value(name: str) -> str | None:
             return (env.get(name) or "").strip() or None
 
-        home = Path(value("KDZOO_HOME") or Path.home() / ".kdzoo").expanduser().absolute()
+        def folder(name: str, default: str | Path) -> Path:
+            text = value(name) or default
+            try:
+                return Path(text).expanduser().absolute()
+            except RuntimeError as error:
+                raise UsageError(f"{name}: there is no home folder for '{text}'", hint=f"set {name}") from error
+
+        home = folder("KDZOO_HOME", "~/.kdzoo")
         return cls(
             home=home,
             zoo=value("KDZOO_ZOO") or str(home / "zoo"),
             mlflow_uri=value("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
-            data=Path(value("KDZOO_DATA") or home / "data").expanduser().absolute(),
-            cache=Path(value("KDZOO_CACHE") or home / "cache").expanduser().absolute(),
+            data=folder("KDZOO_DATA", home / "data"),
+            cache=folder("KDZOO_CACHE", home / "cache"),
             ray_address=value("RAY_ADDRESS"),
             offline=(value("KDZOO_OFFLINE") or "").lower() in _TRUE,
         )

@@ -24,13 +24,21 @@ class MethodConfig(Config):
         return sum(getattr(self, key) for key in self.epoch_keys())
 
     def epoch_split(self, total: int) -> dict[str, int]:
-        """Splits a total number of epochs over the stages in their current proportion, at least one each; a stage without epochs stays without.
+        """Splits a total number of epochs over the stages in their current proportion, at least one each.
+
+        A stage without epochs stays without.
 
         Args:
             total: epochs over all stages; fewer than stages gives each stage one.
         """
-        keys = self.epoch_keys()
-        shares = [getattr(self, key) / self.total_epochs() for key in keys]
-        split = [max(1, round(total * share)) if share else 0 for share in shares]
-        split[-1] = max(1, total - sum(split[:-1]))
-        return dict(zip(keys, split, strict=True))
+        planned = {key: getattr(self, key) for key in self.epoch_keys()}
+        split = dict.fromkeys(planned, 0)
+        stages = [key for key, epochs in planned.items() if epochs]
+        left = max(total, len(stages))
+        for position, key in enumerate(stages):
+            later = stages[position + 1 :]
+            share = planned[key] / sum(planned[each] for each in stages[position:])
+            # Every later stage still needs one.
+            split[key] = min(max(1, round(left * share)), left - len(later))
+            left -= split[key]
+        return split

@@ -128,12 +128,15 @@ def build_teacher(name: TeacherName) -> Teacher:
     """Builds a teacher's modules, weights yet to be loaded.
 
     Raises:
-        UnknownNameError: timm has no such backbone.
+        UnknownNameError: timm has no such backbone, or no such weights of it.
         UsageError: the backbone has no features at the three levels.
     """
     architecture = name.architecture
-    if not timm.is_model(architecture.partition(".")[0]):
+    base, _, tag = architecture.partition(".")
+    if not timm.is_model(base):
         raise UnknownNameError("teacher", architecture, _near_models(architecture))
+    if tag and architecture not in timm.list_pretrained(f"{base}.*"):
+        raise UnknownNameError("teacher", architecture, timm.list_pretrained(f"{base}.*"))
     try:
         probe = timm.create_model(architecture, features_only=True, pretrained=False)
         reductions = probe.feature_info.reduction()
@@ -145,9 +148,7 @@ def build_teacher(name: TeacherName) -> Teacher:
         ) from error
     backbone = timm.create_model(architecture, features_only=True, pretrained=False, out_indices=levels)
     config = timm.get_pretrained_cfg(architecture)
-    return Teacher(
-        name, backbone, shape=_shape(probe, backbone), mean=tuple(config.mean), std=tuple(config.std)
-    )
+    return Teacher(name, backbone, shape=_shape(probe, backbone), mean=tuple(config.mean), std=tuple(config.std))
 
 
 def fit_weights(backbone: nn.Module, state: dict[str, Tensor]) -> None:
@@ -193,17 +194,19 @@ def _random_teacher(name: TeacherName) -> Teacher:
 
 
 def _shape(probe: nn.Module, backbone: nn.Module) -> FeatureShape:
-    channels = tuple(backbone.feature_info.channels())  # type: ignore[operator, union-attr]
+    channels: tuple[int, int, int] = tuple(backbone.feature_info.channels())  # type: ignore[operator, union-attr]
     modules = dict(probe.named_children())
-    stages = [modules.get(f"layer{i}") for i in range(1, 5)]
-    if not all(isinstance(stage, nn.Sequential) for stage in stages):
+    named = [modules.get(f"layer{i}") for i in range(1, 5)]
+    stages = [stage for stage in named if isinstance(stage, nn.Sequential)]
+    if len(stages) != len(named):
         return FeatureShape(channels=channels)
-    depths = tuple(len(stage) for stage in stages)  # type: ignore[arg-type]
-    first = next(iter(stages[2]))  # type: ignore[arg-type, call-overload]
+    depths = (len(stages[0]), len(stages[1]), len(stages[2]), len(stages[3]))
+    first = stages[2][0]
     if not hasattr(first, "conv3"):
-        return FeatureShape(channels=channels, depths=depths)  # type: ignore[arg-type]
-    width = first.conv2.out_channels / (channels[2] / 4)
-    return FeatureShape(channels=channels, block="bottleneck", base_width=width, depths=depths)  # type: ignore[arg-type]
+        return FeatureShape(channels=channels, depths=depths)
+    inner = getattr(first, "conv2", None)
+    base_width = inner.out_channels / (channels[2] / 4) if isinstance(inner, nn.Conv2d) else 1.0
+    return FeatureShape(channels=channels, block="bottleneck", base_width=base_width, depths=depths)
 
 
 def _near_models(architecture: str) -> list[str]:

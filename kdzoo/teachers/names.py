@@ -1,8 +1,8 @@
 """How a person names a teacher. Torch-free, so that a wrong name is found before anything heavy loads.
 
-    wide_resnet50_2                     a timm backbone with its published ImageNet weights
-    wide_resnet50_2@weights.safetensors the same backbone with weights from a file (.safetensors, .pth, .pt)
-    random-resnet18                     the backbone with seeded random weights, for demos and tests
+- ``wide_resnet50_2``: a timm backbone with its published ImageNet weights.
+- ``wide_resnet50_2@weights.safetensors``: the same backbone with weights from a file (.safetensors, .pth, .pt).
+- ``random-resnet18``: the backbone with seeded random weights, for demos and tests.
 """
 
 from __future__ import annotations
@@ -48,20 +48,34 @@ def parse_teacher(text: str) -> TeacherName:
         UsageError: empty, a file with an unknown suffix, or a file that is not there.
     """
     text = text.strip()
-    if text.startswith(RANDOM_PREFIX) and "@" not in text:
-        return TeacherName(architecture=text.removeprefix(RANDOM_PREFIX), source="random")
     architecture, at, file = text.partition("@")
-    if not architecture:
-        raise UsageError(f"'{text}' names no teacher", hint="for example: wide_resnet50_2, resnet18@weights.safetensors")
+    drawn = architecture.startswith(RANDOM_PREFIX)
+    if not architecture.removeprefix(RANDOM_PREFIX):
+        raise UsageError(
+            f"'{text}' names no teacher", hint="for example: wide_resnet50_2, resnet18@weights.safetensors"
+        )
+    if drawn and at:
+        raise UsageError(
+            f"teacher '{text}' asks for random weights and for a file",
+            hint=f"write {architecture}, or {architecture.removeprefix(RANDOM_PREFIX)}@{file}",
+        )
+    if drawn:
+        return TeacherName(architecture=architecture.removeprefix(RANDOM_PREFIX), source="random")
     if not at:
         if text.endswith(WEIGHT_SUFFIXES):
             raise UsageError(
                 f"teacher '{text}' names a file but no backbone", hint=f"write the backbone first: resnet18@{text}"
             )
         return TeacherName(architecture=architecture, source="hub")
-    path = Path(file).expanduser().absolute()
-    if path.suffix not in WEIGHT_SUFFIXES:
-        raise UsageError(f"teacher weights '{file}' have an unknown suffix", hint=f"one of {', '.join(WEIGHT_SUFFIXES)}")
-    if not path.is_file():
+    if Path(file).suffix not in WEIGHT_SUFFIXES:
+        raise UsageError(
+            f"teacher weights '{file}' have an unknown suffix", hint=f"one of {', '.join(WEIGHT_SUFFIXES)}"
+        )
+    try:
+        path = Path(file).expanduser().absolute()
+        there = path.is_file()
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"cannot look for teacher weights '{file}': {error}") from error
+    if not there:
         raise UsageError(f"there is no teacher weight file '{path}'")
     return TeacherName(architecture=architecture, source="file", file=path)

@@ -57,18 +57,15 @@ class Calibration:
             CheckpointError: a value is missing or not a finite number.
         """
         try:
-            made = cls(
-                false_positive_rate=float(values["false_positive_rate"]),
-                normal_images=int(values["normal_images"]),
-                image_scores=tuple(float(score) for score in values["image_scores"]),
-                map_peaks=tuple(float(peak) for peak in values["map_peaks"]),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            rate, images = _number(values["false_positive_rate"]), values["normal_images"]
+            scores, peaks = _ascending(values["image_scores"]), _ascending(values["map_peaks"])
+        except KeyError as error:
+            raise CheckpointError(f"the calibration lacks {error}") from error
+        except (TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"the calibration cannot be read: {error}") from error
-        finite = all(map(math.isfinite, (*made.image_scores, *made.map_peaks)))
-        if not made.image_scores or not made.map_peaks or not finite or not 0 <= made.false_positive_rate < 1:
-            raise CheckpointError("the calibration holds no usable scores")
-        return made
+        if not 0 <= rate < 1 or not isinstance(images, int) or images < 1:
+            raise CheckpointError(f"the calibration holds a rate of {rate} over {str(images)[:80]} normal images")
+        return cls(false_positive_rate=rate, normal_images=images, image_scores=scores, map_peaks=peaks)
 
     def _rate(self, given: float | None) -> float:
         if given is not None and not 0 <= given < 1:
@@ -108,4 +105,18 @@ def _kept(values: NDArray[np.float32]) -> tuple[float, ...]:
 
 def _upper_quantile(ascending: tuple[float, ...], rate: float) -> float:
     """The smallest kept score that at most ``rate`` of them exceed."""
-    return float(np.quantile(np.asarray(ascending), 1 - rate, method="higher"))
+    # A rate such as 0.07 of 100 is 7.000000000000001 or 6.999999999999999 in binary: both allow 7.
+    allowed = math.floor(rate * len(ascending) + 1e-9)
+    return ascending[len(ascending) - 1 - allowed]
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{str(value)[:80]} is not a finite number")
+    return float(value)
+
+
+def _ascending(values: object) -> tuple[float, ...]:
+    if not isinstance(values, list) or not values:
+        raise ValueError("no scores")
+    return tuple(sorted(map(_number, values)))

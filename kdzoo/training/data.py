@@ -137,7 +137,7 @@ def _with_synthetic_anomalies(part: DecodedPart, *, seed: int) -> EvaluationSet:
         planted.append((made.images * 255).round().byte().permute(0, 2, 3, 1).numpy())
         masks.append(made.masks[:, 0].byte().numpy())
     mask = np.concatenate(masks)
-    anomalous = mask.any(axis=(1, 2))
+    anomalous = np.asarray(mask.any(axis=(1, 2)))
     names = [sample.id for sample in part.samples]
     return EvaluationSet(
         images=np.concatenate([part.images, np.concatenate(planted)[anomalous]]),

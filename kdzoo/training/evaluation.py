@@ -43,12 +43,14 @@ def score_images(method: Method, source: ImageSource, *, batch_size: int = EVALU
     training = {module: module.training for module in method.modules()}
     method.eval()
     maps, scores = [], []
-    for images in source.in_order(batch_size):
-        made = method.anomaly_map(method.teacher.normalise(images))
-        maps.append(made.float().cpu())
-        scores.append(method.image_score(made).float().cpu())
-    for module, mode in training.items():
-        module.training = mode
+    try:
+        for images in source.in_order(batch_size):
+            made = method.anomaly_map(method.teacher.normalise(images))
+            maps.append(made.float().cpu())
+            scores.append(method.image_score(made).float().cpu())
+    finally:
+        for module, mode in training.items():
+            module.training = mode
     found = Scored(maps=torch.cat(maps).numpy(), scores=torch.cat(scores).numpy())
     if not np.isfinite(found.maps).all():
         raise NonFiniteLossError("the anomaly maps hold NaN or infinite values", hint="lower the learning rate")

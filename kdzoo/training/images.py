@@ -55,6 +55,7 @@ class ImageSource:
 def shuffled_batches(count: int, batch_size: int, generator: np.random.Generator) -> list[NDArray[Any]]:
     """A random order of ``count`` indices, cut into batches of nearly equal size, none above ``batch_size``.
 
-    Equal sizes rather than a short last batch: batch norm never sees a lone image unless there is only one.
+    Equal sizes rather than a short last batch: with batches of three and more, batch norm sees a lone image only when
+    there is only one.
     """
     return np.array_split(generator.permutation(count), -(-count // batch_size))

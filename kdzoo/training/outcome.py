@@ -17,12 +17,11 @@ from kdzoo.metrics.report import Report
 from kdzoo.pictures import Case, as_png, sheet
 from kdzoo.training.calibration import Calibration, calibrate
 from kdzoo.training.data import EvaluationSet
+from kdzoo.training.document import DOCUMENT_SCHEMA
 from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.images import ImageSource
-from kdzoo.training.spec import TrialSpec
 from kdzoo.training.trainer import Trainer, objective_value
 
-DOCUMENT_SCHEMA = "kdzoo-detector/1"
 _SHOWN = 4
 
 

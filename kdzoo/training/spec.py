@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from kdzoo.config import Config, knob
-from kdzoo.errors import ConfigError
+from kdzoo.errors import ConfigError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
 from kdzoo.metrics.report import OBJECTIVES
 
 SIZE_STEP = 32
 """Input sizes are multiples of this: the bottleneck embedding works at 1/32 of the input."""
+
+LARGEST_SEED = 2**32 - 1
+"""What every random generator takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +26,8 @@ class RunOptions(Config):
     image_size: int = knob(256, "side of the square input, a multiple of 32", low=64, high=2048)
     protocol: Literal["synthetic", "holdout", "test"] = knob("holdout", "what selection may look at")
     objective: str = knob("image_auroc", "the metric that selection maximises")
-    split_seed: int = knob(0, "seed of the split into selection and report parts", low=0)
-    seed: int = knob(0, "seed of weights, batches and synthetic anomalies", low=0)
+    split_seed: int = knob(0, "seed of the split into selection and report parts", low=0, high=LARGEST_SEED)
+    seed: int = knob(0, "seed of weights, batches and synthetic anomalies", low=0, high=LARGEST_SEED)
     evaluations: int = knob(20, "how often a detecting stage is evaluated, evenly spaced", low=1, high=10_000)
     false_positive_rate: float = knob(0.01, "share of normal images that the threshold lets alarm", low=0.0, high=0.5)
     aupro_limit: float = knob(0.3, "false-positive rate up to which AUPRO integrates", above=0.0, high=1.0)
@@ -38,8 +41,6 @@ class RunOptions(Config):
                 f"image size {self.image_size} is not a multiple of {SIZE_STEP}", hint=f"the nearest is {near}"
             )
         if self.objective not in OBJECTIVES:
-            from kdzoo.errors import UnknownNameError
-
             raise UnknownNameError("objective", self.objective, OBJECTIVES)
 
 

@@ -131,7 +131,10 @@ class Trainer:
         load_learned(self.method, self.best.weights)
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on, as tensors and plain values; of a finished trial the best weights alone."""
+        """Everything needed to go on, as tensors and plain values; of a finished trial the best weights alone.
+
+        The tensors are the trainer's own: write them before the next step changes them.
+        """
         return {
             "epoch": self.epoch,
             "weights": {} if self.finished else self.method.learned_state(),
@@ -150,15 +153,20 @@ class Trainer:
             CheckpointError: the state does not fit this trial.
         """
         try:
-            self.epoch = int(state["epoch"])
-            load_learned(self.method, state["best_weights"] if self.finished else state["weights"])
+            epoch = int(state["epoch"])
+            if not 0 <= epoch <= self.total_epochs:
+                raise CheckpointError(f"epoch {epoch} is not one of {self.total_epochs}")
+            self.epoch = epoch
             self.best = _Best(float(state["best_objective"]), int(state["best_epoch"]), dict(state["best_weights"]))
+            if self.best.weights:
+                check_learned(self.method, self.best.weights)
+            load_learned(self.method, self.best.weights if self.finished else state["weights"])
             self.train_seconds, self.measure_seconds = float(state["train_seconds"]), float(state["measure_seconds"])
             self._optimizer = None
-            if not self.finished and self._position()[1] > 0 and state["optimizer"] is not None:
+            if not self.finished and self._position()[1] > 0:
                 self._optimizer = self._make_optimizer(self.stages[self._position()[0]])
                 self._optimizer.load_state_dict(state["optimizer"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(f"the resume state does not fit this trial: {error}") from error
 
     def _position(self) -> tuple[int, int]:
@@ -181,8 +189,9 @@ class Trainer:
     def _due(self, stage: Stage, done: int) -> bool:
         if not stage.detects:
             return False
-        every = max(1, stage.epochs // self.spec.options.evaluations)
-        return done % every == 0 or done == stage.epochs
+        wanted = min(self.spec.options.evaluations, stage.epochs)
+        # Where the count of evaluations that are due steps up; the last epoch always is one.
+        return done * wanted // stage.epochs > (done - 1) * wanted // stage.epochs
 
     def _make_optimizer(self, stage: Stage) -> torch.optim.Optimizer:
         parameters = [parameter for module in stage.modules for parameter in module.parameters()]
@@ -213,7 +222,7 @@ class Trainer:
             for indices in batches:
                 losses = stage.loss(self._batch(stage, indices, generator))
                 optimizer.zero_grad(set_to_none=True)
-                losses["loss"].backward()
+                losses["loss"].backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 for name, value in losses.items():
                     # Summed on the device: reading each step's loss would make the GPU wait.
@@ -233,7 +242,8 @@ class Trainer:
         clean = normalise(images)
         if stage.synthesis is None:
             blank = images.new_zeros(len(images), 1, *images.shape[-2:])
-            return Batch(images=clean, augmented=clean, masks=blank, foreground=torch.ones_like(blank, dtype=torch.bool))
+            everywhere = torch.ones_like(blank, dtype=torch.bool)
+            return Batch(images=clean, augmented=clean, masks=blank, foreground=everywhere)
         foreground = torch.from_numpy(self.data.foreground[indices])[:, None].to(self.device)
         made = Perlin(stage.synthesis)(images, foreground, generator)
         return Batch(images=clean, augmented=normalise(made.images), masks=made.masks, foreground=foreground)
@@ -267,21 +277,39 @@ def objective_value(report: Report, objective: str) -> float:
     value = getattr(report, objective)
     if value is None:
         reason = dict(report.undefined).get(objective, "undefined")
-        raise ConfigError(f"the objective '{objective}' cannot be measured: {reason}", hint="choose another --objective")
+        raise ConfigError(
+            f"the objective '{objective}' cannot be measured: {reason}", hint="choose another --objective"
+        )
     return float(value)
 
 
 def load_learned(method: Method, state: dict[str, Tensor]) -> None:
-    """Loads the weights of everything but the teacher, all of them and no others."""
+    """Loads the weights of everything but the teacher, all of them and no others.
+
+    Raises:
+        CheckpointError: they do not fit, and the method is left as it was.
+    """
+    check_learned(method, state)
+    with torch.no_grad():
+        for name, tensor in method.learned_state().items():
+            tensor.copy_(state[name])
+
+
+def check_learned(method: Method, state: dict[str, Tensor]) -> None:
+    """Checks names, shapes and values of a method's weights.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, misshapen, NaN or infinite.
+    """
     current = method.learned_state()
     if set(state) != set(current):
-        odd = sorted(set(state) ^ set(current))[0]
+        odd = min(set(state) ^ set(current))
         raise CheckpointError(f"the weights do not fit the method: '{odd}' is missing or unknown")
-    with torch.no_grad():
-        for name, tensor in current.items():
-            if tensor.shape != state[name].shape:
-                raise CheckpointError(f"the weights do not fit the method: '{name}' has another shape")
-            tensor.copy_(state[name])
+    for name, tensor in state.items():
+        if not isinstance(tensor, Tensor) or tensor.shape != current[name].shape:
+            raise CheckpointError(f"the weights do not fit the method: '{name}' has another shape")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(f"the weights do not fit the method: '{name}' holds NaN or infinite values")
 
 
 def _gpus(device: torch.device) -> list[torch.device]:

@@ -21,7 +21,7 @@ class AANDConfig(MethodConfig):
     hkd_weight: float = knob(1.0, "weight of the hard positions' loss", low=0.0, high=100.0)
     prototypes: int = knob(50, "prototypes M of the normal and of the anomalous half of the gate", low=1, high=1024)
     temperature: float = knob(0.2, "softmax temperature of the gate", above=0.0, high=10.0)
-    margin: float = knob(0.3, "by how much amplification must lower the similarity to normal features", low=0.0, high=2.0)
+    margin: float = knob(0.3, "by how much amplification lowers the similarity to normal features", low=0.0, high=2.0)
     amplify_weight: float = knob(0.1, "weight of the amplification loss", low=0.0, high=100.0)
     focal_alpha: float = knob(0.8, "weight of anomalous positions in the gate's focal loss", low=0.0, high=1.0)
     focal_gamma: float = knob(2.0, "focus of the gate's focal loss on hard positions", low=0.0, high=10.0)

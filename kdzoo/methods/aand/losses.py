@@ -13,9 +13,11 @@ from torch import Tensor
 NORMAL_SAMPLES = 5000
 ANOMALOUS_SAMPLES = 1000
 
+_LEAST = 1e-12
+
 
 def level_mask(masks: Tensor, size: tuple[int, int], *, threshold: float) -> Tensor:
-    """``[B, 1, H, W]`` pixel masks to ``[B, h*w, 1]``: 1 where the anomalous share of a position exceeds ``threshold``."""
+    """``[B, 1, H, W]`` pixel masks to ``[B, h*w, 1]``: 1 where the marked share of a position exceeds ``threshold``."""
     pooled = F.adaptive_avg_pool2d(masks, size) > threshold
     return pooled.flatten(2).transpose(1, 2).to(masks.dtype)
 
@@ -24,17 +26,19 @@ def focal_gate_loss(gates: list[Tensor], truths: list[Tensor], *, alpha: float, 
     """Focal binary cross-entropy of the gates, mean over positions, summed over levels.
 
     Args:
-        gates: ``[B, h*w, 1]`` a level, in (0, 1).
+        gates: ``[B, h*w, 1]`` a level, in [0, 1]; rounding beyond either end is cut, NaN gives NaN.
         truths: the same shapes, from `level_mask`.
         alpha: weight of anomalous positions; normal ones weigh ``1 - alpha``.
         gamma: focus on positions that are still wrong.
     """
     losses = []
     for gate, truth in zip(gates, truths, strict=True):
-        entropy = F.binary_cross_entropy(gate, truth, reduction="none")
+        # Written out, because binary_cross_entropy stops the whole GPU process on a gate of NaN or 1.0000001. Logarithm
+        # and power have no gradient at 0, so neither gets there.
         right = gate * truth + (1 - gate) * (1 - truth)
+        entropy = -right.clamp(_LEAST, 1.0).log()
         weight = alpha * truth + (1 - alpha) * (1 - truth)
-        losses.append((weight * (1 - right) ** gamma * entropy).mean())
+        losses.append((weight * (1 - right).clamp(_LEAST, 1.0) ** gamma * entropy).mean())
     return torch.stack(losses).sum()
 
 

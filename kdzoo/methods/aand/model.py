@@ -77,10 +77,13 @@ class AAND(Method):
 
     def amplified(self, images: Tensor) -> list[Tensor]:
         """The teacher's features with each level's own gate applied."""
-        features = self.teacher(images)
+        features: list[Tensor] = self.teacher(images)
         if not self.amplifiers:
             return features
-        return [amplify(level) for amplify, level in zip(self.amplifiers, features, strict=True)]
+        return [amplify(level) for amplify, level in zip(self._blocks(), features, strict=True)]
+
+    def _blocks(self) -> list[ResidualAmplifier]:
+        return [block for block in self.amplifiers if isinstance(block, ResidualAmplifier)]
 
     def _amplify_loss(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
@@ -89,11 +92,10 @@ class AAND(Method):
         truths = [level_mask(batch.masks, size, threshold=config.mask_threshold) for size in sizes]
         product = batch.foreground.to(batch.masks.dtype)
         inside = [level_mask(product, size, threshold=config.mask_threshold) for size in sizes]
-        gates = [amplify.gate(level) for amplify, level in zip(self.amplifiers, plain, strict=True)]
+        blocks = self._blocks()
+        gates = [amplify.gate(level) for amplify, level in zip(blocks, plain, strict=True)]
         # The true mask opens the gate here, so the residual learns where the gate is still wrong.
-        lifted = [
-            amplify(level, gate=truth) for amplify, level, truth in zip(self.amplifiers, plain, truths, strict=True)
-        ]
+        lifted = [amplify(level, gate=truth) for amplify, level, truth in zip(blocks, plain, truths, strict=True)]
         focal = focal_gate_loss(gates, truths, alpha=config.focal_alpha, gamma=config.focal_gamma)
         push = amplification_loss(plain, lifted, truths, inside, margin=config.margin)
         return {"loss": focal + config.amplify_weight * push, "gate_loss": focal, "amplification_loss": push}

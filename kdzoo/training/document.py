@@ -1,0 +1,148 @@
+"""The document of a trained model, read back: checked as something that a stranger may have written.
+
+`kdzoo.training.outcome` writes it; here are the parts that a detector is rebuilt from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdzoo.errors import CheckpointError, KdzooError, StorageError
+from kdzoo.methods.config import MethodConfig
+from kdzoo.methods.registry import find_method
+from kdzoo.teachers.names import TeacherName
+from kdzoo.training.calibration import Calibration
+from kdzoo.training.spec import RunOptions
+
+DOCUMENT_SCHEMA = "kdzoo-detector/1"
+
+_LARGEST = 8 * 2**20
+_DIGEST = re.compile("[0-9a-f]{64}")
+_WIDEST_INPUT = 255.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorPlan:
+    """What a detector is rebuilt from.
+
+    Attributes:
+        label: ``method/dataset/category``.
+        protocol: what selection looked at.
+        method: name of the method.
+        config: its configuration.
+        teacher: the backbone and where its weights came from.
+        teacher_sha256: hex digest of the teacher's weight file.
+        mean: channel means of the input transform.
+        std: channel standard deviations of the input transform.
+        size: side of the square input, pixels.
+        calibration: what normal images score.
+    """
+
+    label: str
+    protocol: str
+    method: str
+    config: MethodConfig
+    teacher: TeacherName
+    teacher_sha256: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: int
+    calibration: Calibration
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Reads a detector's JSON document.
+
+    Raises:
+        StorageError: it is not there or cannot be read.
+        CheckpointError: it is not the JSON of a detector.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise CheckpointError(f"'{path}' is too large to be a detector's document")
+        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise StorageError(f"there is no detector at '{path.parent}': {error.strerror or error}") from error
+    except CheckpointError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"'{path}' is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise CheckpointError(f"'{path}' is not a detector's document")
+    return document
+
+
+def parse_document(document: dict[str, Any]) -> DetectorPlan:
+    """Takes from a document what a detector is rebuilt from, and checks it.
+
+    Raises:
+        CheckpointError: naming the key that is missing or has an unusable value.
+    """
+    schema = _text(document, "schema")
+    if schema != DOCUMENT_SCHEMA:
+        raise CheckpointError(
+            f"the detector's document is of schema '{schema}', this kdzoo reads {DOCUMENT_SCHEMA}", hint="update kdzoo"
+        )
+    method = _text(document, "method")
+    try:
+        config = find_method(method).config.from_mapping(_value(document, "config", dict))
+        size = RunOptions(image_size=_value(document, "input.size", int)).image_size
+    except CheckpointError:
+        raise
+    except KdzooError as error:
+        raise CheckpointError(f"the detector's document cannot be used: {error}", hint=error.hint) from error
+    digest = _text(document, "teacher.sha256")
+    if not _DIGEST.fullmatch(digest):
+        raise _unusable("teacher.sha256", "64 hex digits", digest)
+    return DetectorPlan(
+        label=f"{method}/{_text(document, 'dataset.name')}/{_text(document, 'dataset.category')}",
+        protocol=_text(document, "protocol"),
+        method=method,
+        config=config,
+        teacher=TeacherName(
+            architecture=_text(document, "teacher.architecture"), source=_text(document, "teacher.source")
+        ),
+        teacher_sha256=digest,
+        mean=_three(document, "teacher.mean", low=-_WIDEST_INPUT),
+        std=_three(document, "teacher.std", low=1 / _WIDEST_INPUT**2),
+        size=size,
+        calibration=Calibration.from_dict(_value(document, "calibration", dict)),
+    )
+
+
+def _value(document: dict[str, Any], key: str, kind: type) -> Any:
+    """The value at a dotted key, which must be of a kind."""
+    found: Any = document
+    for part in key.split("."):
+        if not isinstance(found, dict) or part not in found:
+            raise CheckpointError(f"the detector's document lacks '{key}'")
+        found = found[part]
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise _unusable(key, kind.__name__, found)
+    return found
+
+
+def _text(document: dict[str, Any], key: str) -> str:
+    return str(_value(document, key, str))
+
+
+def _three(document: dict[str, Any], key: str, *, low: float) -> tuple[float, ...]:
+    """Three channel values from ``low`` to 255."""
+    found = _value(document, key, list)
+    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in found)
+    if len(found) != 3 or not numbers or not all(low <= each <= _WIDEST_INPUT for each in found):
+        raise _unusable(key, "three numbers, one a channel", found)
+    return tuple(map(float, found))
+
+
+def _unusable(key: str, expected: str, found: object) -> CheckpointError:
+    shown = repr(found)[:80]
+    return CheckpointError(f"the detector's document has an unusable '{key}': expected {expected}, got {shown}")
+
+
+def _refuse_constant(name: str) -> float:
+    raise CheckpointError(f"a detector's document must hold finite numbers, and this one holds {name}")
