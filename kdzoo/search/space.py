@@ -1,5 +1,7 @@
 """Search spaces: which knobs a study may turn and how far, read from YAML and checked against the method.
 
+A space file, with every key it may have::
+
     schema: kdzoo-space/1
     method: aand
     defaults: {batch_size: 16}                 # in place of the paper's values
@@ -12,52 +14,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import combinations, product
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-from kdzoo.errors import ConfigError, SearchSpaceError, nearest
+from kdzoo.data.catalog import CATALOG
+from kdzoo.errors import ConfigError, SearchSpaceError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
+from kdzoo.search.dimension import Dimension, check_value, known_keys, known_name, read_dimension
 from kdzoo.search.yaml_lines import Section, read_yaml
 
 SCHEMA = "kdzoo-space/1"
-_KEYS = ("schema", "method", "defaults", "space", "overrides")
-_DIMENSION_KEYS = {
-    "float": {"type", "low", "high", "log", "step"},
-    "int": {"type", "low", "high", "log", "step"},
-    "categorical": {"type", "choices"},
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dimension:
-    """One knob of a space.
-
-    Attributes:
-        kind: ``float``, ``int`` or ``categorical``.
-        low: least value of a number.
-        high: largest value of a number.
-        log: whether equal ratios are equally likely.
-        step: spacing of a number's values.
-        choices: values of a categorical.
-    """
-
-    kind: Literal["float", "int", "categorical"]
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-    step: float | None = None
-    choices: tuple[Any, ...] = ()
-
-    def __str__(self) -> str:
-        if self.kind == "categorical":
-            return "one of " + ", ".join(map(str, self.choices))
-        extra = (", log" if self.log else "") + (f", step {self.step:g}" if self.step else "")
-        return f"{self.kind} {self.low:g} to {self.high:g}{extra}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,29 +46,27 @@ class SearchSpace:
     dimensions: Mapping[str, Dimension] = field(default_factory=dict)
 
     def config(self, values: Mapping[str, Any]) -> MethodConfig:
-        """The configuration of a trial: the defaults with some knobs turned."""
+        """The configuration of a trial: the defaults with some knobs turned.
+
+        Raises:
+            ConfigError: a value is not valid, or values disagree with each other.
+        """
         return self.defaults.replace(**values)
 
     def start(self) -> dict[str, Any]:
         """The defaults' values of the knobs, moved into their ranges: the first trial of a study."""
-        chosen = {}
-        for key, dimension in self.dimensions.items():
-            value = getattr(self.defaults, key)
-            if dimension.kind == "categorical":
-                chosen[key] = value if value in dimension.choices else dimension.choices[0]
-            else:
-                chosen[key] = type(value)(min(max(value, dimension.low), dimension.high))
-        return chosen
+        return {key: dimension.closest(getattr(self.defaults, key)) for key, dimension in self.dimensions.items()}
 
 
 class SpaceFile:
-    """A method's space file, wholly checked: every override against the method's configuration.
+    """A method's space file, wholly checked: every layer and every override against the method's configuration.
 
     Args:
         method: the method it must be for.
         path: the file; default the one that ships with kdzoo.
 
     Raises:
+        UnknownNameError: there is no such method.
         SearchSpaceError: naming file, line and key.
     """
 
@@ -105,6 +74,7 @@ class SpaceFile:
         self.method, self._config = method, find_method(method).config
         shipped = Path(str(files("search_spaces"))) / f"{method}.yaml"
         self._root = read_yaml(path or shipped)
+        self._made: dict[tuple[str, ...], SearchSpace] = {}
         self._check()
 
     def space(self, dataset: str, category: str, *, changes: Mapping[str, Any] | None = None) -> SearchSpace:
@@ -114,113 +84,102 @@ class SpaceFile:
             dataset: name of the data set.
             category: name of the category.
             changes: values fixed by the person; such a knob leaves the space.
+
+        Raises:
+            SearchSpaceError: some values of the space make no valid configuration together.
+            ConfigError: a change is not valid.
         """
-        overrides = self._root.get("overrides") or {}
-        layers = [self._root, overrides.get(dataset) or {}, overrides.get(f"{dataset}/{category}") or {}]
+        overrides = _subsection(self._root, "overrides")
+        named = [name for name in (dataset, f"{dataset}/{category}") if name in overrides]
+        # Most categories share a space, and checking one takes milliseconds.
+        key = (*named, repr(changes))
+        if key not in self._made:
+            layers = [self._root, *(_subsection(overrides, name) for name in named)]
+            self._made[key] = self._make(layers, changes or {})
+        return self._made[key]
+
+    def _make(self, layers: list[Section], changes: Mapping[str, Any]) -> SearchSpace:
         values: dict[str, Any] = {}
         dimensions: dict[str, Dimension] = {}
+        origins: dict[str, Section] = {}
         for layer in layers:
-            values.update(layer.get("defaults") or {})
-            for key, described in (layer.get("space") or {}).items():
-                if described is None:
-                    dimensions.pop(key, None)
-                else:
-                    dimensions[key] = _dimension(described, key, self._config)
-        for key, value in (changes or {}).items():
+            values.update(_subsection(layer, "defaults"))
+            section = _subsection(layer, "space")
+            for key, described in section.items():
+                dimensions.pop(key, None)
+                if described is not None:
+                    dimensions[key], origins[key] = read_dimension(described, key, self._config), section
+        for key, value in changes.items():
             values[key] = value
             dimensions.pop(key, None)
-        return SearchSpace(method=self.method, defaults=self._config.from_mapping(values), dimensions=dimensions)
+        try:
+            defaults = self._config.from_mapping(values)
+        except ConfigError as error:
+            if changes:
+                raise
+            where = _subsection(layers[-1], "defaults").where() if layers[-1].get("defaults") else layers[-1].where()
+            raise SearchSpaceError(f"{where}: {error.message}", hint=error.hint) from error
+        space = SearchSpace(method=self.method, defaults=defaults, dimensions=dimensions)
+        _check_together(space, origins)
+        return space
 
     def _check(self) -> None:
         root = self._root
-        _known_keys(root, _KEYS)
+        known_keys(root, ("schema", "method", "defaults", "space", "overrides"))
         if root.get("schema") != SCHEMA:
             raise SearchSpaceError(f"{root.where('schema')}: schema is {root.get('schema')!r}, expected '{SCHEMA}'")
         if root.get("method") != self.method:
             raise SearchSpaceError(
                 f"{root.where('method')}: the space is for method '{root.get('method')}', not '{self.method}'"
             )
-        _layer(root, self._config)
+        _check_layer(root, self._config)
+        self.space("", "")
         overrides = _subsection(root, "overrides")
         for name in overrides:
             override = _subsection(overrides, name)
-            _known_keys(override, ("defaults", "space"))
-            _layer(override, self._config)
+            known_keys(override, ("defaults", "space"))
+            _check_layer(override, self._config)
+            dataset, _, category = name.partition("/")
+            known = CATALOG[dataset].categories if dataset in CATALOG else None
+            if category and known is not None:
+                known_name(overrides, name, [f"{dataset}/{other}" for other in known], "category")
+            self.space(dataset, category)
 
 
-def _layer(layer: Section, config: type[MethodConfig]) -> None:
-    """Checks one layer's defaults and dimensions."""
+def _check_layer(layer: Section, config: type[MethodConfig]) -> None:
+    """Checks one layer's defaults and dimensions, each by itself."""
     defaults = _subsection(layer, "defaults")
     for key, value in defaults.items():
-        _known_field(defaults, key, config)
-        try:
-            config.from_mapping({key: value})
-        except ConfigError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            raise SearchSpaceError(f"{defaults.where(key)}: {error.message}{hint}") from error
+        known_name(defaults, key, config.__dataclass_fields__, "key")
+        check_value(defaults, key, key, value, config)
     space = _subsection(layer, "space")
     for key, described in space.items():
-        _known_field(space, key, config)
+        known_name(space, key, config.__dataclass_fields__, "key")
         if described is not None:
             if not isinstance(described, Section):
-                raise SearchSpaceError(f"{space.where(key)}: '{key}' must be a mapping such as {{type: float, low: 0, high: 1}}")
-            _dimension(described, key, config)
+                example = "{type: float, low: 0, high: 1}"
+                raise SearchSpaceError(f"{space.where(key)}: '{key}' must be a mapping such as {example}")
+            read_dimension(described, key, config)
 
 
-def _dimension(described: Section, key: str, config: type[MethodConfig]) -> Dimension:
-    """Reads and checks one knob."""
-    kind = described.get("type")
-    if kind not in _DIMENSION_KEYS:
-        raise SearchSpaceError(f"{described.where('type')}: type of '{key}' is {kind!r}, expected float, int or categorical")
-    _known_keys(described, sorted(_DIMENSION_KEYS[kind]))
-    if kind == "categorical":
-        return _categorical(described, key, config)
-    low, high, step, log = (described.get(name) for name in ("low", "high", "step", "log"))
-    for name, value in (("low", low), ("high", high)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise SearchSpaceError(f"{described.where(name)}: '{name}' of '{key}' must be a number, got {value!r}")
-        if kind == "int" and not float(value).is_integer():
-            raise SearchSpaceError(f"{described.where(name)}: '{name}' of '{key}' must be a whole number, got {value!r}")
-        _allowed(described, name, key, value, config)
-    if low > high:
-        raise SearchSpaceError(f"{described.where('low')}: '{key}' has low {low} above high {high}")
-    if log not in (None, True, False):
-        raise SearchSpaceError(f"{described.where('log')}: 'log' of '{key}' must be true or false")
-    if log and low <= 0:
-        raise SearchSpaceError(f"{described.where('low')}: '{key}' has a log scale, so low must be above 0, got {low}")
-    if step is not None and (isinstance(step, bool) or not isinstance(step, int | float) or step <= 0 or log):
-        raise SearchSpaceError(f"{described.where('step')}: 'step' of '{key}' must be above 0 and not on a log scale")
-    wanted = _kind(config.field_type(key))
-    if wanted != kind and not (wanted == "float" and kind == "int"):
-        raise SearchSpaceError(f"{described.where('type')}: '{key}' is {wanted}, so its type cannot be {kind}")
-    return Dimension(kind=kind, low=low, high=high, log=bool(log), step=step)
+def _check_together(space: SearchSpace, origins: Mapping[str, Section]) -> None:
+    """Checks that no values of the space disagree: the ends of every two knobs, the others at their start.
 
-
-def _categorical(described: Section, key: str, config: type[MethodConfig]) -> Dimension:
-    choices = described.get("choices")
-    if not isinstance(choices, list) or not choices:
-        raise SearchSpaceError(f"{described.where('choices')}: 'choices' of '{key}' must be a list of values")
-    for choice in choices:
-        if isinstance(choice, list | dict):
-            raise SearchSpaceError(f"{described.where('choices')}: a choice of '{key}' must be a plain value")
-        _allowed(described, "choices", key, choice, config)
-    return Dimension(kind="categorical", choices=tuple(choices))
-
-
-def _allowed(described: Section, name: str, key: str, value: Any, config: type[MethodConfig]) -> None:
-    """Checks that the method's configuration would take a value."""
-    try:
-        config.from_mapping({key: value})
-    except ConfigError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        raise SearchSpaceError(f"{described.where(name)}: {error.message}{hint}") from error
-
-
-def _kind(annotation: Any) -> str:
-    if annotation in (int, float):
-        return str(annotation.__name__)
-    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
-    return "a choice of " + ", ".join(map(str, choices)) if choices else "no number"
+    A configuration's fields are at odds with each other in pairs, and most at odds at the ends of their ranges.
+    """
+    start, ends = space.start(), {key: dimension.ends for key, dimension in space.dimensions.items()}
+    pairs = list(combinations(ends, 2)) if len(ends) > 1 else [(key,) for key in ends]
+    for pair in pairs:
+        for values in product(*(ends[key] for key in pair)):
+            try:
+                space.config({**start, **dict(zip(pair, values, strict=True))})
+            except ConfigError as error:
+                culprit = next((key for key in pair if key in error.message), pair[0])
+                raise SearchSpaceError(
+                    f"{origins[culprit].where(culprit)}: the space allows a configuration that is not valid: "
+                    f"{error.message}",
+                    hint=error.hint or f"narrow the range of '{culprit}'",
+                ) from error
 
 
 def _subsection(section: Section, key: str) -> Section:
@@ -230,18 +189,3 @@ def _subsection(section: Section, key: str) -> Section:
     if not isinstance(value, Section):
         raise SearchSpaceError(f"{section.where(key)}: '{key}' must be a mapping")
     return value
-
-
-def _known_field(section: Section, key: str, config: type[MethodConfig]) -> None:
-    if key not in config.__dataclass_fields__:
-        near = nearest(key, config.__dataclass_fields__)
-        suggestion = f"; did you mean '{near}'?" if near else ""
-        raise SearchSpaceError(f"{section.where(key)}: unknown key '{key}'{suggestion}")
-
-
-def _known_keys(section: Section, known: tuple[str, ...] | list[str]) -> None:
-    for key in section:
-        if key not in known:
-            near = nearest(key, known)
-            suggestion = f"; did you mean '{near}'?" if near else ""
-            raise SearchSpaceError(f"{section.where(key)}: unknown key '{key}'{suggestion}", hint=f"valid: {', '.join(known)}")

@@ -16,7 +16,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from kdzoo.search.space import Dimension, SearchSpace
+from kdzoo.search.dimension import Dimension
+from kdzoo.search.space import SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,8 @@ from kdzoo.errors import SearchSpaceError
 
 _LARGEST = 1 << 20
 _DEEPEST = 20
+_LARGEST_NUMBER = 1e300
+_SCALARS = ("str", "int", "float", "bool", "null")
 
 
 class Section(dict[str, Any]):
@@ -50,36 +52,43 @@ def read_yaml(path: Path) -> Section:
 def parse_yaml(text: str, file: str) -> Section:
     """Parses a YAML mapping; see `read_yaml`."""
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise _error(file, event.start_mark, "anchors and aliases are not allowed")
+        _check_events(text, file)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise _error(file, error.problem_mark, error.problem or "not valid YAML") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SearchSpaceError(f"{file}: not valid YAML: {error}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SearchSpaceError(f"{file}:{line}: the character #x{error.character:04x} is not allowed") from error
     if not isinstance(root, yaml.MappingNode):
-        raise SearchSpaceError(f"{file}: expected a mapping of keys to values")
-    section: Section = _value(root, file, 0)
+        raise SearchSpaceError(f"{file}:1: expected a mapping of keys to values")
+    section: Section = _value(root, file)
     return section
 
 
-def _value(node: yaml.Node, file: str, depth: int) -> Any:
-    if depth > _DEEPEST:
-        raise _error(file, node.start_mark, "nested too deeply")
-    if isinstance(node, yaml.MappingNode):
-        return _section(node, file, depth)
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, file, depth + 1) for item in node.value]
-    if not node.tag.startswith("tag:yaml.org,2002:"):
-        raise _error(file, node.start_mark, f"the tag {node.tag} is not allowed")
-    return _scalar(node, file)
+def _check_events(text: str, file: str) -> None:
+    """Refuses what could grow or nest without bounds before anything is built of it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise _error(file, event.start_mark, "anchors and aliases are not allowed")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise _error(file, event.start_mark, "nested too deeply")
 
 
-def _section(node: yaml.MappingNode, file: str, depth: int) -> Section:
+def _value(node: yaml.Node, file: str) -> Any:
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    if isinstance(node, yaml.MappingNode) and kind == "map":
+        return _section(node, file)
+    if isinstance(node, yaml.SequenceNode) and kind == "seq":
+        return [_value(item, file) for item in node.value]
+    if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
+        return _scalar(node, file)
+    raise _error(file, node.start_mark, f"a value of type {kind} is not allowed")
+
+
+def _section(node: yaml.MappingNode, file: str) -> Section:
     section = Section(file, node.start_mark.line + 1)
-    if node.tag != "tag:yaml.org,2002:map":
-        raise _error(file, node.start_mark, f"the tag {node.tag} is not allowed")
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
             raise _error(file, key_node.start_mark, "a key must be plain text")
@@ -87,14 +96,14 @@ def _section(node: yaml.MappingNode, file: str, depth: int) -> Section:
         if key in section:
             raise _error(file, key_node.start_mark, f"the key '{key}' stands here twice")
         section.lines[key] = key_node.start_mark.line + 1
-        section[key] = _value(value_node, file, depth + 1)
+        section[key] = _value(value_node, file)
     return section
 
 
-def _scalar(node: yaml.Node, file: str) -> Any:
+def _scalar(node: yaml.ScalarNode, file: str) -> Any:
     try:
         value = yaml.SafeLoader("").construct_object(node)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, LookupError) as error:
         raise _error(file, node.start_mark, "not a plain value") from error
     # YAML 1.1 reads 1e-3 as text, for want of a dot.
     if isinstance(value, str) and node.style is None:
@@ -104,8 +113,8 @@ def _scalar(node: yaml.Node, file: str) -> Any:
             return value
     if isinstance(value, float) and not math.isfinite(value):
         raise _error(file, node.start_mark, f"{node.value} is not a finite number")
-    if not isinstance(value, str | int | float | bool | None):
-        raise _error(file, node.start_mark, f"{node.value} is not a plain value")
+    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+        raise _error(file, node.start_mark, "a number this large is not allowed")
     return value
 
 
