@@ -1,0 +1,72 @@
+"""Small true trials: a random resnet18 at 64 pixels on four training images."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from helpers.layouts import make_dataset
+
+from kdzoo.data.catalog import Dataset, open_dataset
+from kdzoo.methods.registry import find_method
+from kdzoo.settings import Settings
+from kdzoo.teachers.backbone import Teacher, load_teacher
+from kdzoo.training.data import TrialData
+from kdzoo.training.spec import RunOptions, TrialSpec
+from kdzoo.training.trainer import Trainer
+
+TEACHER, SIZE = "random-resnet18", 64
+CPU = torch.device("cpu")
+
+
+def small_config(method: str, *, epochs: int = 2, **changes):
+    """A method's configuration with few epochs a stage, small batches, and a narrow student where it has a width."""
+    kind = find_method(method).config
+    values = {key: epochs for key in kind.epoch_keys()} | {"batch_size": 2}
+    if "width" in kind.__dataclass_fields__:
+        values["width"] = 0.25
+    return kind.from_mapping(values | changes)
+
+
+def small_spec(method: str, *, epochs: int = 2, config: dict | None = None, **options) -> TrialSpec:
+    """A trial on ``toy/bottle``."""
+    return TrialSpec(
+        method=method,
+        config=small_config(method, epochs=epochs, **(config or {})),
+        dataset="toy",
+        category="bottle",
+        options=RunOptions.from_mapping({"teacher": TEACHER, "image_size": SIZE} | options),
+    )
+
+
+def toy(root: Path) -> Dataset:
+    """The data set ``toy`` with its one category ``bottle``, made in a folder or opened there."""
+    folder = root / "toy"
+    if not folder.exists():
+        make_dataset(folder, ("bottle",))
+    return open_dataset(str(folder), Settings.from_environment({"KDZOO_HOME": str(root / "home")}))
+
+
+def small_trial(root: Path, method: str, *, teacher: Teacher | None = None, **changes) -> Trainer:
+    """A trainer at its first epoch, on one thread so that sums are always in the same order."""
+    torch.set_num_threads(1)
+    spec = small_spec(method, **changes)
+    data = TrialData(toy(root), spec.category, spec.options, cache=root / "cache")
+    return Trainer(spec, data, teacher or load_teacher(TEACHER), CPU)
+
+
+def in_new_process(script: str, *arguments: object, environment: dict[str, str] | None = None) -> dict:
+    """Runs a script in a fresh interpreter; what it prints last must be JSON."""
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(tests.parent), str(tests)])
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
