@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kdzoo.errors import UsageError
 from kdzoo.settings import Settings
 from zoo_registry import EntryName, Registry
-from zoo_registry.errors import EntryNotFoundError, ReleaseNotFoundError
+from zoo_registry.errors import EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
 
 if TYPE_CHECKING:
     import torch
@@ -142,19 +143,24 @@ def _verdict(registry: Registry, entry: EntryName, document: dict[str, Any]) -> 
         champion = registry.resolve(entry)
     except (EntryNotFoundError, ReleaseNotFoundError):
         return CHAMPION, "first champion", True
-    theirs, number = champion.document, champion.release
-    ours_key, theirs_key = _comparable(document), _comparable(theirs)
-    if ours_key is None or ours_key != theirs_key:
+    except ManifestInvalidError as error:
+        return None, f"not compared with the champion, which cannot be read: {error}", True
+    number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
+    if ours is None or theirs is None or ours[0] != theirs[0]:
         return None, f"not compared with champion {number}: another protocol, split or objective", True
-    ours_value, theirs_value = document["objective"]["value"], theirs["objective"]["value"]
+    ours_value, theirs_value = ours[1], theirs[1]
     if ours_value > theirs_value:
         return CHAMPION, f"beats champion {number} ({theirs_value:.4f})", True
     return None, f"champion {number} stays ({theirs_value:.4f})", False
 
 
-def _comparable(document: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """What two documents must share to be compared; None when a document does not say."""
+def _comparable(document: Mapping[str, Any]) -> tuple[tuple[Any, ...], float] | None:
+    """What two documents must share to be compared, and the value they are compared by; None when one does not say."""
     try:
-        return document["protocol"], document["split"]["digest"], document["objective"]["name"]
+        objective = document["objective"]
+        shared, value = (document["protocol"], document["split"]["digest"], objective["name"]), objective["value"]
     except (KeyError, TypeError):
         return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return shared, float(value)

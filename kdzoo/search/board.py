@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kdzoo.zoo import Published
 
-TrialStatus = Literal["running", "finished", "stopped_early", "failed"]
+Ended = Literal["finished", "stopped_early", "failed"]
+TrialStatus = Literal["running"] | Ended
 
 
 @dataclass
@@ -28,7 +30,7 @@ class TrialRow:
         metrics: of the last measured epoch, ``val_*``.
         seconds: of training and measuring.
         gpu_seconds: the same times the GPUs held.
-        reason: why it failed.
+        reason: why it failed, or was cut short.
     """
 
     trial_id: str
@@ -48,6 +50,11 @@ class TrialRow:
     def ended(self) -> bool:
         """Whether the trial is over, however it ended."""
         return self.status != "running"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the trial ended without a result."""
+        return self.status == "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,7 @@ class CategoryOutcome:
 
 
 class SweepBoard:
-    """Rows of all trials, and what follows from them.
+    """Rows of all trials, and what follows from them. Cheap to ask, however many categories there are.
 
     Args:
         categories: of the sweep, in order.
@@ -89,32 +96,57 @@ class SweepBoard:
         self.rows: dict[str, TrialRow] = {}
         self.outcomes: dict[str, CategoryOutcome] = {}
         self.started = time.monotonic()
+        self._of: dict[str, list[TrialRow]] = {category: [] for category in self.categories}
+        self._running: dict[str, TrialRow] = {}
+        self._counts: Counter[TrialStatus] = Counter()
+
+    def start(self, row: TrialRow) -> None:
+        """A trial starts."""
+        self.rows[row.trial_id] = self._running[row.trial_id] = row
+        self._of[row.category].append(row)
+        self._counts[row.status] += 1
+
+    def end(self, row: TrialRow, status: Ended) -> None:
+        """A running trial ended."""
+        del self._running[row.trial_id]
+        self._counts[row.status] -= 1
+        self._counts[status] += 1
+        row.status = status
 
     @property
     def total(self) -> int:
         """Trials planned over all categories."""
         return self.trials * len(self.categories)
 
+    def running(self) -> list[TrialRow]:
+        """Trials that have not ended."""
+        return list(self._running.values())
+
     def of(self, category: str) -> list[TrialRow]:
         """A category's trials so far."""
-        return [row for row in self.rows.values() if row.category == category]
+        return list(self._of[category])
 
     def count(self, status: TrialStatus, category: str | None = None) -> int:
         """How many trials stand like this."""
-        return sum(row.status == status and category in (None, row.category) for row in self.rows.values())
+        if category is None:
+            return self._counts[status]
+        return sum(row.status == status for row in self._of[category])
 
     def ended(self, category: str | None = None) -> int:
         """How many trials have ended, however they did."""
-        return sum(row.ended and category in (None, row.category) for row in self.rows.values())
+        if category is None:
+            return len(self.rows) - len(self._running)
+        return sum(row.ended for row in self._of[category])
 
     def best(self, category: str) -> TrialRow | None:
         """The ended trial of the highest objective; the earlier of equals."""
-        usable = [row for row in self.of(category) if row.objective is not None and row.status in ("finished", "stopped_early")]
+        usable = [row for row in self._of[category] if row.objective is not None and row.ended and not row.failed]
         return max(usable, key=lambda row: (row.objective, -row.number), default=None)
 
     def best_value(self, category: str) -> float | None:
-        """The highest objective of any trial, running ones included."""
-        return max((row.objective for row in self.of(category) if row.objective is not None), default=None)
+        """The highest objective of any trial that has not failed, running ones included."""
+        values = (row.objective for row in self._of[category] if row.objective is not None and not row.failed)
+        return max(values, default=None)
 
     def elapsed(self) -> float:
         """Seconds since the sweep began."""
@@ -122,11 +154,8 @@ class SweepBoard:
 
     def time_left(self) -> float | None:
         """Seconds until the last trial ends at the pace so far; None until a trial has ended."""
-        done = self.ended() + sum(
-            min(row.epoch / row.total_epochs, 1.0)
-            for row in self.rows.values()
-            if row.status == "running" and row.total_epochs
-        )
         if not self.ended():
             return None
-        return self.elapsed() / done * (self.total - done)
+        parts = (min(row.epoch / row.total_epochs, 1.0) for row in self.running() if row.total_epochs)
+        done = self.ended() + sum(parts)
+        return self.elapsed() / done * max(self.total - done, 0)

@@ -7,11 +7,15 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from kdzoo.errors import SweepError
 
 _CONNECT_SECONDS = 5.0
+_LOCAL = (None, "", "local")
+_OBJECT_STORE_BYTES = 256 * 2**20
+"""Of a local Ray: what workers hand back is some tens of megabytes; its own default is 30 % of the memory."""
 _SWITCHES = {
     # Results reach MLflow and the board through the monitor; Ray's own files would cost time and disk.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -24,53 +28,88 @@ _SWITCHES = {
 
 
 @contextmanager
-def cluster(address: str | None) -> Iterator[None]:
+def cluster(address: str | None, *, log: Path) -> Iterator[None]:
     """Connects to Ray for as long as a sweep runs.
 
     Args:
-        address: of a running cluster (``host:port``, ``auto`` or ``ray://host:port``); None starts a local one.
+        address: of a running cluster (``host:port`` or ``auto``); None starts a local one.
+        log: file for what Ray has to say; the terminal is for the sweep's own words.
 
     Raises:
         SweepError: no cluster answers at the address.
     """
+    check_address(address)
     for name, value in _SWITCHES.items():
         os.environ.setdefault(name, value)
     import ray
 
-    if address not in (None, "", "auto", "local"):
-        _check(str(address))
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    started = not ray.is_initialized()
-    if started:
+    with _logged_to(log):
+        started = not ray.is_initialized()
+        if started:
+            _start(address)
         try:
-            ray.init(
-                address=address or "local",
-                include_dashboard=False if address in (None, "", "local") else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
-            where = f" at '{address}'" if address else ""
-            raise SweepError(
-                f"cannot reach Ray{where}: {str(error).splitlines()[0]}",
-                hint="check RAY_ADDRESS, or unset it to run on this machine",
-            ) from error
+            yield
+        finally:
+            if started:
+                ray.shutdown()
+
+
+def check_address(address: str | None) -> None:
+    """Finds out in seconds whether anything answers at an address, where Ray itself would wait two minutes.
+
+    Raises:
+        SweepError: nothing does, or it is no address that a sweep can run from.
+    """
+    if address in (*_LOCAL, "auto"):
+        return
+    if str(address).startswith("ray://"):
+        raise SweepError(
+            f"a sweep cannot run through the Ray client at '{address}'",
+            hint="run it on a machine of the cluster with RAY_ADDRESS=auto, or by `ray job submit`",
+        )
+    _check(str(address))
+
+
+def _start(address: str | None) -> None:
+    import ray
+
+    local = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES} if address in _LOCAL else {}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        where = f" at '{address}'" if address else ""
+        raise SweepError(
+            f"cannot reach Ray{where}: {str(error).splitlines()[0]}",
+            hint="check RAY_ADDRESS, or unset it to run on this machine",
+        ) from error
+
+
+@contextmanager
+def _logged_to(file: Path) -> Iterator[None]:
+    """Sends the driver side of Ray's log to a file instead of stderr."""
+    logger = logging.getLogger("ray")
+    kept, level = logger.handlers[:], logger.level
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(filename)s:%(lineno)d %(message)s"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        if started:
-            ray.shutdown()
+        logger.handlers[:] = kept
+        logger.setLevel(level)
+        handler.close()
 
 
-def gpus() -> float:
-    """GPUs in the cluster that is joined."""
+def resources() -> tuple[float, float]:
+    """CPU cores and GPUs in the cluster that is joined."""
     import ray
 
-    return float(ray.cluster_resources().get("GPU", 0.0))
+    found = ray.cluster_resources()
+    return float(found.get("CPU", 0.0)), float(found.get("GPU", 0.0))
 
 
 def _check(address: str) -> None:
-    """Fails in seconds where Ray itself would wait two minutes."""
     parsed = urlsplit(address if "://" in address else f"//{address}")
     try:
         host, port = parsed.hostname, parsed.port

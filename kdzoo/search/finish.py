@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 from safetensors.torch import save
 
-from kdzoo.errors import KdzooError
-from kdzoo.search.trainable import STATE_FILE, WorkerContext, Workbench
-from kdzoo.training.checkpoint import load_state
+from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
+from kdzoo.errors import CheckpointError, KdzooError
+from kdzoo.search.reasons import reason
+from kdzoo.search.trainable import STATE_FILE, Workbench, WorkerContext
+from kdzoo.training.checkpoint import load_state, write_file
 from kdzoo.training.outcome import conclude
 from kdzoo.training.spec import TrialSpec
 from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS
@@ -25,7 +29,7 @@ class Finished:
     Attributes:
         document: of the detector; empty when it failed.
         metrics: ``val_*`` and ``test_*``.
-        files: role to bytes, ready to publish.
+        files: role to bytes; without the teacher's when they are the driver's.
         failure: why there is none.
     """
 
@@ -33,6 +37,22 @@ class Finished:
     metrics: dict[str, float]
     files: dict[str, bytes]
     failure: str = ""
+
+    @classmethod
+    def failed(cls, reason: str) -> Finished:
+        """Nothing, and why."""
+        return cls(document={}, metrics={}, files={}, failure=reason)
+
+    def save(self, folder: Path) -> Path:
+        """Writes the detector as `kdzoo.detector.Detector.save` does, for `Detector.open`.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        write_file(folder / WEIGHTS_FILE, self.files[WEIGHTS])
+        write_file(folder / TEACHER_FILE, self.files[TEACHER])
+        write_file(folder / DOCUMENT_FILE, json.dumps(self.document, indent=2, allow_nan=False).encode())
+        return folder
 
 
 def finish_trial(context: WorkerContext, spec: dict[str, Any], checkpoint: tune.Checkpoint) -> Finished:
@@ -42,10 +62,15 @@ def finish_trial(context: WorkerContext, spec: dict[str, Any], checkpoint: tune.
         with checkpoint.as_directory() as folder:
             trainer.load_state(load_state(Path(folder) / STATE_FILE))
         outcome = conclude(trainer)
+        tensors = {key: value.detach().cpu().contiguous() for key, value in outcome.method.learned_state().items()}
+        odd = next((key for key, value in tensors.items() if not torch.isfinite(value).all()), None)
+        if odd is not None:
+            raise CheckpointError(f"'{odd}' holds NaN or infinite values, so the detector is not published")
     except KdzooError as error:
-        return Finished(document={}, metrics={}, files={}, failure=str(error))
-    tensors = {key: value.detach().cpu().contiguous() for key, value in outcome.method.learned_state().items()}
-    files = {WEIGHTS: save(tensors), TEACHER: outcome.method.teacher.weights(), PICTURE: outcome.picture}
+        return Finished.failed(str(error))
+    files = {WEIGHTS: save(tensors), PICTURE: outcome.picture}
+    if outcome.document["teacher"]["sha256"] != context.teacher_sha256:
+        files[TEACHER] = outcome.method.teacher.weights()
     return Finished(document=outcome.document, metrics=outcome.metrics, files=files)
 
 
@@ -83,8 +108,7 @@ class FinishingLine:
             try:
                 collected.append((category, ray.get(reference)))
             except ray.exceptions.RayError as error:
-                reason = f"the worker that measured it failed: {str(error).splitlines()[0]}"
-                collected.append((category, Finished(document={}, metrics={}, files={}, failure=reason)))
+                collected.append((category, Finished.failed(f"it could not be measured: {reason(error)}")))
         return collected
 
     @property

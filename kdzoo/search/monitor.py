@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from kdzoo.search.board import CategoryOutcome, SweepBoard, TrialRow
+from kdzoo.errors import KdzooError
+from kdzoo.search.board import CategoryOutcome, Ended, SweepBoard, TrialRow
 from kdzoo.search.finish import Finished, FinishingLine
 from kdzoo.search.plan import SweepPlan
+from kdzoo.search.reasons import reason
 from kdzoo.tracking import Cost, SweepTracker
-from kdzoo.zoo import Published
+from kdzoo.zoo import PICTURE, TEACHER, Published
 from zoo_registry import RegistryError
 
 log = logging.getLogger(__name__)
 
-Ended = Literal["finished", "stopped_early", "failed"]
+CUT_SHORT = "the sweep ended before the trial did"
 Publish = Callable[[str, Finished], Published]
 
 
@@ -41,6 +44,7 @@ class SweepMonitor(Callback):
         tracker: MLflow's, which never blocks.
         line: measures best trials on workers.
         publish: puts a measured category into the zoo.
+        teacher: the teacher's weights.
         view: who watches.
     """
 
@@ -52,10 +56,12 @@ class SweepMonitor(Callback):
         tracker: SweepTracker,
         line: FinishingLine,
         publish: Publish,
+        teacher: bytes,
         view: SweepView,
     ) -> None:
         self._plan, self.board, self._view = plan, board, view
         self._tracker, self._line, self._publish = tracker, line, publish
+        self._teacher = teacher
         self._trials: dict[str, Trial] = {}
         self._submitted: set[str] = set()
         self._dropped: set[str] = set()
@@ -70,7 +76,7 @@ class SweepMonitor(Callback):
             return
         spec = trial.config["spec"]
         row = TrialRow(trial.trial_id, trial.config["category"], int(trial.config["number"]), dict(spec["config"]))
-        self.board.rows[trial.trial_id] = row
+        self.board.start(row)
         self._trials[trial.trial_id] = trial
         self._tracker.start_trial(trial.trial_id, row.category, params={**row.config, **spec["options"]})
         self._view.update(self.board)
@@ -106,9 +112,14 @@ class SweepMonitor(Callback):
         row = self.board.rows.get(trial.trial_id)
         if row is None:
             return
-        lines = (trial.get_error() and str(trial.get_error()).strip().splitlines()) or ["its worker failed"]
-        row.reason = lines[-1]
+        row.reason = _reason(trial)
         self._ended(row, "failed")
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial's worker failed, and another one goes on from the trial's last checkpoint."""
+        row = self.board.rows.get(trial.trial_id)
+        if row is not None:
+            self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {_reason(trial)}")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Between two events: take in what the workers have measured."""
@@ -121,18 +132,27 @@ class SweepMonitor(Callback):
 
     def conclude_rest(self) -> None:
         """After the run: measures categories that ended early, and waits for all."""
+        for row in self.board.running():
+            self._cut_short(row)
         for category in self.board.categories:
             self._submit(category)
         while self._line.busy:
             self.take_in(wait=True)
 
+    def _cut_short(self, row: TrialRow) -> None:
+        """Ends a trial that was running when the run ended; it counts by what its last checkpoint is worth."""
+        saved = self._trials[row.trial_id].latest_checkpoint_result
+        row.objective = saved.metrics.get("saved_objective") if saved is not None and saved.metrics else None
+        row.reason = CUT_SHORT
+        self._ended(row, "stopped_early")
+
     def _ended(self, row: TrialRow, status: Ended) -> None:
-        row.status = status
+        self.board.end(row, status)
         cost = Cost(seconds=row.seconds, gpu_seconds=row.gpu_seconds)
         self._tracker.end_trial(
             row.trial_id, status=status, metrics=row.metrics, cost=cost, reason=row.reason or None
         )
-        if row.reason:
+        if row.failed:
             self._view.note(f"trial {row.number} of {row.category} failed: {row.reason}")
         self._drop_checkpoints(row.category)
         if self.board.ended(row.category) == self._plan.trials:
@@ -147,35 +167,50 @@ class SweepMonitor(Callback):
         best = self.board.best(category)
         checkpoint = self._trials[best.trial_id].checkpoint if best else None
         if best is None or checkpoint is None:
-            reasons = [row.reason for row in self.board.of(category) if row.reason]
-            failure = f"no usable trial: {reasons[-1]}" if reasons else "no trial was measured"
-            self._conclude(category, Finished(document={}, metrics={}, files={}, failure=failure))
+            failed = [row.reason for row in self.board.of(category) if row.failed]
+            why = f"no usable trial: {failed[-1]}" if failed else "no trial was measured"
+            self._conclude(category, Finished.failed(why))
             return
         self._line.submit(category, self._trials[best.trial_id].config["spec"], checkpoint)
 
     def _conclude(self, category: str, finished: Finished) -> None:
-        best, published, reason = self.board.best(category), None, finished.failure
-        if not reason:
+        published, why = None, finished.failure
+        if not why:
+            finished = self._whole(finished)
             try:
                 published = self._publish(category, finished)
             except (RegistryError, OSError) as error:
-                reason = f"not published: {error}"
+                why = f"not published: {error}; {self._keep(category, finished)}"
         rows = self.board.of(category)
         outcome = CategoryOutcome(
             category=category,
-            best=best if finished.metrics else None,
+            best=self.board.best(category) if finished.metrics else None,
             metrics=finished.metrics,
             published=published,
             seconds=sum(row.seconds for row in rows),
             gpu_seconds=sum(row.gpu_seconds for row in rows),
-            reason=reason,
+            reason=why,
             undefined=dict(finished.document.get("undefined", {})),
         )
         self.board.outcomes[category] = outcome
         self._record(outcome, finished)
-        if reason:
-            self._view.note(f"{category}: {reason}")
+        if why:
+            self._view.note(f"{category}: {why}")
         self._view.update(self.board)
+
+    def _whole(self, finished: Finished) -> Finished:
+        """With the teacher's weights, which a worker leaves out when the driver has the same."""
+        if TEACHER in finished.files:
+            return finished
+        return dataclasses.replace(finished, files={**finished.files, TEACHER: self._teacher})
+
+    def _keep(self, category: str, finished: Finished) -> str:
+        """Keeps a detector that the zoo did not take; says where."""
+        folder = self._plan.folder / "unpublished" / category
+        try:
+            return f"the detector is kept in '{finished.save(folder)}'"
+        except KdzooError as error:
+            return f"nor could it be kept: {error}"
 
     def _record(self, outcome: CategoryOutcome, finished: Finished) -> None:
         split = finished.document.get("split", {})
@@ -187,7 +222,7 @@ class SweepMonitor(Callback):
             params=outcome.best.config if outcome.best else None,
             tags={"split_digest": split.get("digest"), "reason": outcome.reason or None},
             release=outcome.published.release if outcome.published else None,
-            picture=finished.files.get("cases"),
+            picture=finished.files.get(PICTURE),
         )
 
     def _drop_checkpoints(self, category: str) -> None:
@@ -202,3 +237,7 @@ class SweepMonitor(Callback):
                 checkpoint.filesystem.delete_dir(checkpoint.path)
             except OSError as error:
                 log.warning("cannot delete checkpoint %s: %s", checkpoint.path, error)
+
+
+def _reason(trial: Trial) -> str:
+    return reason(trial.get_pickled_error() or trial.get_error())

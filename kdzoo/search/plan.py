@@ -70,5 +70,5 @@ class SweepPlan:
             # The last stage is the one that detects in every method; an earlier one that does counts as well.
             last = keys[-1]
             dimension = space.dimensions.get(last)
-            longest = max(longest, int(dimension.high) if dimension else getattr(space.defaults, last))
+            longest = max(longest, int(dimension.ends[1]) if dimension else getattr(space.defaults, last))
         return longest

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from kdzoo.errors import StorageError
 from kdzoo.search.dimension import Dimension
 from kdzoo.search.space import SearchSpace
 
@@ -35,6 +38,15 @@ class Suggestion:
     values: Mapping[str, Any]
 
 
+@dataclass
+class _Open:
+    """A trial that was asked for and has not ended, with the last value it reported."""
+
+    trial: optuna.trial.Trial
+    step: int = -1
+    objective: float = math.nan
+
+
 class CategoryStudies:
     """The studies of one sweep.
 
@@ -46,45 +58,34 @@ class CategoryStudies:
         storage: SQLite file; made if absent.
         trials: planned a category; decides how many are random before TPE's model takes over.
         seed: of the samplers.
+
+    Raises:
+        StorageError: the file cannot be made or opened.
     """
 
     def __init__(self, spaces: Mapping[str, SearchSpace], *, storage: Path, trials: int, seed: int) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage.parent.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.RDBStorage(f"sqlite:///{storage}")
-        self._distributions = {
-            category: {key: _distribution(dimension) for key, dimension in space.dimensions.items()}
-            for category, space in spaces.items()
-        }
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._spaces, self._trials, self._seed = spaces, trials, seed
+        self._backend = _open_storage(storage)
+        self._distributions: dict[str, dict[str, BaseDistribution]] = {}
         self._studies: dict[str, optuna.Study] = {}
-        self._open: dict[tuple[str, int], optuna.trial.Trial] = {}
-        for category, space in spaces.items():
-            study = optuna.create_study(
-                study_name=category,
-                storage=backend,
-                direction="maximize",
-                sampler=optuna.samplers.TPESampler(
-                    seed=_seed(seed, category),
-                    n_startup_trials=min(10, max(4, trials // 4)),
-                    constant_liar=True,
-                ),
-                load_if_exists=True,
-            )
-            if not study.get_trials(deepcopy=False):
-                study.enqueue_trial(space.start())
-            self._studies[category] = study
+        self._open: dict[tuple[str, int], _Open] = {}
 
     def ask(self, category: str) -> Suggestion:
         """The next trial of a category."""
-        trial = self._studies[category].ask(self._distributions[category])
-        self._open[category, trial.number] = trial
+        study = self._study(category)
+        trial = study.ask(self._distributions[category])
+        self._open[category, trial.number] = _Open(trial)
         return Suggestion(category=category, number=trial.number, values=trial.params)
 
     def report(self, category: str, number: int, step: int, objective: float) -> None:
-        """An intermediate value of a running trial; each step counts once."""
-        trial = self._open.get((category, number))
-        if trial is not None and math.isfinite(objective):
-            trial.report(objective, step)
+        """An intermediate value of a running trial; a step that was there before is passed over.
+
+        The last one is written when the trial ends: it is the one that the sampler looks at.
+        """
+        open_trial = self._open.get((category, number))
+        if open_trial is not None and step > open_trial.step and math.isfinite(objective):
+            open_trial.step, open_trial.objective = step, objective
 
     def tell(self, category: str, number: int, *, objective: float | None, stopped: bool, reason: str = "") -> None:
         """A trial ended.
@@ -96,18 +97,70 @@ class CategoryStudies:
             stopped: whether it was stopped early, so that its value does not stand for a full training.
             reason: why it failed.
         """
-        trial = self._open.pop((category, number), None)
-        if trial is None:
+        open_trial = self._open.pop((category, number), None)
+        if open_trial is None:
             return
+        trial, study = open_trial.trial, self._studies[category]
         if reason:
             trial.set_user_attr("reason", reason[:2000])
-        study = self._studies[category]
+        if open_trial.step >= 0:
+            trial.report(open_trial.objective, open_trial.step)
         if objective is None or not math.isfinite(objective):
             study.tell(trial, state=TrialState.FAIL)
         elif stopped:
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, objective)
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._backend.remove_session()
+        self._backend.engine.dispose()
+
+    def _study(self, category: str) -> optuna.Study:
+        """A category's study, made when it is first asked: a thousand of them take a while."""
+        if category in self._studies:
+            return self._studies[category]
+        space = self._spaces[category]
+        with warnings.catch_warnings():
+            # Parts of Optuna that older versions call experimental.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study = optuna.create_study(
+                study_name=category,
+                storage=self._backend,
+                direction="maximize",
+                sampler=optuna.samplers.TPESampler(
+                    seed=_seed(self._seed, category),
+                    n_startup_trials=min(10, max(4, self._trials // 4)),
+                    constant_liar=True,
+                ),
+                load_if_exists=True,
+            )
+            if not study.get_trials(deepcopy=False):
+                study.enqueue_trial(space.start())
+        self._distributions[category] = {key: _distribution(dimension) for key, dimension in space.dimensions.items()}
+        self._studies[category] = study
+        return study
+
+
+def _open_storage(path: Path) -> optuna.storages.RDBStorage:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        backend = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    except (OSError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        reason = str(error.strerror if isinstance(error, OSError) else error).splitlines()[0]
+        raise StorageError(
+            f"cannot write the studies '{path}': {reason}", hint="free some space or set KDZOO_HOME to another disk"
+        ) from error
+    sqlalchemy.event.listen(backend.engine, "connect", _without_waiting_for_the_disk)
+    backend.engine.dispose()
+    return backend
+
+
+def _without_waiting_for_the_disk(connection: Any, _: object) -> None:
+    # A suggestion is some fifteen commits, each of which would wait 20 ms for the disk while Ray waits for the driver.
+    # What is written survives the process all the same; only a power cut can lose it.
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:

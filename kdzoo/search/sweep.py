@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 
 from ray import tune
 
-from kdzoo.errors import SweepError
+from kdzoo.errors import KdzooError, StorageError, SweepError
 from kdzoo.search.board import SweepBoard
-from kdzoo.search.cluster import cluster, gpus
+from kdzoo.search.cluster import check_address, cluster, resources
 from kdzoo.search.finish import Finished, FinishingLine
 from kdzoo.search.monitor import SweepMonitor, SweepView
 from kdzoo.search.plan import SweepPlan
+from kdzoo.search.reasons import reason
 from kdzoo.search.scheduler import CategoryScheduler
 from kdzoo.search.searcher import CategorySearcher
 from kdzoo.search.studies import CategoryStudies
@@ -25,15 +27,21 @@ from zoo_registry import EntryName, Registry
 
 _WORKER_FAILURES = 3
 _CHECKPOINT_EVERY = 5
+_HASTY_SECONDS = 1.0
+_STUDIES = "studies.db"
 
 Prepared = Callable[[str, int, int], None]
 
 
-def run_sweep(plan: SweepPlan, view: SweepView, *, zoo: str | None = None, prepared: Prepared | None = None) -> SweepBoard:
+def run_sweep(
+    plan: SweepPlan, view: SweepView, *, zoo: str | None = None, prepared: Prepared | None = None
+) -> SweepBoard:
     """Runs a sweep to its end.
 
-    Whatever can be wrong is found before the first trial: the zoo's rights, the teacher's weights, every category's
-    split, every image that may be looked at.
+    Whatever can be wrong is found before the first trial: the cluster, the zoo's rights, the sweep's folder, the
+    teacher's weights, every category's split, every image that may be looked at.
+
+    Ctrl-C once ends the training; what is finished by then is measured and published. Ctrl-C twice ends at once.
 
     Args:
         plan: what to do.
@@ -45,24 +53,52 @@ def run_sweep(plan: SweepPlan, view: SweepView, *, zoo: str | None = None, prepa
         The board at the end, with an outcome for every category.
 
     Raises:
-        KdzooError: the sweep cannot start.
+        KdzooError: the sweep cannot start, or Ray or the disk gave up on the way; what was finished is published.
         RegistryError: the zoo cannot be published to.
+        KeyboardInterrupt: a second Ctrl-C, or one before the first trial.
     """
+    check_address(plan.settings.ray_address)
+    entries = {name: EntryName(method=plan.method, dataset=plan.dataset.name, category=name) for name in plan.spaces}
     registry = open_registry(plan.settings, zoo, warn=view.note)
     registry.probe()
-    load_teacher(plan.options.teacher, offline=plan.settings.offline)
+    _make_folder(plan)
+    teacher = load_teacher(plan.options.teacher, offline=plan.settings.offline).weights()
     digests = _prepare(plan, prepared)
-    with cluster(plan.settings.ray_address):
+    with cluster(plan.settings.ray_address, log=plan.folder / "ray.log"):
         plan = _with_resources(plan)
         tracker = _tracker(plan, registry, view)
         try:
-            board = _run(plan, view, registry, tracker, digests)
+            for category, digest in digests.items():
+                tracker.start_category(category, tags={"split_digest": digest})
+            return _run(plan, view, registry, tracker, entries, teacher)
+        except KeyboardInterrupt:
+            tracker.end("interrupted")
+            tracker.close(_HASTY_SECONDS)
+            raise
         except BaseException:
             tracker.end("failed")
             raise
         finally:
             tracker.close()
-    return board
+
+
+def _make_folder(plan: SweepPlan) -> None:
+    """Makes the sweep's folder.
+
+    Raises:
+        SweepError: another sweep lives there.
+        StorageError: it cannot be made.
+    """
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the sweep's folder '{plan.folder}': {error.strerror}", hint="set KDZOO_HOME to another place"
+        ) from error
+    if (plan.folder / _STUDIES).exists():
+        raise SweepError(
+            f"there is a sweep named '{plan.name}' already", hint=f"choose another name, or remove '{plan.folder}'"
+        )
 
 
 def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, str]:
@@ -81,14 +117,15 @@ def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, str]:
 
 def _with_resources(plan: SweepPlan) -> SweepPlan:
     """Checks what a trial asks for against the cluster; without a word, a trial takes a GPU where there are any."""
-    available = gpus()
+    cpus, gpus = resources()
     if plan.gpus_per_trial is None:
-        return dataclasses.replace(plan, gpus_per_trial=1.0 if available else 0.0)
-    if plan.gpus_per_trial > available:
-        raise SweepError(
-            f"a trial asks for {plan.gpus_per_trial:g} GPUs, but Ray sees {available:g}",
-            hint="lower --gpus-per-trial; 0 trains on the CPU",
-        )
+        plan = dataclasses.replace(plan, gpus_per_trial=1.0 if gpus else 0.0)
+    for asked, there, kind, hint in (
+        (plan.cpus_per_trial, cpus, "CPUs", "lower --cpus-per-trial"),
+        (plan.gpus_per_trial or 0.0, gpus, "GPUs", "lower --gpus-per-trial; 0 trains on the CPU"),
+    ):
+        if asked > there:
+            raise SweepError(f"a trial asks for {asked:g} {kind}, but Ray sees {there:g}", hint=hint)
     return plan
 
 
@@ -111,37 +148,61 @@ def _tracker(plan: SweepPlan, registry: Registry, view: SweepView) -> SweepTrack
 
 
 def _run(
-    plan: SweepPlan, view: SweepView, registry: Registry, tracker: SweepTracker, digests: dict[str, str]
+    plan: SweepPlan,
+    view: SweepView,
+    registry: Registry,
+    tracker: SweepTracker,
+    entries: Mapping[str, EntryName],
+    teacher: bytes,
 ) -> SweepBoard:
     board = SweepBoard(plan.spaces, trials=plan.trials, objective=plan.options.objective)
-    for category in plan.spaces:
-        tracker.start_category(category, tags={"split_digest": digests[category]})
     context = WorkerContext(
         dataset=plan.dataset,
         cache=plan.settings.cache,
         offline=plan.settings.offline,
         threads=max(1, int(plan.cpus_per_trial)),
+        device=None if plan.gpus_per_trial else "cpu",
+        teacher_sha256=hashlib.sha256(teacher).hexdigest(),
     )
 
     def publish_category(category: str, finished: Finished) -> Published:
-        entry = EntryName(method=plan.method, dataset=plan.dataset.name, category=category)
-        document = {**finished.document, "sweep": plan.name}
-        return publish(registry, entry, document, finished.files)
+        return publish(registry, entries[category], {**finished.document, "sweep": plan.name}, finished.files)
 
     line = FinishingLine(context, cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0)
-    monitor = SweepMonitor(plan, board, tracker=tracker, line=line, publish=publish_category, view=view)
+    monitor = SweepMonitor(
+        plan, board, tracker=tracker, line=line, publish=publish_category, teacher=teacher, view=view
+    )
     view.update(board)
-    _tuner(plan, context, monitor).fit()
-    monitor.conclude_rest()
+    trouble = _train(plan, context, monitor)
     interrupted = board.ended() < board.total
+    if trouble is not None:
+        view.note(f"training stopped: {reason(trouble)}; what is finished is measured and published")
+    monitor.conclude_rest()
+    if trouble is not None:
+        if isinstance(trouble, KdzooError):
+            raise trouble
+        raise SweepError(
+            f"the sweep '{plan.name}' stopped: {reason(trouble)}", hint=f"see '{plan.folder / 'ray.log'}'"
+        ) from trouble
     tracker.end("interrupted" if interrupted else "finished", metrics={"cost_seconds": board.elapsed()})
     return board
 
 
-def _tuner(plan: SweepPlan, context: WorkerContext, monitor: SweepMonitor) -> tune.Tuner:
-    studies = CategoryStudies(
-        plan.spaces, storage=plan.folder / "studies.db", trials=plan.trials, seed=plan.options.seed
-    )
+def _train(plan: SweepPlan, context: WorkerContext, monitor: SweepMonitor) -> Exception | None:
+    """Runs all trials. Gives what ended the run before its time, so that what is finished can still be concluded."""
+    studies = CategoryStudies(plan.spaces, storage=plan.folder / _STUDIES, trials=plan.trials, seed=plan.options.seed)
+    try:
+        _tuner(plan, context, monitor, studies).fit()
+    except Exception as error:
+        # Ray, Optuna, its database and the disk all raise errors of their own.
+        cause = error.__cause__ if isinstance(error, tune.TuneError) else None
+        return cause if isinstance(cause, Exception) else error
+    finally:
+        studies.close()
+    return None
+
+
+def _tuner(plan: SweepPlan, context: WorkerContext, monitor: SweepMonitor, studies: CategoryStudies) -> tune.Tuner:
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, context=context),
         {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial or 0.0},

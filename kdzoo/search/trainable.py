@@ -30,12 +30,16 @@ class WorkerContext:
         cache: folder of the decoded cache on every node.
         offline: never reach for the network.
         threads: CPU threads a trial may use.
+        device: where to train; None for a GPU if the worker sees one.
+        teacher_sha256: digest of the teacher's weights that the driver has.
     """
 
     dataset: Dataset
     cache: Path
     offline: bool
     threads: int
+    device: str | None
+    teacher_sha256: str
 
 
 class Workbench:
@@ -49,7 +53,7 @@ class Workbench:
 
     def trainer(self, spec: TrialSpec) -> Trainer:
         """A trainer at its first epoch."""
-        return Trainer(spec, self._data_of(spec), self._teacher_of(spec), choose_device())
+        return Trainer(spec, self._data_of(spec), self._teacher_of(spec), choose_device(self._context.device))
 
     def _teacher_of(self, spec: TrialSpec) -> Teacher:
         name = spec.options.teacher
@@ -110,6 +114,9 @@ class TrialTrainable(tune.Trainable):
             "finished": finished,
             "done": finished,
         }
+        if self._trainer.best.weights:
+            # What a checkpoint made now is worth, whether or not this epoch was measured.
+            report["saved_objective"] = self._trainer.best.objective
         if result.report is not None:
             report |= {"objective": self._trainer.best.objective, "metrics": result.report.as_dict("val_")}
         return report

@@ -1,0 +1,31 @@
+"""What Ray, Optuna and workers raise, in one line that a person can use."""
+
+from __future__ import annotations
+
+from optuna.exceptions import StorageInternalError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+from ray.tune import TuneError
+
+_LONGEST = 500
+
+
+def reason(error: BaseException | None) -> str:
+    """One line of what went wrong.
+
+    Args:
+        error: what Ray, Optuna or a worker raised; None when Ray did not say.
+    """
+    if error is None:
+        return "its worker failed"
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, OutOfMemoryError):
+        return "its worker was killed because the node ran out of memory"
+    if isinstance(cause, ActorDiedError | WorkerCrashedError):
+        return "its worker died"
+    if isinstance(cause, StorageInternalError) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    # A remote traceback that Ray passes on as text has the error itself in its last line.
+    said = lines[-1 if isinstance(cause, TuneError) else 0] if lines else ""
+    kind = type(cause).__name__
+    return (said if kind in said or isinstance(cause, TuneError) else f"{kind}: {said}")[:_LONGEST]
