@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kdzoo.errors import CheckpointError, UsageError
 
 _KEPT_SCORES = 512
+_MOST_IMAGES = 10**12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +64,7 @@ class Calibration:
             raise CheckpointError(f"the calibration lacks {error}") from error
         except (TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"the calibration cannot be read: {error}") from error
-        if not 0 <= rate < 1 or not isinstance(images, int) or images < 1:
+        if not 0 <= rate < 1 or not isinstance(images, int) or not 1 <= images <= _MOST_IMAGES:
             raise CheckpointError(f"the calibration holds a rate of {rate} over {str(images)[:80]} normal images")
         return cls(false_positive_rate=rate, normal_images=images, image_scores=scores, map_peaks=peaks)
 

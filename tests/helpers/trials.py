@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 def small_config(method: str, *, epochs: int = 2, **changes):
     """A method's configuration with few epochs a stage, small batches, and a narrow student where it has a width."""
     kind = find_method(method).config
-    values = {key: epochs for key in kind.epoch_keys()} | {"batch_size": 2}
+    values = dict.fromkeys(kind.epoch_keys(), epochs) | {"batch_size": 2}
     if "width" in kind.__dataclass_fields__:
         values["width"] = 0.25
     return kind.from_mapping(values | changes)

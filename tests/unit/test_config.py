@@ -133,13 +133,13 @@ def test_a_range_is_written_without_exponents():
 
 
 def test_an_unknown_key_names_the_nearest_and_the_file():
-    with pytest.raises(ConfigError, match="space.yaml: unknown key 'tray'; did you mean 'trays'\\?") as caught:
+    with pytest.raises(ConfigError, match=r"space\.yaml: unknown key 'tray'; did you mean 'trays'\?") as caught:
         Oven.from_mapping({"tray": 1}, where="space.yaml")
     assert "heat, trays, fan" in caught.value.hint
 
 
 def test_an_unknown_key_far_from_all_names_none():
-    with pytest.raises(ConfigError, match="^unknown key 'zzz'$"):
+    with pytest.raises(ConfigError, match=r"^unknown key 'zzz'$"):
         Oven.from_mapping({"zzz": 1})
 
 

@@ -1,0 +1,264 @@
+"""One suite that every registered method passes, whatever its stages are."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.trials import SIZE, TEACHER, in_new_process, small_config, small_trial, toy
+
+from kdzoo.data.synthesis.perlin import Perlin
+from kdzoo.detector import Detector
+from kdzoo.errors import NonFiniteLossError
+from kdzoo.methods.base import Batch
+from kdzoo.methods.registry import METHODS, build_method
+from kdzoo.teachers.backbone import load_teacher
+from kdzoo.training.checkpoint import load_state, save_state
+from kdzoo.training.outcome import conclude
+
+pytestmark = pytest.mark.parametrize("name", METHODS)
+
+STAGE_EPOCHS = 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return load_teacher(TEACHER)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toys")
+    toy(folder)
+    return folder
+
+
+@pytest.fixture
+def trial(root, teacher, name):
+    def make(**changes):
+        return small_trial(root, name, teacher=teacher, **changes)
+
+    return make
+
+
+@pytest.fixture
+def method(name, teacher):
+    torch.manual_seed(0)
+    return build_method(name, small_config(name), teacher).eval()
+
+
+def snapshot(module):
+    return {key: value.clone() for key, value in module.state_dict().items()}
+
+
+def changed(before, module):
+    return {key for key, value in module.state_dict().items() if not torch.equal(before[key], value)}
+
+
+def keys_of(module, method):
+    """A module's keys in the state dict of the whole method: those that hold the same memory."""
+    places = {tensor.data_ptr() for tensor in module.state_dict().values()}
+    return {key for key, tensor in method.state_dict().items() if tensor.data_ptr() in places}
+
+
+def batch_for(stage, method, size=64, count=3):
+    images = torch.rand(count, 3, size, size)
+    inside = torch.ones(count, 1, size, size, dtype=torch.bool)
+    if stage.synthesis is None:
+        made, masks = images, torch.zeros(count, 1, size, size)
+    else:
+        planted = Perlin(stage.synthesis)(images, inside, torch.Generator().manual_seed(1))
+        made, masks = planted.images, planted.masks
+    normalise = method.teacher.normalise
+    return Batch(images=normalise(images), augmented=normalise(made), masks=masks, foreground=inside)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (96, 96), (128, 64)])
+def test_maps_have_the_size_of_the_images(method, size):
+    with torch.no_grad():
+        maps = method.anomaly_map(torch.randn(2, 3, *size))
+        scores = method.image_score(maps)
+    assert maps.shape == (2, *size)
+    assert scores.shape == (2,)
+    assert torch.isfinite(maps).all()
+    assert maps.dtype == scores.dtype == torch.float32
+
+
+def test_an_image_scores_the_same_twice_and_in_any_company(method):
+    images = torch.randn(3, 3, SIZE, SIZE)
+    with torch.no_grad():
+        together, again = method.anomaly_map(images), method.anomaly_map(images)
+        alone = method.anomaly_map(images[1:2])
+    assert torch.equal(together, again)
+    torch.testing.assert_close(alone[0], together[1], rtol=1e-4, atol=1e-5)
+
+
+def test_losses_are_finite_and_reach_every_module_of_the_stage(method):
+    for stage in method.stages():
+        method.requires_grad_(False)
+        for module in stage.modules:
+            module.train().requires_grad_(True)
+        losses = stage.loss(batch_for(stage, method))
+        losses["loss"].backward()
+        assert all(torch.isfinite(value) and value.ndim == 0 for value in losses.values())
+        for module in stage.modules:
+            gradients = [parameter.grad for parameter in module.parameters()]
+            assert all(each is not None and torch.isfinite(each).all() for each in gradients)
+            assert any(each.any() for each in gradients)
+        method.zero_grad(set_to_none=True)
+
+
+def test_stages_are_named_apart_and_the_last_detects(method):
+    stages = list(method.stages())
+    assert len({stage.name for stage in stages}) == len(stages)
+    assert stages[-1].detects
+    assert sum(stage.epochs for stage in stages) == method.config.total_epochs()
+
+
+def test_learned_state_is_all_but_the_teacher(method):
+    everything = {key for key in method.state_dict() if not key.startswith("teacher.")}
+    assert set(method.learned_state()) == everything
+    assert everything
+
+
+def test_only_the_stages_modules_change(trial):
+    trainer = trial()
+    for stage in trainer.stages:
+        may_change = [keys_of(module, trainer.method) for module in stage.modules]
+        for _ in range(stage.epochs):
+            before = snapshot(trainer.method)
+            trainer.step()
+            moved = changed(before, trainer.method)
+            assert moved <= set().union(*may_change)
+            assert all(moved & keys for keys in may_change)
+    assert trainer.finished
+
+
+def test_the_teacher_is_the_same_to_the_bit_after_training(trial, teacher):
+    before = teacher.weights()
+    trainer = trial()
+    trainer.run()
+    assert trainer.method.teacher.weights() == before == load_teacher(TEACHER).weights()
+    assert not any(module.training for module in trainer.method.teacher.modules())
+    assert not any(parameter.requires_grad for parameter in trainer.method.teacher.parameters())
+
+
+def test_going_on_from_any_epoch_equals_going_through(trial, tmp_path):
+    through = trial(epochs=STAGE_EPOCHS)
+    results, files = [], []
+    while not through.finished:
+        files.append(tmp_path / f"{through.epoch}.pt")
+        save_state(files[-1], through.state())
+        results.append(through.step())
+    expected = through.method.learned_state()
+    for done, file in enumerate(files):
+        resumed = trial(epochs=STAGE_EPOCHS)
+        resumed.load_state(load_state(file))
+        assert resumed.epoch == done
+        for result in results[done:]:
+            found = resumed.step()
+            assert (found.losses, found.report, found.stage) == (result.losses, result.report, result.stage)
+        assert all(torch.equal(expected[key], value) for key, value in resumed.method.learned_state().items())
+        assert resumed.best.objective == through.best.objective
+        assert resumed.best.epoch == through.best.epoch
+        assert all(torch.equal(through.best.weights[key], value) for key, value in resumed.best.weights.items())
+
+
+def test_a_finished_trial_comes_back_with_its_best_weights(trial, tmp_path):
+    trainer = trial()
+    trainer.run()
+    save_state(tmp_path / "state.pt", trainer.state())
+    again = trial()
+    again.load_state(load_state(tmp_path / "state.pt"))
+    assert again.finished
+    first, second = conclude(trainer), conclude(again)
+    assert first.metrics == second.metrics
+    assert first.document["calibration"] == second.document["calibration"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trial):
+    one, two, other = trial(seed=3), trial(seed=3), trial(seed=4)
+    losses = [trainer.step().losses for trainer in (one, two, other)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_it_overfits_four_images(trial):
+    trainer = trial(epochs=16, evaluations=1)
+    by_stage = {}
+    trainer.run(lambda result: by_stage.setdefault(result.stage, []).append(result.losses["loss"]))
+    for losses in by_stage.values():
+        assert sum(losses[-3:]) < 0.6 * sum(losses[:3])
+
+
+def test_a_nan_loss_stops_and_names_the_configuration(trial, name):
+    for index in range(len(trial().stages)):
+        trainer = trial()
+        trainer.epoch = sum(stage.epochs for stage in trainer.stages[:index])
+        stage = trainer.stages[index]
+        with torch.no_grad():
+            for module in stage.modules:
+                next(module.parameters()).fill_(float("nan"))
+        with pytest.raises(NonFiniteLossError, match=f"stage '{stage.name}'.* of {name} on toy/bottle with ") as caught:
+            trainer.step()
+        assert str(trainer.spec.config.as_dict()) in caught.value.message
+        assert caught.value.hint == "lower the learning rate"
+
+
+def test_the_optimizer_follows_the_stages_rate(trial):
+    trainer = trial(epochs=10, evaluations=1)
+    for stage in trainer.stages:
+        rates = []
+        for _ in range(stage.epochs):
+            trainer.step()
+            state = trainer.state()["optimizer"]
+            if state is not None:
+                rates.append([group["lr"] for group in state["param_groups"]])
+        expected = [[stage.optimizer.rate(epoch, stage.epochs)] for epoch in range(stage.epochs)]
+        assert rates == expected[: len(rates)]
+        assert len(rates) >= 9
+
+
+REOPEN = """
+import json, sys
+from pathlib import Path
+import numpy as np, torch
+torch.set_num_threads(1)
+from kdzoo.detector import Detector
+images = list(np.load(sys.argv[2]))
+seen = {}
+for folder in Path(sys.argv[1]).iterdir():
+    detector = Detector.open(folder)
+    found = detector.predict(images)
+    seen[folder.name] = {"scores": [each.score for each in found],
+                         "peaks": [float(each.anomaly_map.max()) for each in found],
+                         "thresholds": [detector.threshold, detector.pixel_threshold], "name": repr(detector)}
+print(json.dumps(seen))
+"""
+
+
+@pytest.fixture(scope="module")
+def reopened(root, teacher, tmp_path_factory):
+    """Of every method: what its detector says here, and what it says after save and open in a new process."""
+    folder = tmp_path_factory.mktemp("reopened")
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3), dtype=np.uint8)
+    np.save(folder / "images.npy", images)
+    here = {}
+    for name in METHODS:
+        trainer = small_trial(root, name, teacher=teacher)
+        trainer.run()
+        outcome = conclude(trainer)
+        detector = Detector(outcome.method, outcome.document)
+        detector.save(folder / "saved" / name)
+        here[name] = detector, detector.predict(list(images))
+    return here, in_new_process(REOPEN, folder / "saved", folder / "images.npy")
+
+
+def test_it_predicts_the_same_in_a_new_process(reopened, name):
+    (detector, here), there = reopened[0][name], reopened[1][name]
+    assert there["scores"] == pytest.approx([each.score for each in here], abs=1e-6)
+    assert there["peaks"] == pytest.approx([float(each.anomaly_map.max()) for each in here], abs=1e-6)
+    assert there["thresholds"] == [detector.threshold, detector.pixel_threshold]
+    assert there["name"] == repr(detector)

@@ -1,0 +1,118 @@
+"""Thresholds that a person can find by counting."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdzoo.errors import CheckpointError, UsageError
+from kdzoo.training.calibration import Calibration, calibrate
+
+
+def of(scores, rate=0.0):
+    return Calibration(
+        false_positive_rate=rate, normal_images=len(scores), image_scores=tuple(scores), map_peaks=tuple(scores)
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "threshold"),
+    [(0.0, 10.0), (0.05, 10.0), (0.1, 9.0), (0.19, 9.0), (0.2, 8.0), (0.5, 5.0), (0.9, 1.0), (0.99, 1.0)],
+)
+def test_thresholds_by_counting(rate, threshold):
+    """Of ten scores 1..10, a rate of 0.1 lets one alarm: only 10 is above 9."""
+    scores = [float(score) for score in range(1, 11)]
+    assert of(scores, rate).threshold() == threshold
+    assert of(scores).threshold(rate) == of(scores).pixel_threshold(rate) == threshold
+
+
+def test_a_rate_that_binary_numbers_miss_by_a_hair():
+    scores = [float(score) for score in range(1, 101)]
+    for percent in range(100):
+        assert of(scores).threshold(percent / 100) == 100 - percent
+
+
+def test_one_image_is_its_own_threshold():
+    assert of([3.5]).threshold() == of([3.5]).threshold(0.5) == 3.5
+
+
+def test_equal_scores_never_alarm():
+    assert of([2.0] * 7).threshold(0.3) == 2.0
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.floats(0, 1, exclude_max=True))
+def test_no_more_than_the_rate_alarms_and_any_lower_score_would_let_more(scores, rate):
+    ordered = sorted(scores)
+    threshold = of(ordered, rate).threshold()
+    above = sum(score > threshold for score in ordered)
+    assert above <= rate * len(ordered) + 1e-6
+    lower = [score for score in ordered if score < threshold]
+    if lower:
+        assert sum(score > lower[-1] for score in ordered) > rate * len(ordered) - 1e-6
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 2.0, math.nan])
+def test_a_rate_out_of_range(rate):
+    with pytest.raises(UsageError, match="out of range"):
+        of([1.0]).threshold(rate)
+
+
+def test_only_normal_images_count():
+    maps = np.zeros((3, 2, 2), np.float32)
+    maps[:, 0, 1] = (5, 7, 9)
+    found = calibrate(np.float32([1, 2, 3]), maps, np.array([0, 1, 0]), false_positive_rate=0.0)
+    assert found == Calibration(
+        false_positive_rate=0.0, normal_images=2, image_scores=(1.0, 3.0), map_peaks=(5.0, 9.0)
+    )
+
+
+def test_without_normal_images_there_is_no_threshold():
+    with pytest.raises(UsageError, match="needs normal images"):
+        calibrate(np.float32([1]), np.zeros((1, 2, 2), np.float32), np.array([1]), false_positive_rate=0.01)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, 1), (512, 512), (513, 512), (5000, 512)])
+def test_many_scores_are_thinned_and_both_ends_stay(count, kept):
+    scores = np.random.default_rng(0).permutation(np.arange(count)).astype(np.float32)
+    maps = scores[:, None, None]
+    found = calibrate(scores, maps, np.zeros(count, int), false_positive_rate=0.0)
+    assert (found.normal_images, len(found.image_scores), len(found.map_peaks)) == (count, kept, kept)
+    assert (found.image_scores[0], found.image_scores[-1]) == (0.0, count - 1)
+    assert list(found.image_scores) == sorted(set(found.image_scores))
+    assert found.threshold(0.5) == pytest.approx((count - 1) / 2, abs=count / 512 + 1)
+
+
+def test_it_comes_back_from_json_to_the_bit():
+    found = of([0.1, 1 / 3, 2e-8, 5.0], 0.25)
+    again = Calibration.from_dict(json.loads(json.dumps(of(sorted(found.image_scores), 0.25).as_dict())))
+    assert again == of(sorted(found.image_scores), 0.25)
+    assert again.as_dict()["threshold"] == again.threshold()
+
+
+def _short(value):
+    return str(value)[:9]
+
+
+GOOD = {"false_positive_rate": 0.01, "normal_images": 2, "image_scores": [1.0, 2], "map_peaks": [3.0, 4.0]}
+
+
+@pytest.mark.parametrize("key", GOOD)
+def test_a_missing_key_is_named(key):
+    with pytest.raises(CheckpointError, match=f"the calibration lacks '{key}'"):
+        Calibration.from_dict({name: value for name, value in GOOD.items() if name != key})
+
+
+@pytest.mark.parametrize("key", GOOD)
+@pytest.mark.parametrize(
+    "value", [None, "123", [], {}, [None], ["1"], math.nan, math.inf, [math.nan], -1, 10**400, 1.5], ids=_short
+)
+def test_an_unusable_value_is_refused(key, value):
+    with pytest.raises(CheckpointError):
+        Calibration.from_dict(GOOD | {key: value})
+
+
+def test_scores_of_a_stranger_are_put_in_order():
+    assert Calibration.from_dict(GOOD | {"image_scores": [2, 1.0]}).image_scores == (1.0, 2.0)
