@@ -66,7 +66,7 @@ def test_other_tensors_are_refused(tmp_path, held, said):
 )
 def test_damaged_files_are_refused(file, damage):
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(CheckpointError, match="w.safetensors"):
+    with pytest.raises(CheckpointError, match=r"w\.safetensors"):
         load_tensors(file, TENSORS)
 
 
@@ -129,7 +129,7 @@ def test_a_resume_state_is_a_mapping(tmp_path, content):
 
 
 def test_a_missing_resume_state_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match="nowhere.pt"):
+    with pytest.raises(CheckpointError, match=r"nowhere\.pt"):
         load_state(tmp_path / "nowhere.pt")
 
 

@@ -1,0 +1,111 @@
+"""Pictures, pixel by pixel where a person can say what a pixel must be."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kdzoo.pictures import Case, as_png, heat, outline, overlay, sheet
+
+MARK, TRUTH = (0, 255, 230), (90, 255, 90)
+
+
+def test_heat_runs_from_dark_blue_to_yellow():
+    colours = heat(np.array([[-1.0, 0.0, 0.1, 1.0, 7.0]]))
+    assert colours.dtype == np.uint8
+    first, last = [13, 8, 70], [252, 214, 60]
+    halfway = [(13 + 84) // 2, (8 + 2) // 2, (70 + 135) // 2]
+    assert colours[0].tolist() == [first, first, halfway, last, last]
+
+
+def test_heat_gets_lighter_all_the_way():
+    brightness = heat(np.linspace(0, 1, 50)[None])[0] @ np.array([0.299, 0.587, 0.114])
+    assert (np.diff(brightness) > -1).all()
+    assert brightness[-1] > brightness[0] + 150
+
+
+@pytest.mark.parametrize(("width", "marked"), [(1, 16), (2, 24), (3, 25)])
+def test_the_outline_is_the_inner_border(width, marked):
+    """A 5x5 square has 16 pixels at its edge, 8 within those, and one in the middle."""
+    mask = np.zeros((9, 9), bool)
+    mask[2:7, 2:7] = True
+    border = outline(mask, width=width)
+    assert border.sum() == marked
+    assert (border <= mask).all()
+
+
+def test_a_region_at_the_images_edge_is_outlined_there_too():
+    assert outline(np.ones((3, 3), bool)).sum() == 8
+
+
+def test_an_overlay_by_hand():
+    """Below half the threshold the image shows; from twice on the heat covers three quarters of it."""
+    image = np.full((20, 20, 3), 100, np.uint8)
+    scores = np.zeros((20, 20), np.float32)
+    scores[0, 0] = 1.0
+    scores[10:15, 10:15] = 4.0
+    shown = np.asarray(overlay(image, scores, threshold=2.0))
+    assert shown.shape == (20, 20, 3)
+    assert shown[0, 0].tolist() == shown[5, 5].tolist() == [100, 100, 100]
+    assert shown[12, 12].tolist() == [int(100 * 0.25 + each * 0.75) for each in (252, 214, 60)]
+    border = (shown == MARK).all(axis=2)
+    assert border.sum() == 16
+    assert border[10, 10:15].all()
+
+
+def test_the_outline_grows_with_the_image():
+    scores = np.zeros((480, 640), np.float32)
+    scores[100:200, 100:200] = 1
+    shown = np.asarray(overlay(np.zeros((480, 640, 3), np.uint8), scores, threshold=0.5))
+    assert (shown == MARK).all(axis=2).sum() == 100 * 100 - 94 * 94
+
+
+def test_the_truth_is_outlined_in_its_own_colour_above_all():
+    truth = np.zeros((20, 20), np.uint8)
+    truth[3:6, 3:6] = 1
+    shown = np.asarray(overlay(np.zeros((20, 20, 3), np.uint8), np.ones((20, 20)), threshold=0.5, truth=truth))
+    assert (shown == TRUTH).all(axis=2).sum() == 8
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, 1e-30])
+def test_any_threshold_gives_a_picture(threshold):
+    values = np.linspace(-1, 1, 64, dtype=np.float32).reshape(8, 8)
+    assert overlay(np.zeros((8, 8, 3), np.uint8), values, threshold=threshold).size == (8, 8)
+
+
+def case(name="a", note="", truth=None):
+    return Case(
+        name=name, note=note, image=np.zeros((8, 8, 3), np.uint8), anomaly_map=np.zeros((8, 8), np.float32), truth=truth
+    )
+
+
+@pytest.mark.parametrize(("count", "rows"), [(0, 1), (1, 1), (4, 1), (5, 2), (16, 4)])
+def test_a_sheet_has_as_many_rows_as_it_needs(count, rows):
+    page = sheet("title", [case()] * count, threshold=0.5, side=20, columns=4)
+    assert page.size == (4 * (2 * 20 + 16) + 16, rows * (20 + 40) + 40)
+
+
+@pytest.mark.parametrize("name", ["x" * 500, "line\nbreak", "tab\tand\r\nmore" * 9, "", "naïve – 名前"])
+def test_any_name_fits_on_a_sheet(name):
+    plain = sheet("t", [case(name="")], threshold=0.5, side=40, columns=1)
+    named = sheet("t", [case(name=name)], threshold=0.5, side=40, columns=1)
+    assert named.size == plain.size
+    assert (np.asarray(named) != np.asarray(plain)).any() == bool(name)
+
+
+def test_a_case_shows_image_and_heatmap_side_by_side():
+    bright = Case(
+        name="a", note="b", image=np.full((8, 8, 3), 200, np.uint8), anomaly_map=np.full((8, 8), 9.0), truth=None
+    )
+    page = np.asarray(sheet("t", [bright], threshold=1.0, side=32, columns=1))
+    top, left = 36 + 34, 16
+    assert (page[top : top + 32, left : left + 32] == 200).all()
+    heated = page[top + 16, left + 32 + 4 + 16].tolist()
+    assert heated == [int(200 * 0.25 + each * 0.75) for each in (252, 214, 60)]
+
+
+def test_png_bytes_hold_the_picture():
+    picture = Image.new("RGB", (3, 2), (1, 2, 3))
+    again = Image.open(io.BytesIO(as_png(picture)))
+    assert (again.format, again.size, again.getpixel((2, 1))) == ("PNG", (3, 2), (1, 2, 3))
