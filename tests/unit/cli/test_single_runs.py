@@ -1,0 +1,134 @@
+"""train, evaluate, predict and the zoo's commands on real files, each step reading what the one before wrote."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from helpers.command import run
+from PIL import Image
+
+from kdzoo.cli.predict import _COLUMNS
+
+SMALL = (
+    "--teacher",
+    "random-resnet18",
+    "--image-size",
+    "64",
+    "--epochs",
+    "2",
+    "--set",
+    "width=0.25",
+    "--set",
+    "batch_size=4",
+)
+
+
+def write(path, rng, *, defect=False):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = rng.integers(90, 120, (48, 64, 3), dtype=np.uint8)
+    if defect:
+        pixels[10:26, 20:40] = (250, 20, 20)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """A person's own folder of one category."""
+    root, rng = tmp_path_factory.mktemp("own") / "lids", np.random.default_rng(0)
+    for number in range(8):
+        write(root / "small" / "train" / "good" / f"{number}.png", rng)
+    for number in range(4):
+        write(root / "small" / "test" / "good" / f"{number}.png", rng)
+        write(root / "small" / "test" / "red" / f"{number}.png", rng, defect=True)
+        mask = np.zeros((48, 64), np.uint8)
+        mask[10:26, 20:40] = 255
+        target = root / "small" / "ground_truth" / "red" / f"{number}_mask.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(target)
+    return root
+
+
+def test_train_evaluate_publish_predict(capsys, parts, tmp_path):
+    out = tmp_path / "run"
+    ran = run(capsys, "train", "rd", "-d", parts, *SMALL, "--out", out, "--publish", "--json")
+    assert ran.status == 0, ran.err
+    result = json.loads(ran.out.splitlines()[-1])
+    assert result["protocol"] == "holdout"
+    for name in ("image_auroc", "pixel_auroc", "pixel_ap", "aupro"):
+        assert 0 <= result["metrics"][f"test_{name}"] <= 1
+    assert result["config"]["width"] == 0.25 and result["config"]["epochs"] == 2
+    assert result["checkpoint"] == str(out) and (out / "cases.png").stat().st_size > 1000
+    assert result["published"]["release"] == 1
+
+    for source in (("rd", "lids/small"), ("--from", str(out))):
+        again = run(capsys, "evaluate", *source, "-d", parts, "--json")
+        measured = json.loads(again.out)
+        assert "another split" not in again.err
+        for name, value in measured["metrics"].items():
+            assert value == pytest.approx(result["metrics"][name], abs=1e-5)
+
+    images = sorted((parts / "small" / "test").rglob("*.png"))
+    ran = run(capsys, "predict", "rd", "lids/small", parts / "small" / "test", "--out", tmp_path / "judged")
+    assert ran.status == 0 and f"of {len(images)} images" in ran.out
+    with (tmp_path / "judged" / "predictions.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert tuple(rows[0]) == _COLUMNS and [row["file"] for row in rows] == [str(path) for path in images]
+    for row in rows:
+        assert row["anomalous"] == str(int(float(row["score"]) > float(row["threshold"])))
+        with Image.open(row["heatmap"]) as picture:
+            assert picture.size == (64, 48)
+
+    listed = json.loads(run(capsys, "zoo", "--json").out)
+    assert [(row["entry"], row["champion"]) for row in listed] == [("rd/lids/small", 1)]
+    assert "rd/lids/small" in run(capsys, "zoo").out
+    card = run(capsys, "zoo", "show", "rd/lids/small").out
+    assert "protocol" in card and "random-resnet18" in card
+    manifest = json.loads(run(capsys, "zoo", "show", "rd/lids/small", "--json").out)
+    assert manifest["document"]["metrics"] == result["metrics"]
+
+    pulled = tmp_path / "pulled"
+    assert run(capsys, "zoo", "pull", "rd/lids/small", "--out", pulled).status == 0
+    lines = run(
+        capsys,
+        "predict",
+        "--from",
+        pulled,
+        images[0],
+        "--out",
+        tmp_path / "again",
+        "--format",
+        "jsonl",
+        "--no-heatmaps",
+    )
+    assert lines.status == 0
+    row = json.loads((tmp_path / "again" / "predictions.jsonl").read_text())
+    assert row["score"] == pytest.approx(float(rows[0]["score"]), abs=1e-6) and row["heatmap"] == ""
+
+
+def test_predict_names_an_unreadable_image_and_leaves_it_out_when_asked(capsys, parts, tmp_path):
+    out = tmp_path / "run"
+    assert run(capsys, "train", "rd", "-d", parts, *SMALL, "--out", out).status == 0
+    good = parts / "small" / "test" / "good" / "0.png"
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(good.read_bytes()[:50])
+    ran = run(capsys, "predict", "--from", out, good, broken, "--out", tmp_path / "judged")
+    assert ran.status == 1 and "broken.png" in ran.err and "--skip-unreadable" in ran.err
+    ran = run(capsys, "predict", "--from", out, good, broken, "--out", tmp_path / "judged", "--skip-unreadable")
+    assert ran.status == 0 and "1 unreadable" in ran.out
+
+
+def test_a_set_with_one_class_only_says_undefined(capsys, tmp_path):
+    rng = np.random.default_rng(1)
+    for number in range(6):
+        write(tmp_path / "lid" / "train" / "good" / f"{number}.png", rng)
+    for number in range(2):
+        write(tmp_path / "lid" / "test" / "good" / f"{number}.png", rng)
+    ran = run(capsys, "train", "rd", "-d", tmp_path / "lid", *SMALL, "--json")
+    assert ran.status == 0, ran.err
+    result = json.loads(ran.out)
+    assert result["protocol"] == "synthetic"
+    assert "test_image_auroc" not in result["metrics"] and "image_auroc" in result["undefined"]
+    assert "val_image_auroc" in result["metrics"]
+    ran = run(capsys, "evaluate", "--from", result["checkpoint"], "-d", tmp_path / "lid")
+    assert ran.status == 0 and "undefined" in ran.out
