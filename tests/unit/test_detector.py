@@ -361,7 +361,7 @@ def test_any_document_makes_a_detector_that_works_or_a_kdzoo_error(outcome, imag
         assert error.message
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_any_document_on_disk_opens_or_is_a_kdzoo_error(saved, outcome, tmp_path_factory, data):
     document = mutated({key: outcome.document[key] for key in ("config", "teacher", "method")}, data)
@@ -373,7 +373,7 @@ def test_any_document_on_disk_opens_or_is_a_kdzoo_error(saved, outcome, tmp_path
         assert error.message
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_damaged_weights_open_finite_or_are_a_kdzoo_error(saved, outcome, tmp_path_factory, data):
     content = bytearray((saved / WEIGHTS_FILE).read_bytes())

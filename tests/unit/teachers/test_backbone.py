@@ -46,7 +46,6 @@ def test_three_levels_at_a_quarter_an_eighth_and_a_sixteenth(architecture, chann
     [
         ("resnet18", "basic", 1.0, (2, 2, 2, 2)),
         ("wide_resnet50_2", "bottleneck", 2.0, (3, 4, 6, 3)),
-        ("resnet50", "bottleneck", 1.0, (3, 4, 6, 3)),
         ("skresnet50", "bottleneck", 1.0, (3, 4, 6, 3)),
         ("mobilenetv3_small_100", "basic", 1.0, (2, 2, 2, 2)),
     ],
