@@ -149,9 +149,9 @@ class SweepMonitor(Callback):
     def _ended(self, row: TrialRow, status: Ended) -> None:
         self.board.end(row, status)
         cost = Cost(seconds=row.seconds, gpu_seconds=row.gpu_seconds)
-        self._tracker.end_trial(
-            row.trial_id, status=status, metrics=row.metrics, cost=cost, reason=row.reason or None
-        )
+        # Its ``val_*`` are there already, epoch by epoch.
+        reached = {} if row.objective is None else {"objective": row.objective}
+        self._tracker.end_trial(row.trial_id, status=status, metrics=reached, cost=cost, reason=row.reason or None)
         if row.failed:
             self._view.note(f"trial {row.number} of {row.category} failed: {row.reason}")
         self._drop_checkpoints(row.category)
