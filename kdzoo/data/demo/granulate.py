@@ -11,7 +11,7 @@ from kdzoo.data.demo.canvas import SIDE, Field, blob, box, cover, paint, pixel_c
 
 DEFECTS = ("black_speck", "discoloured", "foreign_body", "fused")
 
-_PITCH = 15.5
+_PITCH = 18.0
 _LAYERS = 2
 
 
@@ -39,16 +39,16 @@ def _poured(rng: np.random.Generator) -> _Pellets:
     for layer in range(_LAYERS):
         x = (column + 0.5 * (row % 2) - 1) * _PITCH + rng.uniform(0, _PITCH)
         y = (row - 1) * _PITCH * 0.87 + rng.uniform(0, _PITCH)
-        places = np.stack([x.ravel(), y.ravel()], axis=1) + rng.normal(0, 2.2, (rows * columns, 2))
+        places = np.stack([x.ravel(), y.ravel()], axis=1) + rng.normal(0, 1.5, (rows * columns, 2))
         # The top layer has gaps through which the lower one shows.
-        kept = rng.permutation(len(places))[: int(len(places) * (1.0 if layer == 0 else 0.72))]
+        kept = rng.permutation(len(places))[: int(len(places) * (1.0 if layer == 0 else 0.92))]
         layers.append(places[kept])
     centre = np.concatenate(layers)
     count = len(centre)
-    half = np.stack([rng.normal(9.8, 0.5, count), rng.normal(8.2, 0.5, count)], axis=1)
-    base = np.array([0.80, 0.865, 0.84]) * rng.normal(1, 0.012, 3)
-    colour = base * (1 + rng.normal(0, 0.025, (count, 1))) * (1 + rng.normal(0, 0.006, (count, 3)))
-    depth = np.concatenate([np.full(len(part), 0.66 if layer == 0 else 1.0) for layer, part in enumerate(layers)])
+    half = np.stack([rng.normal(11.2, 0.4, count), rng.normal(9.8, 0.4, count)], axis=1)
+    base = np.array([0.80, 0.865, 0.84]) * rng.normal(1, 0.004, 3)
+    colour = base * (1 + rng.normal(0, 0.015, (count, 1))) * (1 + rng.normal(0, 0.004, (count, 3)))
+    depth = np.concatenate([np.full(len(part), 0.74 if layer == 0 else 1.0) for layer, part in enumerate(layers)])
     fields = (centre, half, rng.uniform(0, np.pi, count), colour, depth)
     centre32, half32, angle32, colour32, depth32 = (np.asarray(field, dtype=np.float32) for field in fields)
     return _Pellets(centre=centre32, half=half32, angle=angle32, colour=colour32, depth=depth32)
@@ -88,13 +88,13 @@ def _windows(pellets: _Pellets, shown: NDArray[np.bool_], reach: int) -> tuple[F
     cos, sin = np.cos(angle), np.sin(angle)
     squared = ((cos * dx + sin * dy) / a) ** 2 + ((cos * dy - sin * dx) / b) ** 2
     distance = (np.sqrt(squared) - 1) * b
-    light = 1 - np.float32(0.55) * np.exp(-((np.maximum(distance, 0) / np.float32(2.2)) ** 2))
+    light = 1 - np.float32(0.45) * np.exp(-((np.maximum(distance, 0) / np.float32(2.2)) ** 2))
     height = np.sqrt(np.maximum(1 - squared, 0))
     tilt = (-0.55 * dx - 0.65 * dy) / ((a + b) / 2)
     # Gloss where the lamp is mirrored, glow where its light comes out on the far side.
     gloss = _spot(dx + 0.33 * a, dy + 0.36 * b, 3.2) * depth**3
     glow = _spot(dx - 0.38 * a, dy - 0.40 * b, 14.0)
-    shade = depth * (0.62 + 0.30 * height + 0.20 * tilt + 0.10 * glow)
+    shade = depth * (0.66 + 0.26 * height + 0.20 * tilt + 0.10 * glow)
     body = pellets.colour[shown, None, None] * shade[..., None] + np.float32(0.38) * gloss[..., None]
     return np.asarray(body, dtype=np.float32), cover(distance)[..., None], np.asarray(light)[..., None]
 
@@ -104,11 +104,16 @@ def _spot(dx: Field, dy: Field, width: float) -> Field:
     return np.asarray(np.exp(-(dx**2) / np.float32(width)) * np.exp(-(dy**2) / np.float32(width)), dtype=np.float32)
 
 
-def _top_pellet(pellets: _Pellets, flaws: np.random.Generator) -> int:
-    """A pellet of the top layer that lies well inside the image and little covered."""
+def _well_inside(pellets: _Pellets) -> NDArray[np.intp]:
+    """Numbers of the pellets of the top layer that lie well inside the image and little covered."""
     number = np.arange(len(pellets.centre))
-    inside = ((pellets.centre > 24) & (pellets.centre < SIDE - 24)).all(axis=1)
-    return int(flaws.choice(number[inside & (number > 0.75 * len(number))]))
+    inside = ((pellets.centre > 20) & (pellets.centre < SIDE - 20)).all(axis=1)
+    return number[inside & (number > 0.6 * len(number))]
+
+
+def _top_pellet(pellets: _Pellets, flaws: np.random.Generator) -> int:
+    """One of `_well_inside`."""
+    return int(flaws.choice(_well_inside(pellets)))
 
 
 def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Generator) -> tuple[Field, None]:
@@ -123,7 +128,7 @@ def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Genera
         ``[S, S, 3]`` picture, and None: pellets fill the image.
     """
     pellets = _poured(scene)
-    grain = 1 + np.float32(0.02) * smooth_noise(scene, SIDE, 14)
+    grain = 1 + np.float32(0.012) * smooth_noise(scene, SIDE, 14)
     if defect == "discoloured":
         pellets = _discoloured(pellets, flaws)
     elif defect == "fused":
@@ -137,11 +142,13 @@ def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Genera
 
 
 def _discoloured(pellets: _Pellets, flaws: np.random.Generator) -> _Pellets:
-    """One pellet burnt yellow to amber."""
+    """Two to five neighbouring pellets burnt yellow to amber."""
     colour = pellets.colour.copy()
-    burnt = np.array([0.80, 0.62, 0.34], dtype=np.float32)
-    one = _top_pellet(pellets, flaws)
-    colour[one] += (burnt - colour[one]) * np.float32(flaws.uniform(0.16, 0.75))
+    burnt = np.array([0.78, 0.54, 0.24], dtype=np.float32)
+    top = _well_inside(pellets)
+    middle = pellets.centre[_top_pellet(pellets, flaws)]
+    near = top[np.argsort(np.hypot(*(pellets.centre[top] - middle).T))[: flaws.integers(2, 6)]]
+    colour[near] += (burnt - colour[near]) * np.float32(flaws.uniform(0.45, 1.0))
     return replace(pellets, colour=colour)
 
 
@@ -150,7 +157,7 @@ def _fused(pellets: _Pellets, flaws: np.random.Generator) -> _Pellets:
     one = _top_pellet(pellets, flaws)
     order = np.append(np.delete(np.arange(len(pellets.centre)), one), one)
     half = pellets.half.copy()
-    half[one] = (flaws.uniform(13, 20), flaws.uniform(9.5, 12.5))
+    half[one] = (flaws.uniform(16, 22), flaws.uniform(12, 14.5))
     return _Pellets(
         centre=pellets.centre[order],
         half=half[order],
@@ -161,23 +168,23 @@ def _fused(pellets: _Pellets, flaws: np.random.Generator) -> _Pellets:
 
 
 def _specked(picture: Field, pellets: _Pellets, flaws: np.random.Generator) -> Field:
-    """One to four burnt specks within a pellet."""
+    """Three to seven burnt specks within a pellet and about it."""
     x, y = pixel_centres()
     middle = pellets.centre[_top_pellet(pellets, flaws)]
-    for _ in range(flaws.integers(1, 5)):
-        place = middle + flaws.normal(0, 2.2, 2)
-        distance = blob(flaws, x, y, (float(place[0]), float(place[1])), flaws.uniform(0.9, 2.1), 0.15)
-        picture = paint(picture, (0.12, 0.09, 0.07), cover(distance, 1.3) * np.float32(flaws.uniform(0.4, 0.95)))
+    for _ in range(flaws.integers(3, 8)):
+        place = middle + flaws.normal(0, 4.5, 2)
+        distance = blob(flaws, x, y, (float(place[0]), float(place[1])), flaws.uniform(1.8, 3.8), 0.15)
+        picture = paint(picture, (0.12, 0.09, 0.07), cover(distance, 1.3) * np.float32(flaws.uniform(0.65, 1.0)))
     return picture
 
 
 def _littered(picture: Field, flaws: np.random.Generator) -> Field:
     """A splinter of wood, a chip of blue plastic or a flake of metal on top."""
-    place = (flaws.uniform(28, SIDE - 28), flaws.uniform(28, SIDE - 28))
+    place = (flaws.uniform(24, SIDE - 24), flaws.uniform(24, SIDE - 24))
     x, y = turned(*pixel_centres(), flaws.uniform(0, 180), place)
-    half = (flaws.uniform(3, 10), flaws.uniform(1.4, 4.2))
-    distance = box(x, y + np.float32(0.03) * x**2, (0, 0), half, min(half) * 0.45)
-    colours = ((0.55, 0.41, 0.27), (0.36, 0.47, 0.60), (0.60, 0.61, 0.63), (0.66, 0.73, 0.70))
+    half = (flaws.uniform(9, 17), flaws.uniform(4.5, 8))
+    distance = box(x, y + np.float32(0.015) * x**2, (0, 0), half, min(half) * 0.45)
+    colours = ((0.52, 0.36, 0.20), (0.24, 0.40, 0.62), (0.40, 0.41, 0.43), (0.62, 0.30, 0.24))
     colour = np.array(colours[flaws.integers(len(colours))], dtype=np.float32)
     fibres = smooth_noise(flaws, SIDE, (0.8, 0.8))
     shade = 0.95 + np.float32(0.05) * fibres - np.float32(0.12) * y / np.float32(half[1])

@@ -22,9 +22,9 @@ from kdzoo.data.demo.canvas import (
 DEFECTS = ("dent", "rust", "scratch", "undrilled")
 
 _HOLES = 3
-_HOLE_CIRCLE = 57.0
-_HOLE_RADIUS = 6.5
-_BORE = 19.0
+_HOLE_CIRCLE = 44.0
+_HOLE_RADIUS = 6.0
+_BORE = 15.0
 _BELT = (0.115, 0.125, 0.14)
 
 
@@ -47,13 +47,13 @@ class _Part:
 
 
 def _placed(rng: np.random.Generator) -> _Part:
-    centre = (SIDE / 2 + rng.normal(0, 1.8), SIDE / 2 + rng.normal(0, 1.8))
-    degrees = rng.uniform(-9, 9)
+    centre = (SIDE / 2 + rng.normal(0, 1.3), SIDE / 2 + rng.normal(0, 1.3))
+    degrees = rng.uniform(-5, 5)
     x, y = turned(*pixel_centres(), degrees, centre)
     x, y = x / np.float32(scale := rng.normal(1, 0.006)), y / np.float32(scale)
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
-    lobes = 68 + 8 * np.cos(_HOLES * angle)
-    steep = np.sqrt(1 + (24 * np.sin(_HOLES * angle) / np.maximum(radius, 30)) ** 2)
+    lobes = 53 + 6 * np.cos(_HOLES * angle)
+    steep = np.sqrt(1 + (18 * np.sin(_HOLES * angle) / np.maximum(radius, 24)) ** 2)
     return _Part(x=x, y=y, radius=radius, angle=angle, outline=(radius - lobes) / steep, centre=centre, degrees=degrees)
 
 
@@ -75,14 +75,14 @@ def _holes(part: _Part, undrilled: int | None) -> tuple[Field, Field]:
 
 def _metal(rng: np.random.Generator, part: _Part, holes: Field, facing: Field) -> Field:
     """Shade of the turned face: tool marks along circles, a sheen that follows the light, bevels at every edge."""
-    light = np.float32(np.deg2rad(-125 - part.degrees + rng.normal(0, 6)))
+    light = np.float32(np.deg2rad(-125 - part.degrees + rng.normal(0, 4)))
     sheen = np.abs(np.cos(part.angle - light)) ** 5
     marks = np.interp(part.radius, np.arange(0, 100, 0.7), rng.normal(0, 1, 143)).astype(np.float32)
     grain = smooth_noise(rng, SIDE, 0.7)
-    shade = 0.56 + 0.17 * sheen + 0.018 * marks * (0.5 + sheen) + 0.008 * grain
-    # The face steps down in a groove at 34 px and up to a boss around the bore.
-    shade -= 0.16 * np.exp(-(((part.radius - 35) / 1.1) ** 2)) - 0.10 * np.exp(-(((part.radius - 36.8) / 0.8) ** 2))
-    boss = cover(part.radius - np.float32(34.0), 1.5)
+    shade = 0.56 + 0.17 * sheen + 0.012 * marks * (0.5 + sheen) + 0.008 * grain
+    # The face steps down in a groove at 27 px and up to a boss around the bore.
+    shade -= 0.16 * np.exp(-(((part.radius - 27.5) / 1.0) ** 2)) - 0.10 * np.exp(-(((part.radius - 29.2) / 0.8) ** 2))
+    boss = cover(part.radius - np.float32(26.5), 1.4)
     shade += boss * (0.05 + 0.05 * np.cos(2 * (part.angle - light)))
     outer = np.exp(-(((part.outline + 1.8) / 1.3) ** 2)) * np.cos(part.angle - light)
     inner = np.exp(-(((holes - 1.4) / 1.1) ** 2)) * np.cos(facing - light)
@@ -104,7 +104,7 @@ def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Genera
     holes, facing = _holes(part, int(flaws.integers(_HOLES)) if defect == "undrilled" else None)
     belt = np.float32(1) + np.float32(0.03) * smooth_noise(scene, SIDE, 1.2) + 0.03 * smooth_noise(scene, SIDE, 24)
     picture = np.asarray(_BELT, dtype=np.float32) * belt[..., None]
-    shadow = cover(part.outline - np.float32(3), 12.0) * np.float32(0.55)
+    shadow = cover(part.outline - np.float32(2.5), 9.0) * np.float32(0.55)
     picture = paint(picture, (0.03, 0.03, 0.035), shadow)
     shade = _metal(scene, part, holes, facing)
     if defect == "dent":
@@ -121,33 +121,33 @@ def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Genera
 
 def _on_face(part: _Part, flaws: np.random.Generator) -> tuple[float, float]:
     """A place on the solid ring between bore and holes."""
-    return part.at(flaws.uniform(25, 54), flaws.uniform(-np.pi, np.pi))
+    return part.at(flaws.uniform(21, 39), flaws.uniform(-np.pi, np.pi))
 
 
 def _dent(part: _Part, flaws: np.random.Generator) -> Field:
     """Change of shade around a hollow: dark on the side towards the light, bright on the other."""
     x, y = pixel_centres()
-    place, width = _on_face(part, flaws), np.float32(flaws.uniform(1.8, 5.0))
+    place, width = _on_face(part, flaws), np.float32(flaws.uniform(3.5, 6.5))
     dx, dy = (x - np.float32(place[0])) / width, (y - np.float32(place[1])) / width
     slope = (dx + np.float32(1.4) * dy) * np.exp(-(dx**2 + dy**2))
-    return np.asarray(np.float32(flaws.uniform(0.12, 0.42)) * slope, dtype=np.float32)
+    return np.asarray(np.float32(flaws.uniform(0.32, 0.65)) * slope, dtype=np.float32)
 
 
 def _scratched(metal: Field, part: _Part, flaws: np.random.Generator) -> Field:
     """A thin line that catches the light, or lies dark, fading out at its ends."""
     x, y = pixel_centres()
-    line = wandering_line(flaws, _on_face(part, flaws), flaws.uniform(10, 52), 0.06, spans=6)
+    line = wandering_line(flaws, _on_face(part, flaws), flaws.uniform(28, 64), 0.06, spans=6)
     distance, along = stroke(x, y, line)
-    width = np.float32(flaws.uniform(0.4, 0.95))
+    width = np.float32(flaws.uniform(1.0, 2.0))
     fade = np.sin(np.pi * (0.12 + 0.76 * along)).astype(np.float32)
-    tone = (0.95, 0.96, 0.98) if flaws.random() < 0.6 else (0.22, 0.22, 0.23)
-    return paint(metal, tone, cover(distance - width) * fade * np.float32(flaws.uniform(0.45, 0.95)))
+    tone = (0.95, 0.96, 0.98) if flaws.random() < 0.4 else (0.14, 0.14, 0.15)
+    return paint(metal, tone, cover(distance - width) * fade * np.float32(flaws.uniform(0.7, 1.0)))
 
 
 def _rusted(metal: Field, part: _Part, flaws: np.random.Generator) -> Field:
     """A brown bloom with a ragged edge, thicker in places."""
     x, y = pixel_centres()
-    distance = blob(flaws, x, y, _on_face(part, flaws), flaws.uniform(3, 10), 0.2)
+    distance = blob(flaws, x, y, _on_face(part, flaws), flaws.uniform(6, 12), 0.2)
     patchy = np.clip(0.7 + 0.35 * smooth_noise(flaws, SIDE, 1.4), 0, 1)
-    alpha = cover(distance, 3.5) * patchy * np.float32(flaws.uniform(0.18, 0.65))
-    return paint(metal, (0.42, 0.25, 0.14), alpha.astype(np.float32))
+    alpha = cover(distance, 3.5) * patchy * np.float32(flaws.uniform(0.55, 1.0))
+    return paint(metal, (0.38, 0.19, 0.08), alpha.astype(np.float32))

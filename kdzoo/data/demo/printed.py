@@ -46,23 +46,23 @@ def _plates() -> dict[str, Field]:
 
 def _teal(x: Field, y: Field) -> Field:
     """A band with a wavy edge, breaking up into a halftone; and a footer line."""
-    edge = x - (44 + 7 * np.sin(y * np.float32(2 * np.pi / 128)))
+    edge = x - (34 + 6 * np.sin(y * np.float32(2 * np.pi / 96)))
     dots_x, dots_y = (x + y) / 6 % 1 - 0.5, (x - y) / 6 % 1 - 0.5
-    size = np.clip(0.46 * (1 - edge / 34), 0, 0.46)
+    size = np.clip(0.46 * (1 - edge / 26), 0, 0.46)
     dots = (np.hypot(dots_x, dots_y) - size) * np.float32(4.24)
-    waves = np.minimum(np.abs(x - 14 - 3 * np.sin(y / 9)), np.abs(x - 24 - 3 * np.sin(y / 9 + 1))) - 1.2
+    waves = np.minimum(np.abs(x - 10 - 2.3 * np.sin(y / 7)), np.abs(x - 18 - 2.3 * np.sin(y / 7 + 1))) - 1
     band = np.minimum(cover(edge), cover(-waves))
-    dotted = cover(dots) * cover(edge - 34) * cover(-edge) * (size > 0.05)
+    dotted = cover(dots) * cover(edge - 26) * cover(-edge) * (size > 0.05)
     return np.asarray(np.maximum(band, dotted), dtype=np.float32)
 
 
 def _orange(x: Field, y: Field) -> Field:
     """The mark: a ring around a three-bladed leaf; and a rule below the text."""
-    dx, dy = x - 130, y - 44
+    dx, dy = x - 100, y - 32
     radius, angle = np.hypot(dx, dy), np.arctan2(dy, dx)
-    ring = np.abs(radius - 27) - 3
-    leaf = radius - (11 + 8 * np.cos(3 * angle + np.float32(np.pi / 2)))
-    rule = box(x, y, (142, 124), (62, 1.6))
+    ring = np.abs(radius - 20) - 2.4
+    leaf = radius - (8.2 + 6 * np.cos(3 * angle + np.float32(np.pi / 2)))
+    rule = box(x, y, (110, 92), (46, 1.5))
     return np.asarray(cover(np.minimum(np.minimum(ring, leaf * 0.6), rule)), dtype=np.float32)
 
 
@@ -70,13 +70,13 @@ def _black(x: Field, y: Field) -> Field:
     """Two lines of digits and a bar code."""
     distance = np.full_like(x, np.inf)
     for number, digit in enumerate("47120936"):
-        distance = np.minimum(distance, _digit(x, y, int(digit), (92 + 11.6 * number, 92), (3.4, 6.2), 1.15))
-    for number, digit in enumerate("208155074139"):
-        distance = np.minimum(distance, _digit(x, y, int(digit), (90 + 7.9 * number, 112), (2.1, 3.6), 0.75))
-    widths = np.random.default_rng(7).integers(1, 4, 44)
-    edges = 86 + np.cumsum(widths) * 1.25
+        distance = np.minimum(distance, _digit(x, y, int(digit), (72 + 8.9 * number, 66), (2.6, 4.7), 0.95))
+    for number, digit in enumerate("208155074"):
+        distance = np.minimum(distance, _digit(x, y, int(digit), (71 + 7.2 * number, 82), (1.9, 3.2), 0.75))
+    widths = np.random.default_rng(7).integers(1, 4, 34)
+    edges = 68 + np.cumsum(widths) * 1.2
     for left, right in zip(edges[0::2], edges[1::2]):
-        distance = np.minimum(distance, box(x, y, ((left + right) / 2, 153), ((right - left) / 2, 20)))
+        distance = np.minimum(distance, box(x, y, ((left + right) / 2, 115), ((right - left) / 2, 16)))
     return np.asarray(cover(distance), dtype=np.float32)
 
 
@@ -116,15 +116,15 @@ def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Genera
     Returns:
         ``[S, S, 3]`` picture, and None: the print runs over the edge, there is no background.
     """
-    degrees, shift = scene.normal(0, 0.35), scene.normal(0, 1.1, 2)
-    fibres = 1 + np.float32(0.010) * smooth_noise(scene, SIDE, 0.9) + np.float32(0.008) * smooth_noise(scene, SIDE, 10)
-    slip = {ink: np.clip(scene.normal(0, 0.45, 2), -1, 1) for ink in _INKS}
+    degrees, shift = scene.normal(0, 0.2), scene.normal(0, 0.5, 2)
+    fibres = 1 + np.float32(0.008) * smooth_noise(scene, SIDE, 0.9) + np.float32(0.008) * smooth_noise(scene, SIDE, 10)
+    slip = {ink: np.clip(scene.normal(0, 0.25, 2), -0.5, 0.5) for ink in _INKS}
     density = {ink: np.float32(scene.uniform(0.90, 0.98)) for ink in _INKS}
     mottle = {ink: smooth_noise(scene, SIDE, 2.0) for ink in _INKS}
     x, y = pixel_centres()
     if defect == "misregister":
         angle = flaws.uniform(0, 2 * np.pi)
-        slip["orange" if flaws.random() < 0.5 else "black"] += flaws.uniform(2.4, 4.8) * np.array(
+        slip["orange" if flaws.random() < 0.5 else "black"] += flaws.uniform(1.8, 4.5) * np.array(
             [np.cos(angle), np.sin(angle)]
         )
     coverage = {ink: _pressed(_plates()[ink], degrees, (shift + slip[ink]).tolist()) for ink in _INKS}
@@ -134,15 +134,15 @@ def draw(scene: np.random.Generator, defect: str | None, flaws: np.random.Genera
     for ink, colour in _INKS.items():
         sheet = paint(sheet, colour, coverage[ink] * np.clip(density[ink] + 0.015 * mottle[ink], 0, 1))
     if defect == "scratch":
-        place = (flaws.uniform(20, SIDE - 20), flaws.uniform(20, SIDE - 20))
-        distance, along = stroke(x, y, wandering_line(flaws, place, flaws.uniform(14, 70), 0.08))
-        worn = cover(distance - np.float32(flaws.uniform(0.4, 1.2))) * (0.55 + 0.45 * np.sin(np.pi * along))
-        sheet = paint(sheet, (0.56, 0.55, 0.54), worn * np.float32(flaws.uniform(0.45, 0.95)))
+        place = (flaws.uniform(24, SIDE - 24), flaws.uniform(24, SIDE - 24))
+        distance, along = stroke(x, y, wandering_line(flaws, place, flaws.uniform(36, 90), 0.08))
+        worn = cover(distance - np.float32(flaws.uniform(1.0, 2.2))) * (0.55 + 0.45 * np.sin(np.pi * along))
+        sheet = paint(sheet, (0.30, 0.29, 0.29), worn * np.float32(flaws.uniform(0.75, 1.0)))
     if defect == "spot":
         place = (flaws.uniform(16, SIDE - 16), flaws.uniform(16, SIDE - 16))
-        distance = blob(flaws, x, y, place, flaws.uniform(2.0, 6.5), 0.15)
+        distance = blob(flaws, x, y, place, flaws.uniform(4.5, 9.0), 0.15)
         colour = list(_INKS.values())[flaws.integers(3)]
-        sheet = paint(sheet, colour, cover(distance, 1.6) * np.float32(flaws.uniform(0.3, 0.9)))
+        sheet = paint(sheet, colour, cover(distance, 1.6) * np.float32(flaws.uniform(0.5, 0.95)))
     return np.asarray(sheet, dtype=np.float32), None
 
 
@@ -151,6 +151,6 @@ def _starved(coverage: dict[str, Field], flaws: np.random.Generator, x: Field, y
     ink = list(coverage)[flaws.integers(3)]
     inked = np.argwhere(coverage[ink][16:-16, 16:-16] > 0.8) + 16
     row, column = inked[flaws.integers(len(inked))]
-    distance = blob(flaws, x, y, (float(column), float(row)), flaws.uniform(2.5, 8), 0.18)
-    left = 1 - cover(distance, 2.0) * np.float32(flaws.uniform(0.3, 1.0))
+    distance = blob(flaws, x, y, (float(column), float(row)), flaws.uniform(6, 11), 0.18)
+    left = 1 - cover(distance, 2.0) * np.float32(flaws.uniform(0.55, 1.0))
     return {**coverage, ink: (coverage[ink] * left).astype(np.float32)}

@@ -16,7 +16,7 @@ from kdzoo.data.demo.canvas import Exposure, Field
 from kdzoo.data.samples import GOOD
 from kdzoo.errors import UnknownNameError, UsageError
 
-GENERATOR = 1
+GENERATOR = 2
 """Version of the formulas: a change in any pixel of any image raises it."""
 
 _Draw: TypeAlias = Callable[
@@ -50,10 +50,10 @@ class DemoImage:
     """A photograph and what is known about it.
 
     Attributes:
-        image: ``[192, 192, 3]`` uint8, RGB.
-        sound: ``[192, 192, 3]`` uint8, the good image that a defective one was made from; equal to it outside the mask.
-        mask: ``[192, 192]`` bool, where the defect is; all False for a good image.
-        foreground: ``[192, 192]`` bool, where the product is, holes filled; all True for a texture.
+        image: ``[144, 144, 3]`` uint8, RGB.
+        sound: ``[144, 144, 3]`` uint8, the good image that a defective one was made from; equal to it outside the mask.
+        mask: ``[144, 144]`` bool, where the defect is; all False for a good image.
+        foreground: ``[144, 144]`` bool, where the product is, holes filled; all True for a texture.
     """
 
     image: NDArray[np.uint8]

@@ -38,14 +38,33 @@ def test_the_layout_is_mvtecs_and_complete(demo):
             expected |= {f"test/{defect}/000.png", f"ground_truth/{defect}/000_mask.png"}
         assert names == expected
     with Image.open(demo / "weave" / "train" / "good" / "000.png") as picture:
-        assert (picture.size, picture.mode) == ((192, 192), "RGB")
+        assert (picture.size, picture.mode) == ((144, 144), "RGB")
     with Image.open(demo / "weave" / "ground_truth" / "stain" / "000_mask.png") as mask:
         assert set(np.unique(np.asarray(mask))) == {0, 255}
 
 
 def test_published_counts():
     counts = DemoCounts()
-    assert (counts.train, counts.test_good, counts.per_defect) == (40, 16, 6)
+    assert (counts.train, counts.test_good, counts.per_defect) == (36, 12, 5)
+
+
+def test_the_published_set_is_a_few_megabytes(demo):
+    counts = DemoCounts()
+    images = len(DEMO_DEFECTS) * (counts.train + counts.test_good + 4 * counts.per_defect)
+    sizes = [file.stat().st_size for file in demo.rglob("*.png") if "ground_truth" not in file.parts]
+    assert images == 272
+    assert 3e6 < images * np.mean(sizes) < 8e6
+
+
+def test_most_defects_stand_out_and_some_are_moderate():
+    contrasts = []
+    for category, defect in KINDS:
+        for index in range(2):
+            drawn = render_demo(category, "test", defect, index)
+            change = np.abs(drawn.image.astype(int) - drawn.sound).max(axis=2)
+            contrasts.append(np.percentile(change[drawn.mask], 75))
+    assert np.median(contrasts) > 60
+    assert min(contrasts) > 12 and np.quantile(contrasts, 0.2) < 70
 
 
 def test_two_generations_are_the_same_bytes(demo, tmp_path):
@@ -140,7 +159,7 @@ def test_a_defect_changes_its_mask_and_nothing_else(category, defect):
         assert not changed[~flawed.mask].any()
         assert changed[flawed.mask].mean() > 0.85
         areas.append(flawed.mask.mean())
-    assert all(12 / 192**2 <= area < 0.3 for area in areas)
+    assert all(12 / 144**2 <= area < 0.3 for area in areas)
     assert areas[0] != areas[1]
 
 
@@ -161,7 +180,7 @@ def test_good_images_differ_from_one_another_and_between_splits():
 def test_the_object_has_a_foreground_and_textures_are_all_foreground():
     part = render_demo("milled", "train", "good", 0)
     assert 0.25 < part.foreground.mean() < 0.55
-    assert part.foreground[96, 96]  # the bore is inside the outline
+    assert part.foreground[72, 72]  # the bore is inside the outline
     gray = part.image.mean(axis=2)
     assert gray[part.foreground].mean() > gray[~part.foreground].mean() + 60
     for category in ("weave", "print", "granulate"):
