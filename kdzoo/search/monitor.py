@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
+from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
@@ -240,4 +242,12 @@ class SweepMonitor(Callback):
 
 
 def _reason(trial: Trial) -> str:
-    return reason(trial.get_pickled_error() or trial.get_error())
+    """Why a trial's worker failed, from the file that Ray has just written on this machine.
+
+    Ray's own `get_pickled_error` looks in the sweep's folder, where the file arrives later.
+    """
+    file = trial.pickled_error_file
+    if file is None or not Path(file).exists():
+        return reason(None)
+    with Path(file).open("rb") as opened:
+        return reason(cloudpickle.load(opened))
