@@ -67,9 +67,8 @@ def local_ray():
 class Swept:
     """A sweep that ran, with what it said."""
 
-    def __init__(self, folder, plan, zoo, capfd_text, board, watcher, first_ended):
-        self.folder, self.plan, self.zoo, self.said = folder, plan, zoo, capfd_text
-        self.board, self.watcher, self.first_ended = board, watcher, first_ended
+    def __init__(self, plan, board, watcher, *, zoo="", first_ended=0.0):
+        self.plan, self.board, self.watcher, self.zoo, self.first_ended = plan, board, watcher, zoo, first_ended
         self.client = MlflowClient(plan.settings.mlflow_uri)
 
     def runs(self, level, **tags):
@@ -87,7 +86,7 @@ def swept(tmp_path_factory, s3, local_ray):
     plan, ended_at, started = small_plan(folder, name="first", trials=TRIALS), [], time.monotonic()
     watcher = Watcher(lambda board: ended_at.append(time.monotonic()) if board.ended() else None)
     board = run_sweep(plan, watcher, zoo=zoo)
-    return Swept(folder, plan, zoo, "", board, watcher, ended_at[0] - started)
+    return Swept(plan, board, watcher, zoo=zoo, first_ended=ended_at[0] - started)
 
 
 def test_every_category_has_an_outcome_and_a_release(swept):
@@ -179,9 +178,9 @@ def test_only_the_best_trials_keep_their_checkpoints(swept):
     assert kept == sorted(f"{row.category}-{row.number:04}" for row in best)
 
 
-def test_a_sweep_of_the_same_name_is_refused(swept):
+def test_a_sweep_of_the_same_name_is_refused(swept, tmp_path):
     with pytest.raises(SweepError, match="'first' already"):
-        run_sweep(swept.plan, Watcher(), zoo=str(swept.folder / "zoo"))
+        run_sweep(swept.plan, Watcher(), zoo=str(tmp_path / "zoo"))
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +202,7 @@ def broken(tmp_path_factory, s3, local_ray):
     with s3.fault(method="PUT", contains="/entries/", times=100, status="403 Forbidden", code="AccessDenied"):
         board = run_sweep(plan, watcher, zoo=zoo)
     assert killed
-    return Swept(folder, plan, zoo, "", board, watcher, 0.0)
+    return Swept(plan, board, watcher, zoo=zoo)
 
 
 def test_a_trial_that_diverges_fails_with_its_reason_and_the_sweep_goes_on(broken):
@@ -253,8 +252,27 @@ def test_a_time_budget_ends_the_training_but_not_the_publishing(swept, tmp_path)
     assert not board.running()
     for category in {row.category for row in ended_itself}:
         assert board.outcomes[category].published.release == 1
-    (sweep,) = Swept(tmp_path, plan, "", "", board, watcher, 0.0).runs("sweep")
+    (sweep,) = Swept(plan, board, watcher).runs("sweep")
     assert sweep.info.status == "KILLED"
+
+
+def test_a_sweep_whose_studies_are_lost_publishes_what_is_finished(tmp_path, local_ray):
+    make_dataset(tmp_path / "parts")
+    plan, damaged = small_plan(tmp_path, name="lost", trials=3), []
+
+    def damage_once(board):
+        if board.count("finished") and not damaged:
+            damaged.append(plan.folder / "studies.db")
+            damaged[0].write_bytes(b"no database any more" * 1000)
+
+    watcher = Watcher(damage_once)
+    with pytest.raises(SweepError, match=r"'lost' stopped: .*(database|disk image)") as caught:
+        run_sweep(plan, watcher)
+    assert "ray.log" in caught.value.hint
+    assert any(note.startswith("training stopped: ") for note in watcher.notes)
+    assert list((tmp_path / "home" / "zoo" / "entries" / "aand" / "parts").glob("*/releases/000001.json"))
+    (sweep,) = Swept(plan, None, watcher).runs("sweep")
+    assert sweep.info.status == "FAILED"
 
 
 def test_a_damaged_train_image_is_found_before_the_sweep_starts(tmp_path):
