@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 import timm
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -22,6 +23,7 @@ LEVEL_REDUCTIONS = (4, 8, 16)
 """Input size over feature size of the three levels: a ResNet's stages 1 to 3."""
 
 _RANDOM_SEED = 1
+_NOISE_IMAGES, _NOISE_SIDE = 8, 96
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,7 +185,11 @@ def fit_weights(backbone: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def _random_teacher(name: TeacherName) -> Teacher:
-    """A network of seeded random weights; every build of a torch version gives the same ones."""
+    """A network of seeded random weights; every build of a torch version gives the same ones.
+
+    Its batch norms are set to the statistics of seeded noise images. Left at mean 0 and variance 1 they normalise
+    nothing: features of all images then point nearly the same way, and a cosine between them says little.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_RANDOM_SEED)
         teacher = build_teacher(name)
@@ -191,7 +197,32 @@ def _random_teacher(name: TeacherName) -> Teacher:
             # timm starts the last norm of each residual branch at zero, which would leave the branch out.
             if isinstance(module, nn.BatchNorm2d) and not module.weight.any():
                 nn.init.ones_(module.weight)
+    _calibrate_norms(teacher.backbone)
     return teacher
+
+
+def _calibrate_norms(backbone: nn.Module) -> None:
+    """Sets the running statistics of all batch norms from seeded noise of several octaves.
+
+    Computed in float64 and kept to bfloat16's precision, so that machines which sum in another order agree to the bit.
+    """
+    generator = torch.Generator().manual_seed(_RANDOM_SEED)
+    images = torch.zeros(_NOISE_IMAGES, 3, _NOISE_SIDE, _NOISE_SIDE, dtype=torch.float64)
+    for octave in range(1, 7):
+        field = torch.randn(_NOISE_IMAGES, 3, 2**octave, 2**octave, generator=generator, dtype=torch.float64)
+        images += 0.6 * F.interpolate(field, size=(_NOISE_SIDE, _NOISE_SIDE), mode="bicubic")
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the statistics of this one batch, not a moving average
+        norm.train()
+    with torch.no_grad():
+        backbone.double()(images)
+    for norm in norms:
+        for statistic in (norm.running_mean, norm.running_var):
+            if statistic is not None:
+                statistic.copy_(statistic.bfloat16())
+    backbone.float().eval()
 
 
 def _shape(probe: nn.Module, backbone: nn.Module) -> FeatureShape:
