@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from kdzoo.tracking import LeaderboardTable
 
-_SHOWN = (
-    ("image_auroc", "img AUROC"),
-    ("image_ap", "img AP"),
-    ("pixel_auroc", "px AUROC"),
-    ("pixel_ap", "px AP"),
-    ("aupro", "AUPRO"),
-)
+_SHOWN = {
+    "image_auroc": "image AUROC",
+    "image_ap": "image AP",
+    "pixel_auroc": "pixel AUROC",
+    "pixel_ap": "pixel AP",
+    "aupro": "AUPRO",
+}
 
 
 @click.command()
@@ -45,9 +45,9 @@ def leaderboard(dataset: str | None, metric: str, as_json: bool) -> None:
     if not board.tables:
         click.echo("No sweep has finished yet; start one with: kdzoo sweep aand --dataset demo", err=True)
         return
-    from rich.console import Console
+    from kdzoo.cli.tables import results
 
-    console = Console()
+    console = results()
     for table in board.tables:
         console.print(_rendered(table))
         if table.mixed_splits:
@@ -55,27 +55,21 @@ def leaderboard(dataset: str | None, metric: str, as_json: bool) -> None:
 
 
 def _rendered(board: LeaderboardTable) -> Table:
-    from rich.table import Table
+    from kdzoo.cli.tables import make_table, number
 
-    table = Table(title=f"{board.dataset}, protocol {board.protocol}", title_justify="left", title_style="bold")
-    for name in ("category", "method", *(title for _, title in _SHOWN), "seconds", "release"):
-        table.add_column(name, justify="left" if name in ("category", "method") else "right", no_wrap=True)
+    numbers = (*_SHOWN.values(), "seconds", "release")
+    table = make_table(f"{board.dataset}, protocol {board.protocol}", ("category", "method", *numbers), numbers=numbers)
     previous = None
     for row in board.rows:
-        if previous not in (None, row.category):
-            table.add_section()
-        metrics = [_number(row.test.get(name)) for name, _ in _SHOWN]
-        seconds = "" if row.cost_seconds is None else f"{row.cost_seconds:.0f}"
+        metrics = [number(row.test.get(name)) for name in _SHOWN]
         label = row.category if row.category != previous else ""
-        table.add_row(label, row.method, *metrics, seconds, "" if row.release is None else str(row.release))
+        release = "–" if row.release is None else str(row.release)
+        table.add_row(label, row.method, *metrics, number(row.cost_seconds, 0), release)
         previous = row.category
     table.add_section()
     for mean in board.means:
-        metrics = [_number(mean.test.get(name)) for name, _ in _SHOWN]
-        seconds = "" if mean.cost_seconds is None else f"{mean.cost_seconds:.0f}"
-        table.add_row(f"mean of {mean.categories}", mean.method, *metrics, seconds, "", style="bold")
+        metrics = [number(mean.test.get(name)) for name in _SHOWN]
+        table.add_row(
+            f"mean of {mean.categories}", mean.method, *metrics, number(mean.cost_seconds, 0), "", style="bold"
+        )
     return table
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

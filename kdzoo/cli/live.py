@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kdzoo.search.board import SweepBoard
+from kdzoo.search.board import SweepBoard, TrialRow
 
 
 class LiveView:
@@ -27,6 +27,7 @@ class LiveView:
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True)
         self._lines = not self._console.is_terminal
         self._told: set[str] = set()
+        self._running: list[TrialRow] = []
 
     def __enter__(self) -> LiveView:
         if not self._lines:
@@ -53,23 +54,23 @@ class LiveView:
             self._console.print(f"Making {category} ready ({done + 1}/{total})", highlight=False)
 
     def _tell(self, board: SweepBoard) -> None:
-        for row in board.rows.values():
-            if row.ended and row.trial_id not in self._told:
-                self._told.add(row.trial_id)
+        for row in self._running:
+            if row.ended:
                 value = "" if row.objective is None else f", {board.objective} {row.objective:.4f}"
                 said = row.status.replace("_", " ")
-                left = _time(board.time_left())
                 self._console.print(
-                    f"[{board.ended()}/{board.total}] {row.category} trial {row.number} {said} "
-                    f"after {row.epoch} of {row.total_epochs} epochs{value}; {left} left",
+                    f"[{board.ended()}/{board.total}] {row.category} trial {row.number} {said} after {row.epoch} of "
+                    f"{row.total_epochs} epochs{value}; {_time(board.time_left())} left",
                     markup=False,
                     highlight=False,
+                    soft_wrap=True,
                 )
+        self._running = list(board.running())
         for category, outcome in board.outcomes.items():
             if category not in self._told:
                 self._told.add(category)
                 note = outcome.published.note if outcome.published else outcome.reason
-                self._console.print(f"{category} is measured: {note}", markup=False, highlight=False)
+                self._console.print(f"{category} is measured: {note}", markup=False, highlight=False, soft_wrap=True)
 
     def _table(self) -> RenderableType:
         board = self._board

@@ -193,56 +193,50 @@ def _show(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
         }
         click.echo(json.dumps({**result, "objective": board.objective, "categories": outcomes}))
         return
-    from rich.console import Console
+    from kdzoo.cli.tables import results
 
-    console = Console()
+    console = results()
     console.print(_table(board, plan))
+    for category in board.categories:
+        console.print(f"{category}: {_turned(board.outcomes[category], plan)}", soft_wrap=True, markup=False)
     seconds = sum(outcome.seconds for outcome in board.outcomes.values())
     console.print(
-        f"{board.ended()} trials ({board.count('stopped_early')} stopped early, {board.count('failed')} failed), "
+        f"\n{board.ended()} trials ({board.count('stopped_early')} stopped early, {board.count('failed')} failed), "
         f"{seconds:.0f} trial seconds in {board.elapsed():.0f} s",
-        highlight=False,
+        soft_wrap=True,
     )
     published = [outcome for outcome in board.outcomes.values() if outcome.published and outcome.published.promoted]
     if published:
-        console.print(
-            f'Load it: kdzoo.load("{plan.method}", "{plan.dataset.name}/{published[0].category}")', highlight=False
-        )
+        entry = f"{plan.dataset.name}/{published[0].category}"
+        console.print(f'Load one: kdzoo.load("{plan.method}", "{entry}")', soft_wrap=True)
 
 
 def _table(board: SweepBoard, plan: SweepPlan) -> Table:
-    from rich.table import Table
+    from kdzoo.cli.tables import make_table, number
 
     title = f"{plan.method} on {plan.dataset.name}, protocol {plan.options.protocol}: validation → test"
-    table = Table(title=title, title_justify="left", title_style="bold", show_lines=True)
-    for name in ("category", *_METRICS, "best configuration", "cost", "release"):
-        table.add_column(name, justify="right" if name in (*_METRICS, "cost") else "left")
+    numbers = (*(name.replace("_", " ") for name in _METRICS), "cost")
+    table = make_table(title, ("category", *numbers, "release"), numbers=numbers)
     for category in board.categories:
         outcome = board.outcomes[category]
-        metrics = [f"{_number(outcome, 'val_' + name)}\n→ {_number(outcome, 'test_' + name)}" for name in _METRICS]
+        values = [
+            " → ".join(number(outcome.metrics.get(part + name)) for part in ("val_", "test_")) for name in _METRICS
+        ]
         release = outcome.reason
         if outcome.published is not None:
-            number = outcome.published.release
-            release = (f"{number}: " if number else "") + outcome.published.note
-        turned = _turned(outcome, plan)
-        table.add_row(category, *metrics, turned, f"{outcome.seconds:.0f} s", release)
+            got = outcome.published.release
+            release = (f"{got}: " if got else "") + outcome.published.note
+        table.add_row(category, *values, f"{outcome.seconds:.0f} s", release)
     return table
-
-
-def _number(outcome: CategoryOutcome, name: str) -> str:
-    value = outcome.metrics.get(name)
-    return "undefined" if value is None else f"{value:.3f}"
 
 
 def _turned(outcome: CategoryOutcome, plan: SweepPlan) -> str:
     """The knobs of the best trial that were turned from the published configuration."""
     if outcome.best is None:
-        return ""
+        return outcome.reason
     start = plan.spaces[outcome.category].defaults.as_dict()
     changed = {key: value for key, value in outcome.best.config.items() if value != start[key]}
     if not changed:
-        return f"trial {outcome.best.number}: as published"
-    listed = ", ".join(
-        f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in changed.items()
-    )
-    return f"trial {outcome.best.number}: {listed}"
+        return f"trial {outcome.best.number}, the published configuration"
+    listed = (f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in changed.items())
+    return f"trial {outcome.best.number}, {', '.join(listed)}"

@@ -47,26 +47,16 @@ def list_entries(zoo: str | None, as_json: bool) -> None:
     if not rows:
         click.echo(f"{registry.uri} is empty; publish to it with: kdzoo sweep aand --dataset demo", err=True)
         return
-    from rich.console import Console
-    from rich.table import Table
+    from kdzoo.cli.tables import make_table, number, results
 
-    table = Table()
-    for name in ("entry", "champion", "releases", "protocol", "test image AUROC", "test AUPRO"):
-        table.add_column(name, justify="left" if name in ("entry", "protocol") else "right")
+    numbers = ("champion", "releases", "test image AUROC", "test AUPRO")
+    table = make_table(None, ("entry", "champion", "releases", "protocol", *numbers[2:]), numbers=numbers)
     for row in rows:
-        metrics = row["metrics"]
-        cells = [
-            row["champion"],
-            row["releases"],
-            row["protocol"],
-            metrics.get("test_image_auroc"),
-            metrics.get("test_aupro"),
-        ]
+        measured = [number(row["metrics"].get(name)) for name in ("test_image_auroc", "test_aupro")]
         table.add_row(
-            row["entry"],
-            *("–" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells),
+            row["entry"], str(row["champion"] or "–"), str(row["releases"]), row["protocol"] or "–", *measured
         )
-    Console().print(table)
+    results().print(table)
 
 
 @zoo.command()

@@ -33,9 +33,9 @@ class DemoCounts:
 
     train: int = 36
     """Good images to train on."""
-    test_good: int = 12
+    test_good: int = 18
     """Good images to test on."""
-    per_defect: int = 5
+    per_defect: int = 6
     """Test images of each defect type."""
 
 
