@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kdzoo.errors import UnknownNameError
 from kdzoo.methods.aand.config import AANDConfig
+from kdzoo.methods.adps.config import ADPSConfig
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.rd.config import RDConfig
 
@@ -47,6 +48,12 @@ METHODS = {
             title="Anomaly Amplification and Normality Distillation (TIP 2026)",
             config=AANDConfig,
             model="kdzoo.methods.aand.model:AAND",
+        ),
+        MethodEntry(
+            name="adps",
+            title="Asymmetric Distillation Post-Segmentation (TNNLS 2024)",
+            config=ADPSConfig,
+            model="kdzoo.methods.adps.model:ADPS",
         ),
     )
 }

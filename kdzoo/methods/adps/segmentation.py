@@ -1,0 +1,81 @@
+"""The two parts of ADPS that turn distilled features into an anomaly map.
+
+Source: Xing et al., arXiv 2210.10495: Weight Mask Block (WMB) and Post-Segmentation Module (PSM). No code was released;
+the layers below are this project's reading of what the paper says the parts do.
+Shapes: B images, C_k channels and h x w positions of level k = 1..3, H x W input size.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kdzoo.methods.layers.blocks import conv_norm, initialise
+
+_MASK_CHANNELS = 64
+
+
+class WeightMask(nn.Module):
+    """WMB of one level: where student and teacher disagree, as a coarse mask.
+
+    It sees the product of the unit features, channel by channel, and their cosine distance.
+
+    Args:
+        channels: C of the level.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *conv_norm(channels + 1, _MASK_CHANNELS, 3),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(_MASK_CHANNELS, 1, 3, padding=1),
+        )
+        initialise(self)
+
+    def forward(self, teacher: Tensor, student: Tensor) -> Tensor:
+        """Logits of the mask: twice ``[B, C, h, w]`` to ``[B, 1, h, w]``."""
+        product = F.normalize(teacher, dim=1) * F.normalize(student, dim=1)
+        distance = 1 - product.sum(dim=1, keepdim=True)
+        # Times C, the mean over channels is the cosine similarity: both inputs are then of one size.
+        return self.body(torch.cat([product * teacher.shape[1], distance], dim=1))  # type: ignore[no-any-return]
+
+
+class PostSegmentation(nn.Module):
+    """PSM: a top-down decoder over the three weighted teacher levels, to a map of the input's size.
+
+    Each step doubles the size and takes in the next finer level; two more steps lead from level 1 to full resolution.
+
+    Args:
+        channels: C_1, C_2, C_3.
+        width: channels of the decoder; half and a quarter of it in the last two steps.
+    """
+
+    def __init__(self, channels: tuple[int, int, int], *, width: int) -> None:
+        super().__init__()
+        self.skips = nn.ModuleList(
+            nn.Sequential(*conv_norm(each, width, 1), nn.ReLU(inplace=True)) for each in channels
+        )
+        self.merges = nn.ModuleList(_step(2 * width, width) for _ in channels[:-1])
+        self.refine = nn.ModuleList([_step(width, width // 2), _step(width // 2, width // 4)])
+        self.head = nn.Conv2d(width // 4, 1, 1)
+        initialise(self)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Logits of the map: three levels to ``[B, 1, H, W]``."""
+        finer = [skip(level) for skip, level in zip(self.skips, features, strict=True)]
+        merged = finer.pop()
+        for merge, level in zip(self.merges, reversed(finer), strict=True):
+            merged = merge(torch.cat([_doubled(merged), level], dim=1))
+        for refine in self.refine:
+            merged = refine(_doubled(merged))
+        return self.head(merged)  # type: ignore[no-any-return]
+
+
+def _step(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(*conv_norm(inputs, outputs, 3), nn.ReLU(inplace=True))
+
+
+def _doubled(features: Tensor) -> Tensor:
+    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
