@@ -48,7 +48,7 @@ def sweep() -> None:
 @sweep.command()
 @click.argument("method")
 @run_options
-@click.option("--trials", type=click.IntRange(1), help="A category; default 4 for demo, else 16.")
+@click.option("--trials", type=click.IntRange(1), help="A category; default 3 for demo, else 16.")
 @click.option("--categories", metavar="A,B,...", help="Only these categories.")
 @click.option("--space", type=click.Path(path_type=Path), metavar="FILE", help="A search space of your own.")
 @click.option("--max-concurrent", type=click.IntRange(1), help="Trials at once; default as many as fit.")

@@ -65,7 +65,7 @@ CATALOG: Mapping[str, DatasetInfo] = MappingProxyType(
             default_teacher="random-resnet18",
             default_image_size=128,
             layout="mvtec",
-            default_trials=4,
+            default_trials=3,
         ),
         "mvtec": DatasetInfo(
             name="mvtec",
