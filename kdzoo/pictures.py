@@ -17,6 +17,8 @@ from scipy.ndimage import binary_erosion
 
 # Dark blue to yellow, even steps of lightness: reads the same in grey and for colour-blind eyes.
 _STOPS = np.array([[13, 8, 70], [84, 2, 135], [156, 23, 121], [208, 73, 81], [243, 133, 46], [252, 214, 60]], float)
+# Where the colours begin and end, in thresholds: a normal image's peaks lie just below 1 and should stay pale.
+_COLD, _HOT = 0.8, 1.6
 _OUTLINE = (0, 255, 230)
 _TRUTH = (90, 255, 90)
 _PAPER, _INK = (250, 250, 250), (30, 30, 30)
@@ -41,12 +43,12 @@ def overlay(
 
     Args:
         image: ``[H, W, 3]`` uint8.
-        anomaly_map: ``[H, W]`` float; the colours run from half the threshold to twice it.
+        anomaly_map: ``[H, W]`` float; the colours run from 0.8 of the threshold to 1.6.
         threshold: pixels above it are outlined.
         truth: ``[H, W]`` true defect pixels, outlined in green.
     """
     scale = max(abs(threshold), 1e-12)
-    strength = np.clip((anomaly_map / scale - 0.5) / 1.5, 0, 1)
+    strength = np.clip((anomaly_map / scale - _COLD) / (_HOT - _COLD), 0, 1)
     opacity = (0.75 * np.sqrt(strength))[..., None]
     blended = (image * (1 - opacity) + heat(strength) * opacity).astype(np.uint8)
     width = max(1, min(image.shape[:2]) // 160)
@@ -69,21 +71,60 @@ class Case:
 
 def sheet(title: str, cases: Sequence[Case], *, threshold: float, side: int = 160, columns: int = 4) -> Image.Image:
     """Cases side by side: each the image and, beside it, the heatmap with marked and true regions outlined."""
+    cells = [
+        Cell(
+            name=case.name,
+            note=case.note,
+            pictures=(
+                Image.fromarray(np.ascontiguousarray(case.image)),
+                overlay(case.image, case.anomaly_map, threshold=threshold, truth=case.truth),
+            ),
+        )
+        for case in cases
+    ]
+    return contact_sheet(title, cells, across=2, side=side, columns=columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One place of a contact sheet: pictures side by side under two lines of text."""
+
+    name: str
+    note: str
+    pictures: tuple[Image.Image, ...]
+
+
+def contact_sheet(title: str, cells: Sequence[Cell], *, across: int, side: int = 160, columns: int = 4) -> Image.Image:
+    """Cells in rows under a title.
+
+    Args:
+        title: the line at the top.
+        cells: what is shown, row by row.
+        across: pictures that each cell has room for.
+        side: of each picture, pixels; the ratio of its sides is not kept.
+        columns: cells in a row.
+    """
     font = ImageFont.load_default(13)
-    rows = -(-len(cases) // columns) or 1
-    cell_width, cell_height = 2 * side + 16, side + 40
+    rows = -(-len(cells) // columns) or 1
+    cell_width, cell_height = across * side + 16, side + 40
     page = Image.new("RGB", (columns * cell_width + 16, rows * cell_height + 40), _PAPER)
     draw = ImageDraw.Draw(page)
     draw.text((16, 10), title, fill=_INK, font=font)
-    for position, case in enumerate(cases):
+    for position, cell in enumerate(cells):
         left = 16 + position % columns * cell_width
         top = 36 + position // columns * cell_height
-        draw.text((left, top), _fitted(case.name, 2 * side, font), fill=_INK, font=font)
-        draw.text((left, top + 15), case.note, fill=_INK, font=font)
-        heated = overlay(case.image, case.anomaly_map, threshold=threshold, truth=case.truth)
-        page.paste(Image.fromarray(np.ascontiguousarray(case.image)).resize((side, side)), (left, top + 34))
-        page.paste(heated.resize((side, side)), (left + side + 4, top + 34))
+        draw.text((left, top), _fitted(cell.name, across * side, font), fill=_INK, font=font)
+        draw.text((left, top + 15), cell.note, fill=_INK, font=font)
+        for number, picture in enumerate(cell.pictures):
+            page.paste(picture.resize((side, side)), (left + number * (side + 4), top + 34))
     return page
+
+
+def marked(image: NDArray[np.uint8], mask: NDArray[Any]) -> Image.Image:
+    """An image with the regions of a mask outlined: ``[H, W, 3]`` uint8 and ``[H, W]``."""
+    drawn = image.copy()
+    drawn[outline(mask.astype(bool), width=max(1, min(image.shape[:2]) // 160))] = _OUTLINE
+    return Image.fromarray(drawn)
 
 
 def as_png(picture: Image.Image) -> bytes:

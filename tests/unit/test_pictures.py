@@ -40,11 +40,11 @@ def test_a_region_at_the_images_edge_is_outlined_there_too():
 
 
 def test_an_overlay_by_hand():
-    """Below half the threshold the image shows; from twice on the heat covers three quarters of it."""
+    """Below 0.8 of the threshold the image shows; from 1.6 of it on the heat covers three quarters of it."""
     image = np.full((20, 20, 3), 100, np.uint8)
     scores = np.zeros((20, 20), np.float32)
-    scores[0, 0] = 1.0
-    scores[10:15, 10:15] = 4.0
+    scores[0, 0] = 1.6
+    scores[10:15, 10:15] = 3.2
     shown = np.asarray(overlay(image, scores, threshold=2.0))
     assert shown.shape == (20, 20, 3)
     assert shown[0, 0].tolist() == shown[5, 5].tolist() == [100, 100, 100]
