@@ -106,6 +106,7 @@ def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | N
     from kdzoo.detector import choose_device
     from kdzoo.teachers.backbone import load_teacher
     from kdzoo.training.data import TrialData
+    from kdzoo.training.evaluation import check_objective
     from kdzoo.training.outcome import conclude
     from kdzoo.training.trainer import Trainer
 
@@ -116,7 +117,7 @@ def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | N
         for note in data.parts.notes:
             click.echo(f"Note: {note}", err=True)
         trainer = Trainer(spec, data, teacher, place)
-        _ = data.selection
+        check_objective(data.selection, spec.options.objective)
     with EpochLog(trainer, spec.options.objective) as log:
         trainer.run(log)
     return conclude(trainer)

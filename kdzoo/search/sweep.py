@@ -22,6 +22,7 @@ from kdzoo.search.trainable import TrialTrainable, WorkerContext
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.tracking import SweepTracker
 from kdzoo.training.data import TrialData
+from kdzoo.training.evaluation import check_objective
 from kdzoo.zoo import Published, open_registry, publish
 from zoo_registry import EntryName, Registry
 
@@ -108,7 +109,8 @@ def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, str]:
         if prepared is not None:
             prepared(category, done, len(plan.spaces))
         data = TrialData(plan.dataset, category, plan.options, cache=plan.settings.cache)
-        _ = data.train, data.selection
+        _ = data.train
+        check_objective(data.selection, plan.options.objective)
         digests[category] = data.parts.digest
     if prepared is not None:
         prepared("", len(plan.spaces), len(plan.spaces))

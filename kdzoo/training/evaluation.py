@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdzoo.errors import NonFiniteLossError
+from kdzoo.errors import ConfigError, NonFiniteLossError
 from kdzoo.methods.base import Method
 from kdzoo.metrics.report import Report, evaluate
 from kdzoo.training.data import EvaluationSet
@@ -60,3 +60,22 @@ def score_images(method: Method, source: ImageSource, *, batch_size: int = EVALU
 def measure(scored: Scored, truth: EvaluationSet, *, aupro_limit: float) -> Report:
     """The seven metrics of scored images against their truth."""
     return evaluate(scored.maps, truth.masks, scored.scores, truth.labels, fpr_limit=aupro_limit)
+
+
+def check_objective(truth: EvaluationSet, objective: str) -> None:
+    """Checks, before anything is trained, that a set of images can define the objective.
+
+    Raises:
+        ConfigError: it has one class only, or no pixel masks where the objective needs them.
+    """
+    if len(np.unique(truth.labels)) < 2:
+        kind = "defective" if truth.labels.any() else "normal"
+        raise ConfigError(
+            f"selection has {kind} images only, so '{objective}' cannot be measured",
+            hint="--protocol synthetic selects on held-out normal images with synthetic anomalies",
+        )
+    if truth.masks is None and not objective.startswith("image_"):
+        raise ConfigError(
+            f"the data set has no pixel masks, so '{objective}' cannot be measured",
+            hint="choose image_auroc, image_ap or image_f1_max as the --objective, or --protocol synthetic",
+        )

@@ -132,3 +132,14 @@ def test_a_set_with_one_class_only_says_undefined(capsys, tmp_path):
     assert "val_image_auroc" in result["metrics"]
     ran = run(capsys, "evaluate", "--from", result["checkpoint"], "-d", tmp_path / "lid")
     assert ran.status == 0 and "undefined" in ran.out
+
+
+def test_an_objective_that_cannot_be_measured_is_found_before_training(capsys, tmp_path):
+    rng = np.random.default_rng(2)
+    for number in range(4):
+        write(tmp_path / "lid" / "train" / "good" / f"{number}.png", rng)
+        write(tmp_path / "lid" / "test" / "good" / f"{number}.png", rng)
+        write(tmp_path / "lid" / "test" / "red" / f"{number}.png", rng, defect=True)
+    ran = run(capsys, "train", "rd", "-d", tmp_path / "lid", *SMALL, "--objective", "pixel_ap")
+    assert ran.status == 2
+    assert "no pixel masks" in ran.err and "image_auroc" in ran.err and "epoch 1" not in ran.err
