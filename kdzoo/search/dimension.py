@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args, get_origin
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
-from kdzoo.errors import ConfigError, SearchSpaceError, nearest
+from kdzoo.errors import nearest
 from kdzoo.methods.config import MethodConfig
+from kdzoo.search.checks import check_value, field_kind, is_number, known_keys, meant, space_error
+from kdzoo.search.condition import Condition, read_conditions
 from kdzoo.search.yaml_lines import Section
 
 Kind = Literal["float", "int", "categorical"]
 _KEYS: dict[str, tuple[str, ...]] = {
-    "float": ("type", "low", "high", "log", "step"),
-    "int": ("type", "low", "high", "log", "step"),
-    "categorical": ("type", "choices"),
+    "float": ("type", "low", "high", "log", "step", "when"),
+    "int": ("type", "low", "high", "log", "step", "when"),
+    "categorical": ("type", "choices", "when"),
 }
 
 
@@ -30,6 +31,7 @@ class Dimension:
         log: whether equal ratios are equally likely.
         step: spacing of a number's values.
         choices: values of a categorical.
+        when: conditions on other knobs, all of which must hold for this one to matter.
     """
 
     kind: Kind
@@ -38,6 +40,7 @@ class Dimension:
     log: bool = False
     step: float | None = None
     choices: tuple[Any, ...] = ()
+    when: tuple[Condition, ...] = ()
 
     def __str__(self) -> str:
         if self.kind == "categorical":
@@ -53,6 +56,28 @@ class Dimension:
         if all(isinstance(choice, int | float) for choice in self.choices):
             return min(self.choices), max(self.choices)
         return self.choices[0], self.choices[-1]
+
+    def meeting(self, condition: Condition) -> list[Any]:
+        """A value of the range under which a condition on this knob holds, in a list; an empty one if none does.
+
+        A single value of a float without steps is hit by chance alone: that counts as never.
+        """
+        if self.kind == "categorical":
+            return [value for value in self.choices if condition.holds(value)][:1]
+        continuous = self.kind == "float" and self.step is None
+        if condition.values:
+            near = [] if continuous else [self.closest(value) for value in condition.values if is_number(value)]
+            return [value for value in near if condition.holds(value)][:1]
+        if continuous:
+            low = self.low if condition.above is None else max(self.low, condition.above)
+            high = self.high if condition.below is None else min(self.high, condition.below)
+            inside = [self.high, self.low, (low + high) / 2]
+        else:
+            step = self.step or 1
+            # The first value above the bound; rounding may have put it on the bound itself, hence the next one too.
+            steps = 0 if condition.above is None else max(0, math.floor((condition.above - self.low) / step))
+            inside = [self.high, *(self.closest(self.low + (steps + more) * step) for more in range(3))]
+        return [value for value in inside if self.low <= value <= self.high and condition.holds(value)][:1]
 
     def closest(self, value: Any) -> Any:
         """The value of the range that is closest to another; of a categorical that lacks it, the first choice."""
@@ -78,77 +103,35 @@ def read_dimension(described: Section, key: str, config: type[MethodConfig]) -> 
     kind = described.get("type")
     if not isinstance(kind, str) or kind not in _KEYS:
         near = nearest(str(kind), _KEYS)
-        raise _error(
-            described, "type", f"type of '{key}' is {kind!r}, expected float, int or categorical" + _meant(near)
+        raise space_error(
+            described, "type", f"type of '{key}' is {kind!r}, expected float, int or categorical" + meant(near)
         )
     known_keys(described, _KEYS[kind])
+    when = read_conditions(described, key, config)
     if kind == "categorical":
-        return _categorical(described, key, config)
-    return _number(described, key, cast(Kind, kind), config)
-
-
-def known_keys(section: Section, known: tuple[str, ...]) -> None:
-    """Checks that a section holds no other keys.
-
-    Raises:
-        SearchSpaceError: naming the line, the key and the nearest known one.
-    """
-    for key in section:
-        known_name(section, key, known, "key")
-
-
-def known_name(section: Section, name: str, known: Iterable[str], what: str) -> None:
-    """Checks one key of a section against names that exist.
-
-    Raises:
-        SearchSpaceError: naming the line, the key and the nearest known name.
-    """
-    names = list(known)
-    if name not in names:
-        problem = f"unknown {what} '{name}'{_meant(nearest(name, names))}"
-        raise _error(section, name, problem, f"valid: {', '.join(names)}")
-
-
-def check_value(section: Section, name: str, key: str, value: Any, config: type[MethodConfig]) -> None:
-    """Checks that a field of the method's configuration takes a value.
-
-    A value that only disagrees with another field's default passes: that is judged over the whole space.
-
-    Args:
-        section: where the value stands.
-        name: the section's key that it stands under.
-        key: the field.
-        value: what it is to be.
-        config: the method's configuration.
-
-    Raises:
-        SearchSpaceError: naming file, line, key, value and what is allowed.
-    """
-    try:
-        config.from_mapping({key: value})
-    except ConfigError as error:
-        if not _in_bounds(config, key, value):
-            raise _error(section, name, error.message, error.hint) from error
+        return replace(_categorical(described, key, config), when=when)
+    return replace(_number(described, key, cast(Kind, kind), config), when=when)
 
 
 def _number(described: Section, key: str, kind: Kind, config: type[MethodConfig]) -> Dimension:
     low, high = (_end(described, name, key, kind, config) for name in ("low", "high"))
-    wanted = _kind(config.field_type(key))
+    wanted = field_kind(config.field_type(key))
     if wanted != kind and not (wanted == "float" and kind == "int"):
-        raise _error(described, "type", f"'{key}' is {wanted}, so its type cannot be {kind}")
+        raise space_error(described, "type", f"'{key}' is {wanted}, so its type cannot be {kind}")
     if low > high:
-        raise _error(described, "low", f"'{key}' has low {low} above high {high}")
+        raise space_error(described, "low", f"'{key}' has low {low} above high {high}")
     log, step = described.get("log"), described.get("step")
     if not isinstance(log, bool | None):
-        raise _error(described, "log", f"'log' of '{key}' must be true or false, got {log!r}")
+        raise space_error(described, "log", f"'log' of '{key}' must be true or false, got {log!r}")
     if log and low <= 0:
-        raise _error(described, "low", f"'{key}' has a log scale, so low must be above 0, got {low}")
+        raise space_error(described, "low", f"'{key}' has a log scale, so low must be above 0, got {low}")
     if step is None:
         return Dimension(kind=kind, low=low, high=high, log=bool(log))
-    if isinstance(step, bool) or not isinstance(step, int | float) or step <= 0 or log:
-        raise _error(described, "step", f"'step' of '{key}' must be a number above 0, and there is none on a log scale")
+    if not is_number(step) or step <= 0 or log:
+        problem = f"'step' of '{key}' must be a number above 0, and there is none on a log scale"
+        raise space_error(described, "step", problem)
     if kind == "int" and not float(step).is_integer():
-        raise _error(described, "step", f"'step' of '{key}' must be a whole number, got {step!r}")
+        raise space_error(described, "step", f"'step' of '{key}' must be a whole number, got {step!r}")
     # The last whole step; the tolerance makes 0 to 1 by 0.1 end at 1.
     last = low + math.floor((high - low) / step + 1e-9) * step
     return Dimension(kind=kind, low=low, high=min(last, high), step=step)
@@ -156,10 +139,10 @@ def _number(described: Section, key: str, kind: Kind, config: type[MethodConfig]
 
 def _end(described: Section, name: str, key: str, kind: Kind, config: type[MethodConfig]) -> float:
     value = described.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _error(described, name, f"'{name}' of '{key}' must be a number, got {value!r}")
+    if not is_number(value):
+        raise space_error(described, name, f"'{name}' of '{key}' must be a number, got {value!r}")
     if kind == "int" and not float(value).is_integer():
-        raise _error(described, name, f"'{name}' of '{key}' must be a whole number, got {value!r}")
+        raise space_error(described, name, f"'{name}' of '{key}' must be a whole number, got {value!r}")
     check_value(described, name, key, value, config)
     return value
 
@@ -167,36 +150,11 @@ def _end(described: Section, name: str, key: str, kind: Kind, config: type[Metho
 def _categorical(described: Section, key: str, config: type[MethodConfig]) -> Dimension:
     choices = described.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise _error(described, "choices", f"'choices' of '{key}' must be a list of values")
+        raise space_error(described, "choices", f"'choices' of '{key}' must be a list of values")
     for number, choice in enumerate(choices):
         if isinstance(choice, list | dict):
-            raise _error(described, "choices", f"a choice of '{key}' must be a plain value")
+            raise space_error(described, "choices", f"a choice of '{key}' must be a plain value")
         if choice in choices[:number]:
-            raise _error(described, "choices", f"'{key}' has the choice {choice!r} twice")
+            raise space_error(described, "choices", f"'{key}' has the choice {choice!r} twice")
         check_value(described, "choices", key, choice, config)
     return Dimension(kind="categorical", choices=tuple(choices))
-
-
-def _in_bounds(config: type[MethodConfig], key: str, value: Any) -> bool:
-    """Whether a number is of the field's type and within the field's own range."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    if _kind(config.field_type(key)) == "int" and not float(value).is_integer():
-        return False
-    low, high, above = config.bounds(key)
-    return (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above)
-
-
-def _kind(annotation: Any) -> str:
-    if annotation in (int, float):
-        return str(annotation.__name__)
-    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
-    return "a choice of " + ", ".join(map(str, choices)) if choices else "no number"
-
-
-def _meant(near: str | None) -> str:
-    return f"; did you mean '{near}'?" if near else ""
-
-
-def _error(section: Section, key: str, problem: str, hint: str | None = None) -> SearchSpaceError:
-    return SearchSpaceError(f"{section.where(key)}: {problem}", hint=hint)

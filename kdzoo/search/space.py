@@ -7,6 +7,7 @@ A space file, with every key it may have::
     defaults: {batch_size: 16}                 # in place of the paper's values
     space:
       margin: {type: float, low: 0.05, high: 1.0}
+      hkd_top_k: {type: int, low: 1, high: 256, log: true, when: {hkd_weight: {above: 0}}}
     overrides:                                 # by data set, then by category
       mvtec: {defaults: {distil_epochs: 100}}
       mvtec/bottle: {space: {margin: null}}    # null takes a knob out of the space
@@ -25,7 +26,9 @@ from kdzoo.data.catalog import CATALOG
 from kdzoo.errors import ConfigError, SearchSpaceError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
-from kdzoo.search.dimension import Dimension, check_value, known_keys, known_name, read_dimension
+from kdzoo.search.activation import activating, settled
+from kdzoo.search.checks import check_value, known_keys, known_name
+from kdzoo.search.dimension import Dimension, read_dimension
 from kdzoo.search.yaml_lines import Section, read_yaml
 
 SCHEMA = "kdzoo-space/1"
@@ -38,7 +41,7 @@ class SearchSpace:
     Attributes:
         method: the method's name.
         defaults: the configuration that a study tries first.
-        dimensions: the knobs it may turn.
+        dimensions: the knobs it may turn; one with conditions stands after those that they name.
     """
 
     method: str
@@ -53,9 +56,21 @@ class SearchSpace:
         """
         return self.defaults.replace(**values)
 
+    def matters(self, key: str, values: Mapping[str, Any]) -> bool:
+        """Whether a knob makes a difference, given the values of the knobs before it that do."""
+        return all(each.key in values and each.holds(values[each.key]) for each in self.dimensions[key].when)
+
+    def assignment(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of all knobs that matter: the wanted ones, for others the defaults' moved into their ranges."""
+        values: dict[str, Any] = {}
+        for key, dimension in self.dimensions.items():
+            if self.matters(key, values):
+                values[key] = wanted[key] if key in wanted else dimension.closest(getattr(self.defaults, key))
+        return values
+
     def start(self) -> dict[str, Any]:
-        """The defaults' values of the knobs, moved into their ranges: the first trial of a study."""
-        return {key: dimension.closest(getattr(self.defaults, key)) for key, dimension in self.dimensions.items()}
+        """The first trial of a study: the defaults' values of the knobs that matter, moved into their ranges."""
+        return self.assignment({})
 
 
 class SpaceFile:
@@ -119,7 +134,8 @@ class SpaceFile:
                 raise
             where = _subsection(layers[-1], "defaults").where() if layers[-1].get("defaults") else layers[-1].where()
             raise SearchSpaceError(f"{where}: {error.message}", hint=error.hint) from error
-        space = SearchSpace(method=self.method, defaults=defaults, dimensions=dimensions)
+        active = settled(dimensions, defaults, lambda key: origins[key].where(key))
+        space = SearchSpace(method=self.method, defaults=defaults, dimensions=active)
         _check_together(space, origins)
         return space
 
@@ -165,14 +181,17 @@ def _check_layer(layer: Section, config: type[MethodConfig]) -> None:
 def _check_together(space: SearchSpace, origins: Mapping[str, Section]) -> None:
     """Checks that no values of the space disagree: the ends of every two knobs, the others at their start.
 
-    A configuration's fields are at odds with each other in pairs, and most at odds at the ends of their ranges.
+    A configuration's fields are at odds with each other in pairs, and most at odds at the ends of their ranges. A knob
+    under a condition is judged where the condition holds, so only configurations that a study can make are.
     """
-    start, ends = space.start(), {key: dimension.ends for key, dimension in space.dimensions.items()}
+    ends = {key: dimension.ends for key, dimension in space.dimensions.items()}
+    opened = {key: activating(space.dimensions, key) for key in ends}
     pairs = list(combinations(ends, 2)) if len(ends) > 1 else [(key,) for key in ends]
     for pair in pairs:
+        conditions = {other: value for key in pair for other, value in opened[key].items()}
         for values in product(*(ends[key] for key in pair)):
             try:
-                space.config({**start, **dict(zip(pair, values, strict=True))})
+                space.config(space.assignment({**conditions, **dict(zip(pair, values, strict=True))}))
             except ConfigError as error:
                 culprit = next((key for key in pair if key in error.message), pair[0])
                 raise SearchSpaceError(

@@ -15,7 +15,6 @@ from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from kdzoo.errors import StorageError
@@ -67,16 +66,18 @@ class CategoryStudies:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._spaces, self._trials, self._seed = spaces, trials, seed
         self._backend = _open_storage(storage)
-        self._distributions: dict[str, dict[str, BaseDistribution]] = {}
         self._studies: dict[str, optuna.Study] = {}
         self._open: dict[tuple[str, int], _Open] = {}
 
     def ask(self, category: str) -> Suggestion:
-        """The next trial of a category."""
-        study = self._study(category)
-        trial = study.ask(self._distributions[category])
+        """The next trial of a category; it has values for the knobs that matter in it, and for no others."""
+        trial = self._study(category).ask()
         self._open[category, trial.number] = _Open(trial)
-        return Suggestion(category=category, number=trial.number, values=trial.params)
+        space, values = self._spaces[category], dict[str, Any]()
+        for key, dimension in space.dimensions.items():
+            if space.matters(key, values):
+                values[key] = _suggested(trial, key, dimension)
+        return Suggestion(category=category, number=trial.number, values=values)
 
     def report(self, category: str, number: int, step: int, objective: float) -> None:
         """An intermediate value of a running trial; a step that was there before is passed over.
@@ -138,7 +139,6 @@ class CategoryStudies:
             )
             if not study.get_trials(deepcopy=False):
                 study.enqueue_trial(space.start())
-        self._distributions[category] = {key: _distribution(dimension) for key, dimension in space.dimensions.items()}
         self._studies[category] = study
         return study
 
@@ -163,13 +163,14 @@ def _without_waiting_for_the_disk(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
-def _distribution(dimension: Dimension) -> BaseDistribution:
+def _suggested(trial: optuna.trial.Trial, key: str, dimension: Dimension) -> Any:
+    """The value of one knob in a trial."""
     if dimension.kind == "categorical":
-        return CategoricalDistribution(dimension.choices)
+        return trial.suggest_categorical(key, dimension.choices)
     if dimension.kind == "int":
         step = int(dimension.step or 1)
-        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=step)
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
+        return trial.suggest_int(key, int(dimension.low), int(dimension.high), log=dimension.log, step=step)
+    return trial.suggest_float(key, dimension.low, dimension.high, log=dimension.log, step=dimension.step)
 
 
 def _seed(seed: int, category: str) -> int:
