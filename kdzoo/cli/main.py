@@ -17,6 +17,7 @@ _COMMANDS = {
     "predict": ("kdzoo.cli.predict", "predict", "Judge images with a detector."),
     "leaderboard": ("kdzoo.cli.leaderboard", "leaderboard", "Rank what sweeps have found."),
     "zoo": ("kdzoo.cli.zoo", "zoo", "List, show and pull published detectors."),
+    "data": ("kdzoo.cli.data", "data", "Look at data sets: preview synthetic anomalies."),
     "ui": ("kdzoo.cli.mlflow", "ui", "Open the MLflow UI on kdzoo's runs."),
     "mlflow": ("kdzoo.cli.mlflow", "mlflow", "Send MLflow what it has not got yet."),
     "methods": ("kdzoo.cli.methods", "methods", "List the methods and their knobs."),

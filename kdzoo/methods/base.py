@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from kdzoo.data.synthesis.perlin import PerlinConfig
+from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.teachers.backbone import Teacher
 
 
@@ -71,7 +71,7 @@ class Stage:
 
     name: str
     epochs: int
-    synthesis: PerlinConfig | None
+    synthesis: SynthesisConfig | None
     modules: Sequence[nn.Module]
     loss: Callable[[Batch], dict[str, Tensor]]
     optimizer: OptimizerConfig

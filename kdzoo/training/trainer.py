@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdzoo.data.synthesis.perlin import Perlin
+from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.errors import CheckpointError, ConfigError, NonFiniteLossError
 from kdzoo.methods.base import Batch, Method, Stage
 from kdzoo.methods.registry import build_method
@@ -75,6 +75,9 @@ class Trainer:
         # Batches come in channels-last order from the decoded cache; convolutions are fastest when weights follow.
         self.method: Method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.stages = list(self.method.stages())
+        self._synthesizers = {
+            stage.name: build_synthesizer(stage.synthesis) for stage in self.stages if stage.synthesis is not None
+        }
         self.epoch = 0
         self.best = _Best()
         self.train_seconds = self.measure_seconds = 0.0
@@ -240,12 +243,13 @@ class Trainer:
         images = self._source.batch(indices)
         normalise = self.method.teacher.normalise
         clean = normalise(images)
-        if stage.synthesis is None:
+        synthesizer = self._synthesizers.get(stage.name)
+        if synthesizer is None:
             blank = images.new_zeros(len(images), 1, *images.shape[-2:])
             everywhere = torch.ones_like(blank, dtype=torch.bool)
             return Batch(images=clean, augmented=clean, masks=blank, foreground=everywhere)
         foreground = torch.from_numpy(self.data.foreground[indices])[:, None].to(self.device)
-        made = Perlin(stage.synthesis)(images, foreground, generator)
+        made = synthesizer(images, foreground, generator)
         return Batch(images=clean, augmented=normalise(made.images), masks=made.masks, foreground=foreground)
 
     def _measure(self) -> Report:

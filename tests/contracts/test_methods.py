@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers.trials import SIZE, TEACHER, in_new_process, small_config, small_trial, toy
 
-from kdzoo.data.synthesis.perlin import Perlin
+from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.detector import Detector
 from kdzoo.errors import NonFiniteLossError
 from kdzoo.methods.base import Batch
@@ -70,7 +70,7 @@ def batch_for(stage, method, size=64, count=3):
     if stage.synthesis is None:
         made, masks = images, torch.zeros(count, 1, size, size)
     else:
-        planted = Perlin(stage.synthesis)(images, inside, torch.Generator().manual_seed(1))
+        planted = build_synthesizer(stage.synthesis)(images, inside, torch.Generator().manual_seed(1))
         made, masks = planted.images, planted.masks
     normalise = method.teacher.normalise
     return Batch(images=normalise(images), augmented=normalise(made), masks=masks, foreground=inside)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kdzoo.pictures import Case, as_png, heat, outline, overlay, sheet
+from kdzoo.pictures import Case, Cell, as_png, contact_sheet, heat, marked, outline, overlay, sheet
 
 MARK, TRUTH = (0, 255, 230), (90, 255, 90)
 
@@ -109,3 +109,23 @@ def test_png_bytes_hold_the_picture():
     picture = Image.new("RGB", (3, 2), (1, 2, 3))
     again = Image.open(io.BytesIO(as_png(picture)))
     assert (again.format, again.size, again.getpixel((2, 1))) == ("PNG", (3, 2), (1, 2, 3))
+
+
+def test_a_contact_sheet_shows_each_picture_in_its_place():
+    colours = [(10 * number, 0, 0) for number in range(1, 7)]
+    pictures = [Image.new("RGB", (4, 4), colour) for colour in colours]
+    cells = [Cell(name="a", note="b", pictures=tuple(pictures[at : at + 3])) for at in (0, 3)]
+    page = np.asarray(contact_sheet("t", cells, across=3, side=20, columns=1))
+    assert page.shape == (2 * (20 + 40) + 40, 3 * 20 + 16 + 16, 3)
+    for number, colour in enumerate(colours):
+        top, left = 36 + 34 + number // 3 * 60, 16 + number % 3 * 24
+        assert (page[top : top + 20, left : left + 20] == colour).all()
+
+
+def test_marked_outlines_the_mask_and_leaves_the_image():
+    image, mask = np.full((9, 9, 3), 7, np.uint8), np.zeros((9, 9))
+    mask[2:7, 2:7] = 1
+    shown = np.asarray(marked(image, mask))
+    assert (shown == MARK).all(axis=2).sum() == 16
+    assert (shown == 7).all(axis=2).sum() == 81 - 16
+    assert (image == 7).all()

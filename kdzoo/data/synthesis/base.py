@@ -10,6 +10,8 @@ from typing import Protocol
 
 from torch import Generator, Tensor
 
+from kdzoo.errors import UsageError
+
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticBatch:
@@ -36,3 +38,17 @@ class Synthesizer(Protocol):
             generator: source of all randomness, on the images' device; the same seed gives the same anomalies.
         """
         ...
+
+
+def check_shapes(images: Tensor, foreground: Tensor) -> None:
+    """Checks what a synthesizer is given.
+
+    Raises:
+        UsageError: the foreground's shape does not fit the images'.
+    """
+    expected = (len(images), 1, *images.shape[-2:])
+    if tuple(foreground.shape) != expected:
+        raise UsageError(
+            f"foreground {list(foreground.shape)} does not fit images {list(images.shape)}",
+            hint=f"expected {list(expected)}",
+        )

@@ -17,15 +17,16 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from kdzoo.config import Config, knob
-from kdzoo.data.synthesis.base import SyntheticBatch
+from kdzoo.config import knob
+from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
+from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.fill import FormulaTextures, TextureSource
 from kdzoo.data.synthesis.photometric import augmented_pixels
-from kdzoo.errors import ConfigError, UsageError
+from kdzoo.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerlinConfig(Config):
+class PerlinConfig(SynthesisConfig):
     """What is planted; the defaults are those of Tang et al. (arXiv 2405.02068), who follow DRAEM."""
 
     probability: float = knob(0.8, "share of the images that get an anomaly", low=0, high=1)
@@ -73,12 +74,8 @@ class Perlin:
         Raises:
             UsageError: shapes that do not fit.
         """
+        check_shapes(images, foreground)
         count, _, height, width = images.shape
-        if foreground.shape != (count, 1, height, width):
-            raise UsageError(
-                f"foreground {list(foreground.shape)} does not fit images {list(images.shape)}",
-                hint=f"expected {[count, 1, height, width]}",
-            )
         masks = torch.zeros((count, 1, height, width), device=images.device, dtype=images.dtype)
         picked = torch.rand(count, generator=generator, device=images.device) < self.config.probability
         chosen = picked.nonzero().flatten()

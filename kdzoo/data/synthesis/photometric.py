@@ -133,6 +133,27 @@ def read_pixels(textures: Tensor, places: tuple[Tensor, Tensor, Tensor], angle: 
     return colour.index_copy_(0, filtered, sharp.clamp_(0, 1))
 
 
+def chroma_matrix(angle: Tensor, scale: Tensor) -> Tensor:
+    """Turns and scales chroma in YIQ and keeps luma, as one matrix on RGB columns.
+
+    Args:
+        angle: ``[T]`` radians.
+        scale: ``[T]``, 1 keeps the saturation.
+
+    Returns:
+        ``[T, 3, 3]``.
+    """
+    device = angle.device
+    to_yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], device=device)
+    to_rgb = torch.tensor([[1, 0.956, 0.619], [1, -0.272, -0.647], [1, -1.106, 1.703]], device=device)
+    turn = torch.zeros((len(angle), 3, 3), device=device)
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1] = turn[:, 2, 2] = scale * torch.cos(angle)
+    turn[:, 2, 1] = scale * torch.sin(angle)
+    turn[:, 1, 2] = -turn[:, 2, 1]
+    return to_rgb @ turn @ to_yiq
+
+
 class _Book:
     """Textures laid end to end for reading single pixels."""
 
@@ -175,18 +196,9 @@ def _brightness(pixels: Pixels) -> Tensor:
 
 
 def _hue_saturation(pixels: Pixels) -> Tensor:
-    """Chroma turned by up to 70 degrees and scaled by 0.4 to 1.6, luma kept: one 3x3 matrix a texture, in YIQ."""
-    device = pixels.colour.device
-    to_yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], device=device)
-    to_rgb = torch.tensor([[1, 0.956, 0.619], [1, -0.272, -0.647], [1, -1.106, 1.703]], device=device)
+    """Chroma turned by up to 70 degrees and scaled by 0.4 to 1.6, luma kept."""
     angle = (pixels.dice[:, 0] * 2 - 1) * math.radians(70)
-    scale = pixels.dice[:, 1] * 1.2 + 0.4
-    turn = torch.zeros((len(angle), 3, 3), device=angle.device)
-    turn[:, 0, 0] = 1
-    turn[:, 1, 1] = turn[:, 2, 2] = scale * torch.cos(angle)
-    turn[:, 2, 1] = scale * torch.sin(angle)
-    turn[:, 1, 2] = -turn[:, 2, 1]
-    matrix = to_rgb @ turn @ to_yiq
+    matrix = chroma_matrix(angle, pixels.dice[:, 1] * 1.2 + 0.4)
     red, green, blue = (pixels.own(matrix[:, :, one]) * pixels.colour[:, one, None] for one in range(3))
     return (red + green + blue).clamp(0, 1)
 

@@ -1,0 +1,149 @@
+"""Synthetic anomalies made of recoloured pieces of the image: rectangles, and thin turned scars.
+
+Source: CutPaste (Li et al., arXiv 2104.04015), which states a scar's size in pixels of an image of 256; here it is a
+share of the side. Ours: a piece's middle lands on a random pixel of the foreground and only foreground is covered, so
+that no draw fails; an aspect ratio is drawn evenly on a log scale.
+
+Letters: B images, H height, W width, R pasted pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from kdzoo.config import knob
+from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
+from kdzoo.data.synthesis.config import SynthesisConfig
+from kdzoo.data.synthesis.photometric import chroma_matrix
+from kdzoo.errors import ConfigError
+
+_LUMA = (0.299, 0.587, 0.114)
+_PAIRS = (("area_low", "area_high"), ("scar_width_low", "scar_width_high"), ("scar_length_low", "scar_length_high"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutPasteConfig(SynthesisConfig):
+    """What is planted; the defaults are those of Li et al."""
+
+    scar_share: float = knob(0.5, "share of the anomalies that are scars, not rectangles", low=0, high=1)
+    area_low: float = knob(0.02, "least area of a rectangle, as a share of the image", above=0, high=1)
+    area_high: float = knob(0.15, "largest area of a rectangle, as a share of the image", above=0, high=1)
+    aspect: float = knob(3.3, "height to width of a rectangle is between this and its inverse", low=1, high=20)
+    scar_width_low: float = knob(2 / 256, "least width of a scar, as a share of the shorter side", above=0, high=1)
+    scar_width_high: float = knob(16 / 256, "largest width of a scar, as a share of the shorter side", above=0, high=1)
+    scar_length_low: float = knob(10 / 256, "shortest a scar may be, as a share of the shorter side", above=0, high=1)
+    scar_length_high: float = knob(25 / 256, "longest a scar may be, as a share of the shorter side", above=0, high=1)
+    scar_rotation: float = knob(45.0, "a scar is turned by up to this many degrees either way", low=0, high=180)
+    jitter: float = knob(0.1, "brightness, contrast, saturation and hue change by up to this share", low=0, high=0.5)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for low, high in _PAIRS:
+            least, most = getattr(self, low), getattr(self, high)
+            if least > most:
+                raise ConfigError(f"{low} = {least:g} is above {high} = {most:g}", hint=f"allowed: {low} <= {high}")
+
+
+class CutPaste:
+    """Pastes a recoloured piece of each image onto it; a `Synthesizer`.
+
+    Args:
+        config: what is planted.
+    """
+
+    def __init__(self, config: CutPasteConfig | None = None) -> None:
+        self.config = config or CutPasteConfig()
+
+    def __call__(self, images: Tensor, foreground: Tensor, generator: Generator) -> SyntheticBatch:
+        """Plants anomalies.
+
+        Args:
+            images: ``[B, 3, H, W]`` float in [0, 1], RGB; left unchanged.
+            foreground: ``[B, 1, H, W]`` bool, where anomalies may lie.
+            generator: source of all randomness, on the images' device; the same seed gives the same anomalies.
+
+        Returns:
+            Images equal to the given ones, to the bit, outside the masks, which mark all pasted pixels. An image
+            without foreground stays as it was, with an empty mask.
+
+        Raises:
+            UsageError: shapes that do not fit.
+        """
+        check_shapes(images, foreground)
+        dice = torch.rand((8, len(images)), generator=generator, device=images.device)
+        shades = torch.rand((4, len(images)), generator=generator, device=images.device)
+        size, angle = self._shapes(dice[:4], images.shape[-2], images.shape[-1])
+        rows, columns = _within_piece(size, angle, _somewhere(foreground[:, 0], dice[4]), foreground)
+        covered = (rows >= 0) & (rows < size[0, :, None, None]) & (columns >= 0) & (columns < size[1, :, None, None])
+        covered &= foreground[:, 0] & (dice[5] < self.config.probability)[:, None, None]
+        image, row, column = covered.nonzero(as_tuple=True)
+        room = torch.tensor(images.shape[-2:], device=images.device)[:, None] - size
+        start = torch.minimum((dice[6:] * (room + 1)).long(), room)
+        source = (start[0, image] + rows[image, row, column], start[1, image] + columns[image, row, column])
+        colour = images.permute(0, 2, 3, 1)[image, source[0], source[1]]
+        result = images.clone()
+        result.permute(0, 2, 3, 1)[image, row, column] = self._recoloured(colour, image, shades)
+        return SyntheticBatch(images=result, masks=covered[:, None].to(images.dtype))
+
+    def _shapes(self, dice: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Height and width of each piece, ``[2, B]`` int64, and the angle that it is turned by, ``[B]`` radians."""
+        config = self.config
+        kind, first, second, turn = dice
+        area = _between(config.area_low, config.area_high, first) * (height * width)
+        ratio = torch.exp((second * 2 - 1) * math.log(config.aspect))
+        rectangle = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()])
+        long = _between(config.scar_length_low, config.scar_length_high, first)
+        thin = _between(config.scar_width_low, config.scar_width_high, second)
+        is_scar = kind < config.scar_share
+        size = torch.where(is_scar, torch.stack([long, thin]) * min(height, width), rectangle).round().long()
+        most = torch.tensor([[height], [width]], device=dice.device)
+        angle = torch.where(is_scar, (turn * 2 - 1) * math.radians(config.scar_rotation), 0.0)
+        return torch.minimum(size.clamp_min(1), most), angle
+
+    def _recoloured(self, colour: Tensor, image: Tensor, shades: Tensor) -> Tensor:
+        """Pixels with their piece's change of colour: ``[R, 3]`` to ``[R, 3]`` in [0, 1]; `shades` is ``[4, B]``."""
+        if not self.config.jitter:
+            return colour
+        brightness, contrast, saturation, hue = (shades * 2 - 1) * self.config.jitter
+        matrix = chroma_matrix(hue * (2 * math.pi), 1 + saturation) * ((1 + contrast) * (1 + brightness))[:, None, None]
+        luma = colour.float() @ torch.tensor(_LUMA, device=colour.device)
+        number = torch.bincount(image, minlength=len(hue)).clamp_min(1)
+        mean = torch.bincount(image, weights=luma, minlength=len(hue)).to(luma.dtype) / number
+        # Contrast pulls a piece towards its own mean grey; brightness scales the outcome.
+        lift = (-contrast * mean * (1 + brightness)).index_select(0, image)[:, None]
+        red, green, blue = (matrix[:, :, one].index_select(0, image) * colour[:, one, None] for one in range(3))
+        changed: Tensor = red + green + blue + lift
+        return changed.clamp(0, 1).to(colour.dtype)
+
+
+def _between(low: float, high: float, dice: Tensor) -> Tensor:
+    return low + (high - low) * dice
+
+
+def _somewhere(room: Tensor, dice: Tensor) -> Tensor:
+    """A random marked pixel of each ``[H, W]`` field: row and column, ``[2, B]`` int64; of an empty one, its first."""
+    ranks = room.flatten(1).long().cumsum(dim=1)
+    number = ranks[:, -1]
+    wanted = torch.minimum((dice * number).long(), number - 1).clamp_min(0) + 1
+    place = torch.searchsorted(ranks, wanted[:, None])[:, 0]
+    place = torch.where(number > 0, place, 0)
+    return torch.stack([place // room.shape[-1], place % room.shape[-1]])
+
+
+def _within_piece(size: Tensor, angle: Tensor, middle: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """For each pixel of the image its row and column within the piece, ``[B, H, W]`` int64, outside it too.
+
+    The piece lies with its middle on ``middle [2, B]``, turned by ``angle [B]``; a piece that is not turned keeps whole
+    pixels on whole pixels.
+    """
+    height, width = like.shape[-2:]
+    down = (torch.arange(height, device=like.device) - middle[0, :, None])[:, :, None]
+    right = (torch.arange(width, device=like.device) - middle[1, :, None])[:, None, :]
+    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
+    rows = torch.floor(cos * down - sin * right + size[0, :, None, None] / 2)
+    columns = torch.floor(sin * down + cos * right + size[1, :, None, None] / 2)
+    return rows.long(), columns.long()
