@@ -10,6 +10,7 @@ from kdzoo.errors import UnknownNameError
 from kdzoo.methods.aand.config import AANDConfig
 from kdzoo.methods.adps.config import ADPSConfig
 from kdzoo.methods.config import MethodConfig
+from kdzoo.methods.mrkd.config import MRKDConfig
 from kdzoo.methods.rd.config import RDConfig
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ METHODS = {
             title="Reverse Distillation (CVPR 2022)",
             config=RDConfig,
             model="kdzoo.methods.rd.model:RD",
+        ),
+        MethodEntry(
+            name="mrkd",
+            title="Masked Reverse Knowledge Distillation (2023)",
+            config=MRKDConfig,
+            model="kdzoo.methods.mrkd.model:MRKD",
         ),
         MethodEntry(
             name="aand",

@@ -1,0 +1,1 @@
+"""Masked Reverse Knowledge Distillation (Jiang, Cao & Shen, arXiv 2512.15326)."""
