@@ -7,6 +7,7 @@ holds the range and one line of help; `Config` checks every value on constructio
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -95,6 +96,7 @@ class Config:
         return meta.get("low"), meta.get("high"), meta.get("above")
 
 
+@functools.cache
 def _hints(cls: type) -> dict[str, Any]:
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
