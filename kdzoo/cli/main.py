@@ -21,6 +21,7 @@ _COMMANDS = {
     "ui": ("kdzoo.cli.mlflow", "ui", "Open the MLflow UI on kdzoo's runs."),
     "mlflow": ("kdzoo.cli.mlflow", "mlflow", "Send MLflow what it has not got yet."),
     "methods": ("kdzoo.cli.methods", "methods", "List the methods and their knobs."),
+    "space": ("kdzoo.cli.space", "space", "Show what a sweep would search."),
 }
 
 

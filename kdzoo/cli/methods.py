@@ -21,10 +21,10 @@ def methods(method: str | None, as_json: bool) -> None:
       kdzoo methods
       kdzoo methods aand
     """
-    from kdzoo.methods.registry import METHODS, find_method
+    from kdzoo.methods.registry import find_method, method_names
 
     if method is None:
-        rows = [{"name": entry.name, "title": entry.title} for entry in METHODS.values()]
+        rows = [{"name": entry.name, "title": entry.title} for entry in map(find_method, method_names())]
         click.echo(json.dumps(rows) if as_json else "\n".join(f"{row['name']:8} {row['title']}" for row in rows))
         return
     entry = find_method(method)

@@ -1,12 +1,19 @@
-"""The methods by name. Adding one is a folder and a line here; importing this module stays torch-free."""
+"""The methods by name. Adding one is a folder and a line here; importing this module stays torch-free.
+
+A method that lives in another package is found by that package's entry point in the group ``kdzoo.methods``, whose name
+is the method's and whose object is a `MethodEntry`. The names below are kdzoo's own and cannot be taken by others.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdzoo.errors import UnknownNameError
+from kdzoo.errors import ConfigError, MissingDependencyError, UnknownNameError
 from kdzoo.methods.aand.config import AANDConfig
 from kdzoo.methods.adps.config import ADPSConfig
 from kdzoo.methods.config import MethodConfig
@@ -27,13 +34,24 @@ class MethodEntry:
         title: one line for people.
         config: its configuration class.
         model: ``module:class``, imported when a model is built.
+        space: ``package:file`` of its search space; empty for the one in ``search_spaces`` that bears its name.
     """
 
     name: str
     title: str
     config: type[MethodConfig]
     model: str
+    space: str = ""
 
+    @property
+    def space_file(self) -> Path:
+        """The search space that ships with the method."""
+        package, _, file = (self.space or f"search_spaces:{self.name}.yaml").partition(":")
+        return Path(str(files(package))) / file
+
+
+ENTRY_POINTS = "kdzoo.methods"
+"""Group of the entry points by which other packages add methods."""
 
 METHODS = {
     entry.name: entry
@@ -66,15 +84,29 @@ METHODS = {
 }
 
 
+def method_names() -> tuple[str, ...]:
+    """Names of all methods: kdzoo's own, then those of other packages."""
+    others = {point.name for point in entry_points(group=ENTRY_POINTS)}
+    return (*METHODS, *sorted(others - set(METHODS)))
+
+
 def find_method(name: str) -> MethodEntry:
     """The registered method of a name.
 
     Raises:
         UnknownNameError: saying the nearest name.
+        MissingDependencyError: the package that has the method cannot be imported.
+        ConfigError: two packages have it, or what the package gives is not its entry.
     """
-    if name not in METHODS:
-        raise UnknownNameError("method", name, METHODS)
-    return METHODS[name]
+    if name in METHODS:
+        return METHODS[name]
+    points = tuple(entry_points(group=ENTRY_POINTS, name=name))
+    if not points:
+        raise UnknownNameError("method", name, method_names())
+    if len(points) > 1:
+        packages = " and ".join(sorted(map(_package, points)))
+        raise ConfigError(f"the method '{name}' is in {packages}", hint="uninstall one of them")
+    return _load(points[0])
 
 
 def build_method(name: str, config: MethodConfig, teacher: Teacher) -> Method:
@@ -82,3 +114,24 @@ def build_method(name: str, config: MethodConfig, teacher: Teacher) -> Method:
     module, _, attribute = find_method(name).model.partition(":")
     built: Method = getattr(import_module(module), attribute)(teacher, config)
     return built
+
+
+def _load(point: EntryPoint) -> MethodEntry:
+    """The entry that another package gives."""
+    try:
+        entry = point.load()
+    except (ImportError, AttributeError) as error:
+        raise MissingDependencyError(
+            f"the method '{point.name}' of {_package(point)} cannot be loaded: {error}",
+            hint="install that package again, or uninstall it",
+        ) from error
+    if not isinstance(entry, MethodEntry) or entry.name != point.name:
+        raise ConfigError(
+            f"the entry point '{point.name}' of {_package(point)} is no method's entry of that name",
+            hint=f"'{point.value}' must be a kdzoo.methods.registry.MethodEntry(name='{point.name}', ...)",
+        )
+    return entry
+
+
+def _package(point: EntryPoint) -> str:
+    return f"the package '{point.dist.name}'" if point.dist else f"'{point.value}'"

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -86,11 +85,16 @@ class SpaceFile:
     """
 
     def __init__(self, method: str, path: Path | None = None) -> None:
-        self.method, self._config = method, find_method(method).config
-        shipped = Path(str(files("search_spaces"))) / f"{method}.yaml"
-        self._root = read_yaml(path or shipped)
+        entry = find_method(method)
+        self.method, self._config = method, entry.config
+        self._root = read_yaml(path or entry.space_file)
         self._made: dict[tuple[str, ...], SearchSpace] = {}
         self._check()
+
+    def overrides(self, dataset: str, category: str) -> tuple[str, ...]:
+        """Names of the overrides that apply to a category, in the order in which they do."""
+        named = _subsection(self._root, "overrides")
+        return tuple(name for name in (dataset, f"{dataset}/{category}") if name in named)
 
     def space(self, dataset: str, category: str, *, changes: Mapping[str, Any] | None = None) -> SearchSpace:
         """The effective space of a category.
@@ -105,7 +109,7 @@ class SpaceFile:
             ConfigError: a change is not valid.
         """
         overrides = _subsection(self._root, "overrides")
-        named = [name for name in (dataset, f"{dataset}/{category}") if name in overrides]
+        named = self.overrides(dataset, category)
         # Most categories share a space, and checking one takes milliseconds.
         key = (*named, repr(changes))
         if key not in self._made:
