@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from kdzoo.errors import UsageError
 from kdzoo.settings import Settings
-from zoo_registry import EntryName, Registry
-from zoo_registry.errors import EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
+from zoo_registry import EntryName, Registry, RegistryError
+from zoo_registry.errors import ConflictError, EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
 
 if TYPE_CHECKING:
     import torch
 
     from kdzoo.detector import Detector
-    from zoo_registry import Manifest
+    from zoo_registry import Alias, Manifest
 
 CHAMPION = "champion"
+_MOVES = 20
+"""How often to try anew when other publishers keep moving the champion."""
 WEIGHTS, TEACHER, PICTURE = "weights", "teacher", "cases"
 _MEDIA = {
     WEIGHTS: "application/vnd.safetensors",
@@ -58,26 +60,38 @@ def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[
 def publish(registry: Registry, entry: EntryName, document: dict[str, Any], files: Mapping[str, bytes]) -> Published:
     """Publishes a detector if it beats the champion.
 
-    A champion is beaten by a better objective under the same protocol and split. One that cannot be compared stays
-    champion, and the new release stands beside it.
+    A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
+    size. One that cannot be compared stays champion, and the new release stands beside it. Whoever publishes at the
+    same time, the better of two comparable releases ends as champion.
 
     Args:
         registry: the zoo.
         entry: method, data set and category.
         document: of the detector.
         files: role to bytes: weights, teacher, and a picture of cases.
+
+    Returns:
+        What was done; also when the release stands and only the alias could not be moved, which the note then says.
+
+    Raises:
+        RegistryError: the release could not be published.
     """
-    alias, note, release_it = _verdict(registry, entry, document)
-    if not release_it:
-        return Published(release=None, promoted=False, note=note)
+    verdict = _verdict(registry, entry, document)
+    if verdict.loses:
+        return Published(release=None, promoted=False, note=verdict.note)
     with tempfile.TemporaryDirectory(prefix="kdzoo-publish-") as folder:
         paths = {}
         for role, data in files.items():
             paths[role] = Path(folder) / role
             paths[role].write_bytes(data)
         media = {role: _MEDIA[role] for role in paths}
-        release = registry.publish(entry, document, paths, alias=alias, media_types=media)
-    return Published(release=release.release, promoted=release.alias is not None, note=note)
+        release = registry.publish(entry, document, paths, alias=None, media_types=media).release
+    try:
+        return _promote(registry, entry, document, release)
+    except RegistryError as error:
+        # The release stands: raised, this would read as if nothing had been published.
+        note = f"published, but {CHAMPION} was not moved: {error}"
+        return Published(release=release, promoted=False, note=note)
 
 
 def load(
@@ -137,28 +151,69 @@ def entry_name(method: str, name: str) -> EntryName:
     return EntryName(method=method, dataset=dataset, category=category)
 
 
-def _verdict(registry: Registry, entry: EntryName, document: dict[str, Any]) -> tuple[str | None, str, bool]:
-    """The alias to move, a note, and whether to publish at all."""
+@dataclass(frozen=True, kw_only=True)
+class _Verdict:
+    """How a document stands against the champion.
+
+    Attributes:
+        against: the alias that was read; None when there is none.
+        wins: whether the alias is to be moved.
+        loses: whether it was compared and is no better, so that there is nothing to publish.
+        note: one line that says why.
+    """
+
+    against: Alias | None
+    wins: bool
+    loses: bool
+    note: str
+
+
+def _promote(registry: Registry, entry: EntryName, document: dict[str, Any], release: int) -> Published:
+    """Points `champion` at a release if that still beats whichever champion there is by now.
+
+    Raises:
+        RegistryError: the alias cannot be read or moved.
+    """
+    for _ in range(_MOVES):
+        verdict = _verdict(registry, entry, document)
+        if not verdict.wins:
+            return Published(release=release, promoted=False, note=verdict.note)
+        try:
+            registry.set_alias(entry, CHAMPION, release, expected=verdict.against)
+        except ConflictError:
+            continue  # another publisher was faster: its champion is the one to beat now
+        return Published(release=release, promoted=True, note=verdict.note)
+    raise ConflictError(f"others moved it {_MOVES} times meanwhile", hint="set the alias to the release")
+
+
+def _verdict(registry: Registry, entry: EntryName, document: dict[str, Any]) -> _Verdict:
+    """Compares a document with the champion of this moment."""
+    alias = None
     try:
-        champion = registry.resolve(entry)
+        alias = registry.read_alias(entry, CHAMPION)
+        champion = registry.resolve(entry, alias.release)
     except (EntryNotFoundError, ReleaseNotFoundError):
-        return CHAMPION, "first champion", True
+        note = f"champion {alias.release} is no longer there" if alias else "first champion"
+        return _Verdict(against=alias, wins=True, loses=False, note=note)
     except ManifestInvalidError as error:
-        return None, f"not compared with the champion, which cannot be read: {error}", True
+        note = f"not compared with the champion, which cannot be read: {error}"
+        return _Verdict(against=alias, wins=False, loses=False, note=note)
     number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
     if ours is None or theirs is None or ours[0] != theirs[0]:
-        return None, f"not compared with champion {number}: another protocol, split or objective", True
-    ours_value, theirs_value = ours[1], theirs[1]
-    if ours_value > theirs_value:
-        return CHAMPION, f"beats champion {number} ({theirs_value:.4f})", True
-    return None, f"champion {number} stays ({theirs_value:.4f})", False
+        note = f"not compared with champion {number}: another protocol, split, objective, input size or data"
+        return _Verdict(against=alias, wins=False, loses=False, note=note)
+    wins = ours[1] > theirs[1]
+    note = f"beats champion {number} ({theirs[1]:.4f})" if wins else f"champion {number} stays ({theirs[1]:.4f})"
+    return _Verdict(against=alias, wins=wins, loses=not wins, note=note)
 
 
 def _comparable(document: Mapping[str, Any]) -> tuple[tuple[Any, ...], float] | None:
     """What two documents must share to be compared, and the value they are compared by; None when one does not say."""
     try:
         objective = document["objective"]
-        shared, value = (document["protocol"], document["split"]["digest"], objective["name"]), objective["value"]
+        data, size = document["dataset"]["fingerprint"], document["input"]["size"]
+        shared = (document["protocol"], document["split"]["digest"], objective["name"], data, size)
+        value = objective["value"]
     except (KeyError, TypeError):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

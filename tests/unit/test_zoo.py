@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +27,26 @@ from kdzoo.training.spec import RunOptions, TrialSpec
 from kdzoo.training.trainer import Trainer
 from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS, Published, entry_name, load, open_registry, publish
 from zoo_registry import EntryName, Registry
-from zoo_registry.errors import BlobCorruptError, EntryNotFoundError, NameInvalidError, ReleaseNotFoundError
+from zoo_registry.errors import (
+    BlobCorruptError,
+    ConflictError,
+    EntryNotFoundError,
+    NameInvalidError,
+    ReleaseNotFoundError,
+    StoreRefusedError,
+)
 
 ENTRY = EntryName(method="aand", dataset="parts", category="screw")
 FILES = {WEIGHTS: b"weights", TEACHER: b"teacher", PICTURE: b"picture"}
 
 
-def document(value=0.9, *, protocol="holdout", digest="aa", name="image_auroc"):
+def document(value=0.9, *, protocol="holdout", digest="aa", name="image_auroc", fingerprint="ff", size=256):
     return {
         "protocol": protocol,
         "split": {"digest": digest, "seed": 0},
         "objective": {"name": name, "value": value},
+        "dataset": {"fingerprint": fingerprint},
+        "input": {"size": size},
     }
 
 
@@ -68,7 +79,15 @@ def test_only_a_better_one_is_promoted(registry):
 
 
 @pytest.mark.parametrize(
-    "other", [document(1.0, protocol="test"), document(1.0, digest="bb"), document(1.0, name="aupro"), {"odd": True}]
+    "other",
+    [
+        document(1.0, protocol="test"),
+        document(1.0, digest="bb"),
+        document(1.0, name="aupro"),
+        document(1.0, fingerprint="ee"),
+        document(1.0, size=64),
+        {"odd": True},
+    ],
 )
 def test_what_cannot_be_compared_stands_beside_the_champion(registry, other):
     publish(registry, ENTRY, document(0.5), FILES)
@@ -88,6 +107,7 @@ def test_what_cannot_be_compared_stands_beside_the_champion(registry, other):
         {**document(), "objective": {"name": "image_auroc", "value": None}},
         {**document(), "objective": {"name": "image_auroc", "value": True}},
         {**document(), "split": "aa"},
+        {**document(), "dataset": {}},
     ],
 )
 def test_a_champion_with_an_odd_document_is_not_compared(registry, odd):
@@ -106,6 +126,66 @@ def test_a_champion_with_a_damaged_manifest_is_not_replaced(registry, tmp_path):
     assert (beside.release, beside.promoted) == (2, False)
     assert "cannot be read" in beside.note
     assert registry.read_alias(ENTRY, "champion").release == 1
+
+
+def before(monkeypatch, registry, method, happens):
+    """Lets something happen once, just before a registry's method is called for the first time."""
+    real, due = getattr(registry, method), [happens]
+
+    def called(*args, **kwargs):
+        if due:
+            due.pop()()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(registry, method, called)
+
+
+@pytest.mark.parametrize("moment", ["publish", "set_alias"])
+@pytest.mark.parametrize(("rival", "champion"), [(0.95, "rival's"), (0.7, "ours")], ids=["better rival", "worse rival"])
+def test_a_rival_in_between_is_compared_with(registry, tmp_path, monkeypatch, moment, rival, champion):
+    publish(registry, ENTRY, document(0.5), FILES)
+    other, rivals = Registry.open(tmp_path / "zoo", cache=tmp_path / "other"), []
+    before(monkeypatch, registry, moment, lambda: rivals.append(publish(other, ENTRY, document(rival), FILES)))
+    ours = publish(registry, ENTRY, document(0.8), FILES)
+    assert rivals[0].promoted
+    assert ours.promoted == (champion == "ours")
+    verb = "beats champion {} ({:.4f})" if ours.promoted else "champion {} stays ({:.4f})"
+    assert ours.note == verb.format(rivals[0].release, rival)
+    assert registry.resolve(ENTRY).release == (ours if ours.promoted else rivals[0]).release
+
+
+def test_of_many_publishers_at_once_the_best_ends_as_champion(tmp_path):
+    together = threading.Barrier(6)
+
+    def publish_one(number):
+        registry = Registry.open(tmp_path / "zoo", cache=tmp_path / "cache")
+        together.wait(timeout=30)
+        return publish(registry, ENTRY, document(0.9 - number / 100), FILES)
+
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(publish_one, range(6)))
+    champion = Registry.open(tmp_path / "zoo", cache=tmp_path / "cache").resolve(ENTRY)
+    assert (champion.release, champion.document["objective"]["value"]) == (done[0].release, 0.9)
+
+
+def test_a_release_whose_alias_cannot_be_moved_is_published_all_the_same(registry, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise StoreRefusedError("no right to write aliases")
+
+    monkeypatch.setattr(registry, "set_alias", refuse)
+    note = "published, but champion was not moved: no right to write aliases"
+    assert publish(registry, ENTRY, document(), FILES) == Published(release=1, promoted=False, note=note)
+    assert registry.resolve(ENTRY, 1).document["objective"]["value"] == 0.9
+
+
+def test_a_champion_that_others_move_all_the_time(registry, monkeypatch):
+    def conflict(*args, **kwargs):
+        raise ConflictError("moved")
+
+    monkeypatch.setattr(registry, "set_alias", conflict)
+    found = publish(registry, ENTRY, document(), FILES)
+    assert (found.release, found.promoted) == (1, False)
+    assert "others moved it" in found.note
 
 
 def test_names():
