@@ -11,7 +11,7 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
@@ -96,8 +96,12 @@ class Config:
         return meta.get("low"), meta.get("high"), meta.get("above")
 
 
-@functools.cache
 def _hints(cls: type) -> dict[str, Any]:
+    return _resolved_hints(typing.cast(Hashable, cls))
+
+
+@functools.cache
+def _resolved_hints(cls: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 

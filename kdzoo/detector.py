@@ -28,7 +28,7 @@ from kdzoo.pictures import overlay
 from kdzoo.teachers.backbone import Teacher, build_teacher
 from kdzoo.training.checkpoint import load_tensors, save_tensors, write_file
 from kdzoo.training.document import DetectorPlan, parse_document, read_document
-from kdzoo.training.evaluation import EVALUATION_BATCH
+from kdzoo.training.evaluation import EVALUATION_BATCH, exact
 from kdzoo.training.trainer import load_learned
 
 DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensors", "teacher.safetensors"
@@ -81,13 +81,13 @@ class Detector:
         self.device = choose_device(device)
         self.method = method.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.document = document
-        self._plan = parse_document(document)
-        self.calibration, self.size = self._plan.calibration, self._plan.size
+        self.plan = parse_document(document)
+        self.calibration, self.size = self.plan.calibration, self.plan.size
         self.threshold = self.calibration.threshold()
         self.pixel_threshold = self.calibration.pixel_threshold()
 
     def __repr__(self) -> str:
-        return f"Detector({self._plan.label}, protocol={self._plan.protocol}, threshold={self.threshold:.4g})"
+        return f"Detector({self.plan.label}, protocol={self.plan.protocol}, threshold={self.threshold:.4g})"
 
     def set_threshold(self, threshold: float | None = None, *, false_positive_rate: float | None = None) -> Self:
         """Changes the decision: by a threshold on the score, or by the share of normal images that may alarm.
@@ -131,14 +131,17 @@ class Detector:
             seen = [_rgb(image) for image in images[start : start + batch_size]]
             yield from self._predict_batch(seen)
 
-    @torch.no_grad()
-    def _predict_batch(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
+    @exact()
+    def _maps_and_scores(self, seen: list[NDArray[np.uint8]]) -> tuple[Tensor, list[float]]:
         resized = np.stack([resize_rgb(image, self.size) for image in seen])
         batch = torch.from_numpy(resized).to(self.device).permute(0, 3, 1, 2).float().div_(255)
         maps = self.method.anomaly_map(self.method.teacher.normalise(batch)).float()
-        scores = self.method.image_score(maps).cpu().tolist()
+        return maps, self.method.image_score(maps).cpu().tolist()
+
+    def _predict_batch(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
+        maps, scores = self._maps_and_scores(seen)
         if not all(map(math.isfinite, scores)):
-            raise CheckpointError(f"the weights of {self._plan.label} give scores that are NaN or infinite")
+            raise CheckpointError(f"the weights of {self.plan.label} give scores that are NaN or infinite")
         for image, small, score in zip(seen, maps, scores, strict=True):
             own_size = F.interpolate(small[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)
             full = own_size[0, 0].cpu().numpy()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.options import Bar, device_option, json_option, open_dataset_with_progress, zoo_option
+from kdzoo.cli.options import Bar, device_option, json_option, open_dataset_with_progress, tell_skipped, zoo_option
 from kdzoo.cli.source import load_source, source_options
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def evaluate(
         threshold=threshold, false_positive_rate=false_positive_rate,
     )  # fmt: skip
     result = _measure(detector, dataset, part)
-    if result["split_digest"] != detector.document["split"]["digest"]:
+    if result["split_digest"] != detector.plan.split_digest:
         click.echo(
             "Note: these are not the images that the detector was selected with (another split digest)", err=True
         )
@@ -59,15 +59,14 @@ def _measure(detector: Detector, dataset: str | None, part: str) -> dict[str, An
     from kdzoo.training.data import TrialData
     from kdzoo.training.evaluation import measure, score_images
     from kdzoo.training.images import ImageSource
-    from kdzoo.training.spec import RunOptions
 
     document, settings = detector.document, Settings.from_environment()
     opened = open_dataset_with_progress(dataset or document["dataset"]["name"], settings)
-    options = RunOptions.from_mapping(document["options"])
-    category = document["dataset"]["category"]
+    options, category = detector.plan.options, document["dataset"]["category"]
     with Bar("Decoding images") as bar:
         data: TrialData = TrialData(opened, category, options, cache=settings.cache, progress=bar)
         truth = data.report if part == "report" else data.selection
+    tell_skipped(data.skipped)
     if truth is None:
         raise DatasetError(
             f"'{category}' has no test part to report on", hint="--part select measures the selection part"

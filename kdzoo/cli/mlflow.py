@@ -10,6 +10,7 @@ import webbrowser
 import click
 
 from kdzoo.cli.lazy import DefaultGroup
+from kdzoo.errors import TrackingError
 
 
 @click.command()
@@ -29,18 +30,18 @@ def ui(host: str, port: int) -> None:
 
     settings = Settings.from_environment()
     if settings.mlflow_uri.startswith(("http://", "https://")):
-        click.echo(f"MLflow is at {settings.mlflow_uri}", err=True)
+        click.echo(f"MLflow is at {_shown(settings.mlflow_uri)}", err=True)
         webbrowser.open(settings.mlflow_uri)
         return
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
     click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C stops it)", err=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", settings.mlflow_uri]
+    command = [sys.executable, "-m", "mlflow", "ui"]
     command += ["--default-artifact-root", settings.mlflow_artifacts.as_uri(), "--host", host, "--port", str(port)]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # In the environment, not among the arguments, which every user of the machine can read: it may hold a password.
+    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri}
+    environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     status = subprocess.run([*command, "--workers", "1"], env=environment, check=False).returncode
     if status not in (0, -2, 130):
-        from kdzoo.errors import TrackingError
-
         raise TrackingError(
             f"the MLflow UI ended with status {status}", hint=f"is port {port} in use? choose another with --port"
         )
@@ -63,10 +64,16 @@ def sync() -> None:
     from kdzoo.tracking import replay
 
     settings = Settings.from_environment()
-    sent = 0
+    sent, troubles = 0, []
     for spool in sorted(settings.sweeps.glob("*/mlflow.jsonl")):
-        sent += replay(spool, settings.mlflow_uri, artifacts=settings.mlflow_artifacts)
+        try:
+            sent += replay(spool, settings.mlflow_uri, artifacts=settings.mlflow_artifacts)
+        except TrackingError as error:
+            # A sweep that is running now must not keep the others' records back.
+            troubles.append(f"{spool.parent.name}: {error}")
     click.echo(f"{sent} records sent to {_shown(settings.mlflow_uri)}")
+    if troubles:
+        raise TrackingError("; ".join(troubles), hint="run `kdzoo mlflow sync` again later")
 
 
 def _shown(uri: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
     from kdzoo.settings import Settings
     from kdzoo.training.spec import RunOptions
+
+_MOST_TOLD = 10
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -145,3 +147,22 @@ def existing_folder(path: Path, what: str) -> Path:
     if not path.is_dir():
         raise UsageError(f"there is no {what} '{path}'")
     return path
+
+
+def tell_skipped(skipped: Mapping[str, str]) -> None:
+    """Says on stderr which unreadable images were left out."""
+    for name, reason in list(skipped.items())[:_MOST_TOLD]:
+        click.echo(f"Left out: {name}: {reason}", err=True)
+    if len(skipped) > _MOST_TOLD:
+        click.echo(f"Left out: {len(skipped) - _MOST_TOLD} more", err=True)
+
+
+def check_epochs(epochs: int | None, changes: Iterable[str], stages: Iterable[str]) -> None:
+    """Refuses a total number of epochs beside a stage's own.
+
+    Raises:
+        UsageError: both were given.
+    """
+    both = sorted(set(changes) & set(stages))
+    if epochs is not None and both:
+        raise UsageError(f"--epochs and --set {both[0]} both say how long to train", hint="give one of them")

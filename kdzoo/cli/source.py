@@ -49,6 +49,15 @@ def load_source(
         click.UsageError: neither a folder nor a name was given.
     """
     if folder is not None:
+        given = {
+            "METHOD": method,
+            "--release": release,
+            "--zoo": zoo,
+            "--alias": None if alias == "champion" else alias,
+        }
+        for option, value in given.items():
+            if value is not None:
+                raise click.UsageError(f"--from names the detector already; leave {option} out")
         from kdzoo.detector import Detector
 
         detector = Detector.open(existing_folder(folder, "detector folder"), device=device)

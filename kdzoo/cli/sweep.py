@@ -14,12 +14,14 @@ import click
 from kdzoo.cli.lazy import DefaultGroup
 from kdzoo.cli.options import (
     build_options,
+    check_epochs,
     json_option,
     open_dataset_with_progress,
     parse_changes,
     run_options,
     zoo_option,
 )
+from kdzoo.errors import SweepError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -100,8 +102,12 @@ def run(
     )
     board = _watched(plan, zoo)
     _show(board, plan, as_json=as_json)
-    if not any(outcome.metrics for outcome in board.outcomes.values()):
-        raise SystemExit(1)
+    without = [category for category, outcome in board.outcomes.items() if outcome.published is None]
+    if without:
+        raise SweepError(
+            f"{len(without)} of {len(board.outcomes)} categories ended without a detector in the zoo: {', '.join(without)}",
+            hint="the reasons stand above",
+        )
 
 
 def _known_method(method: str) -> None:
@@ -136,6 +142,7 @@ def _spaces(
     spaces = {}
     for category in dict.fromkeys(asked):
         found = file.space(opened.name, category, changes=fixed)
+        check_epochs(epochs, fixed, found.defaults.epoch_keys())
         if epochs is not None:
             split = found.defaults.epoch_split(epochs)
             found = file.space(opened.name, category, changes={**fixed, **split})

@@ -13,13 +13,16 @@ import click
 from kdzoo.cli.options import (
     Bar,
     build_options,
+    check_epochs,
     device_option,
     json_option,
     open_dataset_with_progress,
     parse_changes,
     run_options,
+    tell_skipped,
     zoo_option,
 )
+from kdzoo.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
@@ -53,6 +56,8 @@ def train(
     """
     from kdzoo.settings import Settings
 
+    if zoo is not None and not publish:
+        raise UsageError("--zoo says where to publish: add --publish, or leave it out")
     settings = Settings.from_environment()
     opened, spec = _spec(method, dataset, category, epochs, changes, given, settings)
     folder = out or settings.runs / f"{method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -74,13 +79,17 @@ def train(
         "published": published,
     }
     click.echo(json.dumps(result) if as_json else _text(result))
+    if outcome.trouble is not None:
+        raise TrainingError(
+            f"the detector is kept in '{folder}', but it could not be measured: {outcome.trouble}",
+            hint=f"mend the images, then: kdzoo evaluate --from {folder} --dataset {dataset}",
+        )
 
 
 def _spec(
     method: str, dataset: str, category: str | None, epochs: int | None, changes: tuple[str, ...],
     given: dict[str, Any], settings: Settings,
 ) -> tuple[Dataset, TrialSpec]:  # fmt: skip
-    from kdzoo.errors import UsageError
     from kdzoo.methods.registry import find_method
     from kdzoo.search.space import SpaceFile
     from kdzoo.training.spec import TrialSpec
@@ -96,6 +105,7 @@ def _spec(
     chosen = category or names[0]
     opened.category(chosen)
     config = SpaceFile(method).space(opened.name, chosen, changes=fixed).defaults
+    check_epochs(epochs, fixed, config.epoch_keys())
     if epochs is not None:
         config = config.replace(**config.epoch_split(epochs))
     options = build_options(opened, given)
@@ -118,6 +128,7 @@ def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | N
             click.echo(f"Note: {note}", err=True)
         trainer = Trainer(spec, data, teacher, place)
         check_objective(data.selection, spec.options.objective)
+    tell_skipped(data.skipped)
     with EpochLog(trainer, spec.options.objective) as log:
         trainer.run(log)
     return conclude(trainer)

@@ -54,7 +54,7 @@ def list_entries(zoo: str | None, as_json: bool) -> None:
     for row in rows:
         measured = [number(row["metrics"].get(name)) for name in ("test_image_auroc", "test_aupro")]
         table.add_row(
-            row["entry"], str(row["champion"] or "–"), str(row["releases"]), row["protocol"] or "–", *measured
+            row["entry"], str(row["champion"] or "–"), str(row["releases"]), str(row["protocol"] or "–"), *measured
         )
     results().print(table)
 
@@ -129,9 +129,15 @@ def _row(registry: Registry, entry: str) -> dict[str, Any]:
     return row | {
         "champion": manifest.release,
         "protocol": document.get("protocol"),
-        "metrics": document.get("metrics", {}),
+        "metrics": _numbers(document.get("metrics")),
         "created": manifest.created,
     }
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    """The numbers of a mapping that a stranger wrote; what is none is left out."""
+    items = value.items() if isinstance(value, dict) else ()
+    return {str(key): item for key, item in items if isinstance(item, float | int) and not isinstance(item, bool)}
 
 
 def _card(manifest: Manifest) -> str:

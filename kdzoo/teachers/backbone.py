@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import timm
@@ -81,9 +82,8 @@ class Teacher(nn.Module):
 
     def normalise(self, images: Tensor) -> Tensor:
         """``[B, 3, H, W]`` float in [0, 1] to the backbone's input range."""
-        mean = torch.as_tensor(self.mean, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
-        std = torch.as_tensor(self.std, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
-        return (images - mean) / std
+        mean = _channel_values(tuple(self.mean), images.dtype, images.device)
+        return (images - mean) / _channel_values(tuple(self.std), images.dtype, images.device)
 
     def weights(self) -> bytes:
         """The backbone's weights as safetensors bytes; the same weights give the same bytes."""
@@ -102,6 +102,12 @@ class Teacher(nn.Module):
             "std": list(self.std),
             "shape": {key: list(value) if isinstance(value, tuple) else value for key, value in shape.items()},
         }
+
+
+@lru_cache(maxsize=32)
+def _channel_values(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``[1, 3, 1, 1]`` on the device, kept there: a copy a batch would make the GPU wait."""
+    return torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1)
 
 
 def load_teacher(name: str, *, offline: bool = False) -> Teacher:

@@ -17,7 +17,7 @@ from torch import Tensor
 from kdzoo.errors import CheckpointError, StorageError
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes | memoryview) -> None:
     """Writes a file so that a reader sees all of it or what was there before, also after a power cut.
 
     Raises:
@@ -88,7 +88,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
 
     buffer = BytesIO()
     torch.save(dict(state), buffer)
-    write_file(path, buffer.getvalue())
+    write_file(path, buffer.getbuffer())
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -56,6 +56,9 @@ class TrialData:
         options: size, protocol and seeds.
         cache: folder of the decoded cache.
         progress: told ``(done, total)`` while images are decoded.
+
+    Attributes:
+        skipped: id to reason of images left out because they cannot be read, of the parts decoded so far.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class TrialData:
         self.dataset, self.options = dataset, options
         self.index = dataset.category(category)
         self.parts: Parts = split(self.index, options.protocol, seed=options.split_seed)
+        self.skipped: dict[str, str] = {}
         self._cache, self._progress = cache, progress
 
     @cached_property
@@ -101,13 +105,17 @@ class TrialData:
             "category": self.index.category,
             "licence": self.dataset.info.licence,
             "fingerprint": self.index.fingerprint(),
-            "train_images": len(self.parts.train),
-            "select_images": len(self.parts.select),
-            "report_images": len(self.parts.report),
+            "train_images": len(self.parts.train) - self._skipped_of(self.parts.train),
+            "select_images": len(self.parts.select) - self._skipped_of(self.parts.select),
+            "report_images": len(self.parts.report) - self._skipped_of(self.parts.report),
+            "skipped": sorted(self.skipped),
         }
 
+    def _skipped_of(self, samples: tuple[Sample, ...]) -> int:
+        return sum(sample.id in self.skipped for sample in samples)
+
     def _decode(self, samples: tuple[Sample, ...], *, masks: bool) -> DecodedPart:
-        return decode(
+        part = decode(
             samples,
             size=self.options.image_size,
             cache_dir=self._cache,
@@ -115,6 +123,9 @@ class TrialData:
             skip_unreadable=self.options.skip_unreadable,
             progress=self._progress,
         )
+        reasons = dict(part.skipped)
+        self.skipped |= {sample.id: reasons[sample.path] for sample in samples if sample.path in reasons}
+        return part
 
 
 def _evaluation_set(part: DecodedPart) -> EvaluationSet:

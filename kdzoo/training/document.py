@@ -40,6 +40,8 @@ class DetectorPlan:
         std: channel standard deviations of the input transform.
         size: side of the square input, pixels.
         calibration: what normal images score.
+        options: how its trial ran; says which images belong to which part.
+        split_digest: of that split.
     """
 
     label: str
@@ -52,6 +54,8 @@ class DetectorPlan:
     std: tuple[float, ...]
     size: int
     calibration: Calibration
+    options: RunOptions
+    split_digest: str
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -91,6 +95,7 @@ def parse_document(document: dict[str, Any]) -> DetectorPlan:
     try:
         config = find_method(method).config.from_mapping(_value(document, "config", dict))
         size = RunOptions(image_size=_value(document, "input.size", int)).image_size
+        options = RunOptions.from_mapping({**_value(document, "options", dict), "image_size": size})
     except CheckpointError:
         raise
     except KdzooError as error:
@@ -111,6 +116,8 @@ def parse_document(document: dict[str, Any]) -> DetectorPlan:
         std=_three(document, "teacher.std", low=1 / _WIDEST_INPUT**2),
         size=size,
         calibration=Calibration.from_dict(_value(document, "calibration", dict)),
+        options=options,
+        split_digest=_text(document, "split.digest"),
     )
 
 

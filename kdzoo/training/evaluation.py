@@ -5,6 +5,8 @@ Shapes: N images, S x S pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +35,19 @@ class Scored:
     scores: NDArray[np.float32]
 
 
-@torch.no_grad()
+@contextmanager
+def exact() -> Iterator[None]:
+    """Full float32 convolutions, no gradients: a GPU's default TF32 would give scores that no CPU reproduces."""
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+@exact()
 def score_images(method: Method, source: ImageSource, *, batch_size: int = EVALUATION_BATCH) -> Scored:
     """Runs a method over all images, in eval mode; the mode it was in is restored.
 

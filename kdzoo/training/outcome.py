@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from kdzoo._version import __version__
-from kdzoo.errors import TrainingError
+from kdzoo.errors import KdzooError, TrainingError
 from kdzoo.methods.base import Method
 from kdzoo.metrics.report import Report
 from kdzoo.pictures import Case, as_png, sheet
@@ -34,16 +34,21 @@ class Outcome:
         document: everything needed to rebuild and to trust the model, as JSON values.
         metrics: ``val_*`` and ``test_*`` by name, those that are defined.
         picture: PNG of worst and best cases.
+        trouble: why the report part could not be measured; None when it was, or when there is none.
     """
 
     method: Method
     document: dict[str, Any]
     metrics: dict[str, float]
     picture: bytes
+    trouble: KdzooError | None = None
 
 
 def conclude(trainer: Trainer) -> Outcome:
     """Takes the best weights, calibrates them, and measures them on the report part: its first and only reading.
+
+    A report part that cannot be read does not cost the trained model: it comes without ``test_*`` metrics, the document
+    says why, and `Outcome.trouble` holds the error.
 
     Raises:
         TrainingError: no epoch was measured.
@@ -57,18 +62,24 @@ def conclude(trainer: Trainer) -> Outcome:
     calibration = calibrate(
         scored.scores, scored.maps, data.selection.labels, false_positive_rate=spec.options.false_positive_rate
     )
-    shown, shown_scored, reported = data.selection, scored, None
-    if data.report is not None:
-        shown, shown_scored = data.report, score_images(method, ImageSource(data.report.images, trainer.device))
-        reported = measure(shown_scored, data.report, aupro_limit=spec.options.aupro_limit)
+    shown, shown_scored, reported, trouble = data.selection, scored, None, None
+    undefined = {"test_*": "the data set has no test part"}
+    try:
+        if data.report is not None:
+            shown, shown_scored = data.report, score_images(method, ImageSource(data.report.images, trainer.device))
+            reported = measure(shown_scored, data.report, aupro_limit=spec.options.aupro_limit)
+            undefined = dict(reported.undefined)
+    except KdzooError as error:
+        trouble, undefined = error, {"test_*": str(error)}
     metrics = selected.as_dict("val_") | (reported.as_dict("test_") if reported else {})
-    document = _document(trainer, calibration, selected, reported, metrics)
+    document = _document(trainer, calibration, selected, undefined, metrics)
     title = f"{spec.method} on {spec.category_name} ({spec.options.protocol}): worst cases first, then best"
     return Outcome(
         method=method,
         document=document,
         metrics=metrics,
         picture=cases_picture(title, shown, shown_scored, threshold=calibration.pixel_threshold()),
+        trouble=trouble,
     )
 
 
@@ -100,7 +111,11 @@ def cases_picture(title: str, truth: EvaluationSet, scored: Scored, *, threshold
 
 
 def _document(
-    trainer: Trainer, calibration: Calibration, selected: Report, reported: Report | None, metrics: dict[str, float]
+    trainer: Trainer,
+    calibration: Calibration,
+    selected: Report,
+    undefined: dict[str, str],
+    metrics: dict[str, float],
 ) -> dict[str, Any]:
     spec, data, teacher = trainer.spec, trainer.data, trainer.method.teacher
     options = spec.options
@@ -117,7 +132,7 @@ def _document(
         "dataset": data.describe(),
         "objective": {"name": options.objective, "value": objective_value(selected, options.objective)},
         "metrics": metrics,
-        "undefined": dict(reported.undefined) if reported else {"test_*": "the data set has no test part"},
+        "undefined": undefined,
         "epochs": {"trained": trainer.epoch, "best": trainer.best.epoch, "planned": trainer.total_epochs},
         "cost": cost(trainer),
         "software": software(),

@@ -34,7 +34,7 @@ class ResidualAmplifier(nn.Module):
 
     def gate(self, features: Tensor) -> Tensor:
         """How anomalous each position looks: ``[B, C, H, W]`` to ``[B, H*W, 1]`` in (0, 1)."""
-        encoding = position_encoding(*features.shape[1:]).to(features)
+        encoding = position_encoding(*features.shape[1:], device=features.device).to(features.dtype)
         queries = self.query(features + encoding).flatten(2).transpose(1, 2)
         similarity = F.normalize(queries, dim=-1) @ F.normalize(self.prototypes, dim=-1).transpose(1, 2)
         matches = (similarity / self.temperature).softmax(dim=-1)
@@ -58,7 +58,7 @@ class ResidualAmplifier(nn.Module):
 
 
 @lru_cache(maxsize=32)
-def position_encoding(channels: int, height: int, width: int) -> Tensor:
+def position_encoding(channels: int, height: int, width: int, device: torch.device | None = None) -> Tensor:
     """Fixed 2-D sine/cosine encoding ``[channels, height, width]``: the first half of the channels tells the column.
 
     Base 10^4, sine on even and cosine on odd channels of each half. A channel count that is no multiple of 4 takes
@@ -73,7 +73,7 @@ def position_encoding(channels: int, height: int, width: int) -> Tensor:
 
     columns = axis(width)[:, None, :].expand(half, height, width)
     rows = axis(height)[:, :, None].expand(half, height, width)
-    return torch.cat([columns, rows])[:channels].float()
+    return torch.cat([columns, rows])[:channels].float().to(device)
 
 
 def _mlp(channels: int) -> nn.Sequential:

@@ -37,14 +37,14 @@ def smooth(maps: Tensor, sigma: float) -> Tensor:
     if sigma <= 0:
         return maps
     height, width = maps.shape[-2:]
-    rows = _gaussian_matrix(height, sigma).to(maps)
-    columns = _gaussian_matrix(width, sigma).to(maps)
+    rows = _gaussian_matrix(height, sigma, maps.dtype, maps.device)
+    columns = _gaussian_matrix(width, sigma, maps.dtype, maps.device)
     return rows @ maps @ columns.T
 
 
 @lru_cache(maxsize=32)
-def _gaussian_matrix(size: int, sigma: float) -> Tensor:
-    """``[size, size]`` matrix that blurs a vector of ``size`` values; float64, on the CPU."""
+def _gaussian_matrix(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``[size, size]`` matrix that blurs a vector of ``size`` values; computed in float64."""
     radius = int(_TRUNCATE * sigma + 0.5)
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
@@ -53,4 +53,4 @@ def _gaussian_matrix(size: int, sigma: float) -> Tensor:
     source = (torch.arange(size)[:, None] + offsets.long()) % (2 * size)
     source = torch.where(source < size, source, 2 * size - 1 - source)
     matrix = torch.zeros(size, size, dtype=torch.float64)
-    return matrix.scatter_add_(1, source, kernel.expand(size, -1))
+    return matrix.scatter_add_(1, source, kernel.expand(size, -1)).to(dtype=dtype, device=device)

@@ -54,6 +54,9 @@ def test_version(capsys):
         (["predict", "rd", "demo/weave", "--out", "x"], "no images named", "FILES"),
         (["predict", "rd", "demo/weave", "not-there.png", "--out", "x"], "not-there.png", ""),
         (["evaluate", "--from", "not-there"], "not-there", ""),
+        (["evaluate", "rd", "a/b", "--from", "."], "leave METHOD out", ""),
+        (["evaluate", "--from", ".", "--release", "3"], "leave --release out", ""),
+        (["train", "rd", "-d", "demo", "--zoo", "x"], "add --publish", ""),
     ],
 )
 def test_wrong_usage_ends_with_status_2_and_names_the_way_out(capsys, arguments, named, hinted):
@@ -80,6 +83,7 @@ def test_wrong_usage_ends_with_status_2_and_names_the_way_out(capsys, arguments,
         (["-c", "weave", "--teacher", "resnet18@missing.pth"], "missing.pth"),
         (["-c", "weave", "--device", "tpu"], "tpu"),
         (["-c", "weave", "--epochs", "0"], "--epochs"),
+        (["-c", "weave", "--epochs", "3", "--set", "epochs=2"], "--set epochs"),
     ],
 )
 def test_wrong_values_of_train(capsys, tmp_path, arguments, named):

@@ -143,3 +143,33 @@ def test_an_objective_that_cannot_be_measured_is_found_before_training(capsys, t
     ran = run(capsys, "train", "rd", "-d", tmp_path / "lid", *SMALL, "--objective", "pixel_ap")
     assert ran.status == 2
     assert "no pixel masks" in ran.err and "image_auroc" in ran.err and "epoch 1" not in ran.err
+
+
+def test_a_broken_report_image_does_not_cost_the_trained_detector(capsys, parts, tmp_path):
+    import shutil
+
+    from kdzoo.data.mvtec_layout import read_category
+    from kdzoo.data.splits import split
+
+    copy = tmp_path / "lids"
+    shutil.copytree(parts, copy)
+    reported = split(read_category("lids", "small", copy / "small"), "holdout").report
+    next(sample for sample in reported if sample.label).path.write_bytes(b"broken")
+    out = tmp_path / "run"
+    ran = run(capsys, "train", "rd", "-d", copy, *SMALL, "--out", out)
+    assert ran.status == 1 and "kdzoo evaluate --from" in ran.err
+    assert "val_image_auroc" in ran.out and "test_image_auroc" not in ran.out
+    ran = run(capsys, "evaluate", "--from", out, "-d", parts, "--json")
+    assert ran.status == 0 and "test_image_auroc" in json.loads(ran.out)["metrics"]
+
+
+def test_left_out_images_are_told_and_counted(capsys, parts, tmp_path):
+    import shutil
+
+    copy = tmp_path / "lids"
+    shutil.copytree(parts, copy)
+    (copy / "small" / "train" / "good" / "3.png").write_bytes(b"broken")
+    ran = run(capsys, "train", "rd", "-d", copy, *SMALL, "--out", tmp_path / "run", "--skip-unreadable")
+    assert ran.status == 0 and "Left out: train/good/3.png" in ran.err
+    document = json.loads((tmp_path / "run" / "detector.json").read_text())
+    assert document["dataset"]["skipped"] == ["train/good/3.png"] and document["dataset"]["train_images"] == 7

@@ -64,9 +64,7 @@ def test_only_normal_images_count():
     maps = np.zeros((3, 2, 2), np.float32)
     maps[:, 0, 1] = (5, 7, 9)
     found = calibrate(np.float32([1, 2, 3]), maps, np.array([0, 1, 0]), false_positive_rate=0.0)
-    assert found == Calibration(
-        false_positive_rate=0.0, normal_images=2, image_scores=(1.0, 3.0), map_peaks=(5.0, 9.0)
-    )
+    assert found == Calibration(false_positive_rate=0.0, normal_images=2, image_scores=(1.0, 3.0), map_peaks=(5.0, 9.0))
 
 
 def test_without_normal_images_there_is_no_threshold():

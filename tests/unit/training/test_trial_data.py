@@ -115,8 +115,10 @@ def test_poisoned_report_images_are_not_missed_before_the_report(tmp_path, teach
             sample.mask_path.unlink()
     trainer = Trainer(spec, data, teacher, CPU)
     trainer.run()
-    with pytest.raises(ImageError):
-        conclude(trainer)
+    outcome = conclude(trainer)
+    assert isinstance(outcome.trouble, ImageError)
+    assert all(name.startswith("val_") for name in outcome.metrics)
+    assert "cannot be used" in outcome.document["undefined"]["test_*"]
 
 
 WATCHED = """
