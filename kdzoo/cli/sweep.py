@@ -105,8 +105,8 @@ def run(
     without = [category for category, outcome in board.outcomes.items() if outcome.published is None]
     if without:
         raise SweepError(
-            f"{len(without)} of {len(board.outcomes)} categories ended without a detector in the zoo: {', '.join(without)}",
-            hint="the reasons stand above",
+            f"{len(without)} of {len(board.outcomes)} categories ended without a detector in the zoo",
+            hint=f"the reasons stand above: {', '.join(without)}",
         )
 
 
