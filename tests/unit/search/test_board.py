@@ -35,8 +35,7 @@ def test_best_is_the_highest_that_ended_with_a_result(board):
     assert board.best("bottle") is None
     assert board.best_value("bottle") is None
     stopped, failed, running, unmeasured = (
-        start(board, "bottle", number, objective=objective)
-        for number, objective in enumerate((0.7, 0.9, 0.8, None))
+        start(board, "bottle", number, objective=objective) for number, objective in enumerate((0.7, 0.9, 0.8, None))
     )
     other = start(board, "cable", 0, objective=0.95)
     assert board.best("bottle") is None
