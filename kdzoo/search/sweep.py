@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import uuid
 from collections.abc import Callable, Mapping
 
 from ray import tune
@@ -30,6 +31,7 @@ _WORKER_FAILURES = 3
 _CHECKPOINT_EVERY = 5
 _HASTY_SECONDS = 1.0
 _STUDIES = "studies.db"
+_RUN_KEY = "run-key"
 
 Prepared = Callable[[str, int, int], None]
 
@@ -62,12 +64,12 @@ def run_sweep(
     entries = {name: EntryName(method=plan.method, dataset=plan.dataset.name, category=name) for name in plan.spaces}
     registry = open_registry(plan.settings, zoo, warn=view.note)
     registry.probe()
-    _make_folder(plan)
+    run_key = _make_folder(plan)
     teacher = load_teacher(plan.options.teacher, offline=plan.settings.offline).weights()
     digests = _prepare(plan, prepared)
     with cluster(plan.settings.ray_address, log=plan.folder / "ray.log"):
         plan = _with_resources(plan)
-        tracker = _tracker(plan, registry, view)
+        tracker = _tracker(plan, registry, view, run_key)
         try:
             for category, digest in digests.items():
                 tracker.start_category(category, tags={"split_digest": digest})
@@ -83,23 +85,31 @@ def run_sweep(
             tracker.close()
 
 
-def _make_folder(plan: SweepPlan) -> None:
-    """Makes the sweep's folder.
+def _make_folder(plan: SweepPlan) -> str:
+    """Makes the sweep's folder, and in it the key that its MLflow runs are found by.
+
+    A name alone is no key: once its folder is removed, another sweep may bear it, with other data or protocol.
+
+    Returns:
+        The key.
 
     Raises:
         SweepError: another sweep lives there.
         StorageError: it cannot be made.
     """
+    key = f"{plan.name}-{uuid.uuid4().hex}"
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)
+        if (plan.folder / _STUDIES).exists():
+            raise SweepError(
+                f"there is a sweep named '{plan.name}' already", hint=f"choose another name, or remove '{plan.folder}'"
+            )
+        (plan.folder / _RUN_KEY).write_text(key, encoding="utf-8")
     except OSError as error:
         raise StorageError(
             f"cannot make the sweep's folder '{plan.folder}': {error.strerror}", hint="set KDZOO_HOME to another place"
         ) from error
-    if (plan.folder / _STUDIES).exists():
-        raise SweepError(
-            f"there is a sweep named '{plan.name}' already", hint=f"choose another name, or remove '{plan.folder}'"
-        )
+    return key
 
 
 def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, str]:
@@ -131,12 +141,13 @@ def _with_resources(plan: SweepPlan) -> SweepPlan:
     return plan
 
 
-def _tracker(plan: SweepPlan, registry: Registry, view: SweepView) -> SweepTracker:
+def _tracker(plan: SweepPlan, registry: Registry, view: SweepView, run_key: str) -> SweepTracker:
     tracker = SweepTracker(
         plan.settings.mlflow_uri,
         artifacts=plan.settings.mlflow_artifacts,
         spool=plan.folder / "mlflow.jsonl",
         sweep=plan.name,
+        run_key=run_key,
         method=plan.method,
         dataset=plan.dataset.name,
         protocol=plan.options.protocol,
@@ -186,7 +197,7 @@ def _run(
         raise SweepError(
             f"the sweep '{plan.name}' stopped: {reason(trouble)}", hint=f"see '{plan.folder / 'ray.log'}'"
         ) from trouble
-    tracker.end("interrupted" if interrupted else "finished", metrics={"cost_seconds": board.elapsed()})
+    tracker.end("interrupted" if interrupted else "finished", metrics={"elapsed_seconds": board.elapsed()})
     return board
 
 

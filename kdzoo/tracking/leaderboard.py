@@ -105,8 +105,8 @@ def read_leaderboard(uri: str, *, dataset: str | None = None, metric: str = "ima
     """Reads the finished category runs of all ``kdzoo/*`` experiments.
 
     Of several runs of one method, category and protocol, the one with the best objective on the selection part counts
-    (never the test part), then the latest. Where the objective was changed between sweeps, only runs with the latest
-    one compete.
+    (never the test part), then the latest. Where the objective or the split was changed between sweeps, only runs with
+    the latest run's compete: a value on other images says nothing.
 
     Args:
         uri: MLflow tracking URI.
@@ -185,11 +185,12 @@ def _result(run: Any) -> CategoryResult | None:
 
 def _best(results: Iterable[CategoryResult]) -> list[CategoryResult]:
     key = attrgetter("dataset", "protocol", "category", "method")
+    terms = attrgetter("objective", "split_digest")
     best = []
     for _, group in groupby(sorted(results, key=key), key):
         rivals = list(group)
-        objective = max(rivals, key=attrgetter("finished_ms")).objective
-        comparable = [rival for rival in rivals if rival.objective == objective]
+        latest = max(rivals, key=attrgetter("finished_ms"))
+        comparable = [rival for rival in rivals if terms(rival) == terms(latest)]
         best.append(max(comparable, key=attrgetter("objective_value", "finished_ms")))
     return best
 

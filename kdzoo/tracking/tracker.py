@@ -36,13 +36,15 @@ class SweepTracker:
     """Writes one sweep to MLflow: a sweep run, a run a category nested in it, a run a trial nested in that.
 
     Lives in the driver. All methods but `close` return at once, whatever the server does, and raise nothing of its.
-    After a resume, make it again with the same sweep and spool: the same runs are found and continued.
+    After a resume, make it again with the same run key and spool: the same runs are found and continued.
 
     Args:
         uri: MLflow tracking URI.
         artifacts: folder for pictures where MLflow runs without a server.
         spool: file of the sweep's journal; made if absent.
-        sweep: the sweep's name, unique in the experiment.
+        sweep: the sweep's name, as people see it.
+        run_key: what the sweep's runs are found by, unique in the experiment; default the sweep's name, which a later
+            sweep may bear again.
         method: such as ``"aand"``.
         dataset: such as ``"visa"``.
         protocol: what selection may look at.
@@ -67,12 +69,15 @@ class SweepTracker:
         protocol: str,
         objective: str,
         teacher: str | None = None,
+        run_key: str | None = None,
         warn: Callable[[str], None],
     ) -> None:
         base = {"sweep": sweep, "method": method, "dataset": dataset, "protocol": protocol, "teacher": teacher}
         self._tags = _tags({**base, "objective": objective})
         self._experiment = f"kdzoo/{method}/{dataset}"
-        self._sweep = RunRef(experiment=self._experiment, key=sweep, name=sweep, tags=self._base_tags("sweep"))
+        self._sweep = RunRef(
+            experiment=self._experiment, key=run_key or sweep, name=sweep, tags=self._base_tags("sweep")
+        )
         self._trials: dict[str, RunRef] = {}
         self._journal = Journal(spool)
         self._sender = Sender(uri, artifacts, self._journal, warn)

@@ -113,7 +113,9 @@ def test_runs_are_nested_and_tagged(swept):
     (sweep,) = swept.runs("sweep")
     assert sweep.info.status == "FINISHED"
     assert sweep.data.params["trials"] == str(TRIALS)
-    assert sweep.data.metrics["cost_seconds"] > 0
+    assert 0 < sweep.data.metrics.pop("elapsed_seconds") < swept.board.elapsed()
+    assert sweep.data.metrics == {}
+    assert sweep.data.tags["kdzoo.key"] == (swept.plan.folder / "run-key").read_text() != swept.plan.name
     for category in ("bottle", "cable"):
         (found,) = swept.runs("category", category=category)
         outcome = swept.board.outcomes[category]

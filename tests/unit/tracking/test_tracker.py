@@ -145,6 +145,24 @@ def test_names_with_quotes_find_their_runs_again(make_tracker, uri):
     assert len(client(uri).search_runs([experiment.experiment_id])) == 1
 
 
+def test_a_sweep_that_bears_an_old_name_has_runs_of_its_own_and_a_resumed_one_finds_its_old_ones(make_tracker, uri):
+    for protocol, key in (("test", "again-1"), ("holdout", "again-2"), ("holdout", "again-2")):
+        tracker = make_tracker("again", dataset="names", protocol=protocol, run_key=key)
+        tracker.start_category("weave")
+        assert tracker.close(timeout=30) == 0
+    runs = runs_of(uri, "kdzoo/rd/names")
+    assert {key: run.data.tags["kdzoo.protocol"] for key, run in runs.items()} == {
+        "again-1": "test",
+        "again-1/weave": "test",
+        "again-2": "holdout",
+        "again-2/weave": "holdout",
+    }
+    experiment = client(uri).get_experiment_by_name("kdzoo/rd/names").experiment_id
+    found = client(uri).search_runs([experiment])
+    assert len(found) == 4
+    assert {run.data.tags["kdzoo.sweep"] for run in found} == {"again"}
+
+
 def test_an_unusable_database_is_told_once_and_kept_for_replay(make_tracker, uri, warnings, tmp_path, place):
     (tmp_path / "file").write_text("")
     tracker = make_tracker("later", dataset="later", uri=f"sqlite:///{tmp_path / 'file' / 'x.db'}")
@@ -260,6 +278,16 @@ def test_a_later_equal_result_replaces_the_earlier_one(make_tracker, uri):
         time.sleep(0.01)
     (table,) = read_leaderboard(uri, dataset="equal").tables
     assert [row.sweep for row in table.rows] == ["e2"]
+
+
+def test_results_of_an_older_split_do_not_compete(make_tracker, uri):
+    for name, value, digest in (("s1", 0.9, "old"), ("s2", 0.7, "new"), ("s3", 0.6, "new")):
+        tracker = make_tracker(name, dataset="resplit")
+        finish(tracker, "weave", value, {"image_auroc": 0.5}, tags={"split_digest": digest})
+        assert tracker.close(timeout=30) == 0
+        time.sleep(0.01)
+    (table,) = read_leaderboard(uri, dataset="resplit").tables
+    assert [(row.sweep, row.split_digest) for row in table.rows] == [("s2", "new")]
 
 
 def test_unfinished_and_failed_categories_are_not_on_the_board(make_tracker, uri):
