@@ -108,6 +108,10 @@ class SweepError(KdzooError):
     """A sweep cannot start or has no usable result."""
 
 
+class WorkerError(SweepError):
+    """A worker's machine lacks what a trial needs; another machine may have it."""
+
+
 class TrackingError(KdzooError):
     """The tracking server cannot be read."""
 

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +16,8 @@ from kdzoo.errors import SweepError
 _CONNECT_SECONDS = 5.0
 _LOCAL = (None, "", "local")
 _OBJECT_STORE_BYTES = 256 * 2**20
-"""Of a local Ray: what workers hand back is some tens of megabytes; its own default is 30 % of the memory."""
+"""Of a local Ray, beside the teacher: what workers hand back is some tens of megabytes; Ray's own default is 30 % of
+the memory."""
 _SWITCHES = {
     # Results reach MLflow and the board through the monitor; Ray's own files would cost time and disk.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -28,12 +30,13 @@ _SWITCHES = {
 
 
 @contextmanager
-def cluster(address: str | None, *, log: Path) -> Iterator[None]:
+def cluster(address: str | None, *, log: Path, shared: int = 0) -> Iterator[None]:
     """Connects to Ray for as long as a sweep runs.
 
     Args:
         address: of a running cluster (``host:port`` or ``auto``); None starts a local one.
         log: file for what Ray has to say; the terminal is for the sweep's own words.
+        shared: bytes that the caller will put into the object store, for which a local Ray makes room.
 
     Raises:
         SweepError: no cluster answers at the address.
@@ -46,7 +49,7 @@ def cluster(address: str | None, *, log: Path) -> Iterator[None]:
     with _logged_to(log):
         started = not ray.is_initialized()
         if started:
-            _start(address)
+            _start(address, _OBJECT_STORE_BYTES + shared)
         try:
             yield
         finally:
@@ -70,10 +73,10 @@ def check_address(address: str | None) -> None:
     _check(str(address))
 
 
-def _start(address: str | None) -> None:
+def _start(address: str | None, store: int) -> None:
     import ray
 
-    local = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES} if address in _LOCAL else {}
+    local = {"include_dashboard": False, "object_store_memory": store} if address in _LOCAL else {}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
@@ -101,12 +104,25 @@ def _logged_to(file: Path) -> Iterator[None]:
         handler.close()
 
 
-def resources() -> tuple[float, float]:
-    """CPU cores and GPUs in the cluster that is joined."""
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """What Ray may give out on one machine.
+
+    Attributes:
+        cpus: cores.
+        gpus: GPUs.
+    """
+
+    cpus: float
+    gpus: float
+
+
+def nodes() -> list[Node]:
+    """The living machines of the cluster that is joined."""
     import ray
 
-    found = ray.cluster_resources()
-    return float(found.get("CPU", 0.0)), float(found.get("GPU", 0.0))
+    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Node(cpus=float(one.get("CPU", 0.0)), gpus=float(one.get("GPU", 0.0))) for one in found]
 
 
 def _check(address: str) -> None:

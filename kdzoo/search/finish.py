@@ -13,9 +13,9 @@ from ray import tune
 from safetensors.torch import save
 
 from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
-from kdzoo.errors import CheckpointError, KdzooError
+from kdzoo.errors import CheckpointError, KdzooError, WorkerError
 from kdzoo.search.reasons import reason
-from kdzoo.search.trainable import STATE_FILE, Workbench, WorkerContext
+from kdzoo.search.trainable import OF_THE_PLACE, STATE_FILE, Workbench, WorkerContext, misplaced
 from kdzoo.training.checkpoint import load_state, write_file
 from kdzoo.training.outcome import conclude
 from kdzoo.training.spec import TrialSpec
@@ -56,7 +56,11 @@ class Finished:
 
 
 def finish_trial(context: WorkerContext, spec: dict[str, Any], checkpoint: tune.Checkpoint) -> Finished:
-    """Rebuilds a trial from its checkpoint and concludes it: the only reading of the report part."""
+    """Rebuilds a trial from its checkpoint and concludes it: the only reading of the report part.
+
+    Raises:
+        WorkerError: this machine cannot do it, but another one may.
+    """
     try:
         trainer = Workbench(context).trainer(TrialSpec.from_dict(spec))
         with checkpoint.as_directory() as folder:
@@ -66,10 +70,14 @@ def finish_trial(context: WorkerContext, spec: dict[str, Any], checkpoint: tune.
         odd = next((key for key, value in tensors.items() if not torch.isfinite(value).all()), None)
         if odd is not None:
             raise CheckpointError(f"'{odd}' holds NaN or infinite values, so the detector is not published")
+    except WorkerError:
+        raise
+    except OF_THE_PLACE as error:
+        raise misplaced(error) from error
     except KdzooError as error:
         return Finished.failed(str(error))
     files = {WEIGHTS: save(tensors), PICTURE: outcome.picture}
-    if outcome.document["teacher"]["sha256"] != context.teacher_sha256:
+    if outcome.document["teacher"]["sha256"] != context.teacher.sha256:
         files[TEACHER] = outcome.method.teacher.weights()
     return Finished(document=outcome.document, metrics=outcome.metrics, files=files)
 
@@ -84,7 +92,8 @@ class FinishingLine:
     """
 
     def __init__(self, context: WorkerContext, *, cpus: float, gpus: float) -> None:
-        self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=2)(finish_trial)
+        options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 2, "retry_exceptions": [WorkerError]}
+        self._task = ray.remote(**options)(finish_trial)
         self._context = ray.put(context)
         self._running: dict[Any, str] = {}
 

@@ -74,14 +74,7 @@ class SweepMonitor(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial starts, or starts again after a lost worker."""
-        if trial.trial_id in self.board.rows:
-            return
-        spec = trial.config["spec"]
-        row = TrialRow(trial.trial_id, trial.config["category"], int(trial.config["number"]), dict(spec["config"]))
-        self.board.start(row)
-        self._trials[trial.trial_id] = trial
-        self._tracker.start_trial(trial.trial_id, row.category, params={**row.config, **spec["options"]})
-        self._view.update(self.board)
+        self._row(trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -110,18 +103,15 @@ class SweepMonitor(Callback):
             self._ended(row, "finished" if trial.last_result.get("finished") else "stopped_early")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial's worker failed for good."""
-        row = self.board.rows.get(trial.trial_id)
-        if row is None:
-            return
+        """A trial's worker failed for good, perhaps before it ever ran."""
+        row = self._row(trial)
         row.reason = _reason(trial)
         self._ended(row, "failed")
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial's worker failed, and another one goes on from the trial's last checkpoint."""
-        row = self.board.rows.get(trial.trial_id)
-        if row is not None:
-            self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {_reason(trial)}")
+        row = self._row(trial)
+        self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {_reason(trial)}")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Between two events: take in what the workers have measured."""
@@ -140,6 +130,17 @@ class SweepMonitor(Callback):
             self._submit(category)
         while self._line.busy:
             self.take_in(wait=True)
+
+    def _row(self, trial: Trial) -> TrialRow:
+        """The trial's row on the board; a new trial gets one, and a run in MLflow."""
+        if trial.trial_id not in self.board.rows:
+            spec = trial.config["spec"]
+            row = TrialRow(trial.trial_id, trial.config["category"], int(trial.config["number"]), dict(spec["config"]))
+            self.board.start(row)
+            self._trials[trial.trial_id] = trial
+            self._tracker.start_trial(trial.trial_id, row.category, params={**row.config, **spec["options"]})
+            self._view.update(self.board)
+        return self.board.rows[trial.trial_id]
 
     def _cut_short(self, row: TrialRow) -> None:
         """Ends a trial that was running when the run ended; it counts by what its last checkpoint is worth."""
@@ -177,7 +178,9 @@ class SweepMonitor(Callback):
 
     def _conclude(self, category: str, finished: Finished) -> None:
         published, why = None, finished.failure
-        if not why:
+        if why:
+            why += self._checkpoint_left(category)
+        else:
             finished = self._whole(finished)
             try:
                 published = self._publish(category, finished)
@@ -213,6 +216,12 @@ class SweepMonitor(Callback):
             return f"the detector is kept in '{finished.save(folder)}'"
         except KdzooError as error:
             return f"nor could it be kept: {error}"
+
+    def _checkpoint_left(self, category: str) -> str:
+        """Where the best trial's weights are when nothing could be made of them: its checkpoint is never deleted."""
+        best = self.board.best(category)
+        checkpoint = self._trials[best.trial_id].checkpoint if best else None
+        return f"; the best trial's checkpoint is kept in '{checkpoint.path}'" if checkpoint else ""
 
     def _record(self, outcome: CategoryOutcome, finished: Finished) -> None:
         split = finished.document.get("split", {})

@@ -6,6 +6,8 @@ from optuna.exceptions import StorageInternalError
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 from ray.tune import TuneError
 
+from kdzoo.errors import WorkerError
+
 _LONGEST = 500
 
 
@@ -20,12 +22,13 @@ def reason(error: BaseException | None) -> str:
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, OutOfMemoryError):
         return "its worker was killed because the node ran out of memory"
-    if isinstance(cause, ActorDiedError | WorkerCrashedError):
+    # A remote traceback that Ray passes on as text has the error itself in its last line.
+    as_text = isinstance(cause, TuneError) or (isinstance(cause, ActorDiedError) and cause.actor_init_failed)
+    if isinstance(cause, ActorDiedError | WorkerCrashedError) and not as_text:
         return "its worker died"
     if isinstance(cause, StorageInternalError) and cause.__cause__ is not None:
         cause = cause.__cause__
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    # A remote traceback that Ray passes on as text has the error itself in its last line.
-    said = lines[-1 if isinstance(cause, TuneError) else 0] if lines else ""
+    said = lines[-1 if as_text else 0] if lines else ""
     kind = type(cause).__name__
-    return (said if kind in said or isinstance(cause, TuneError) else f"{kind}: {said}")[:_LONGEST]
+    return (said if as_text or kind in said or isinstance(cause, WorkerError) else f"{kind}: {said}")[:_LONGEST]

@@ -27,8 +27,11 @@ class CategorySearcher(Searcher):
         self._trials: dict[str, tuple[str, int]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray writes the searcher into the run's folder; the studies stay in their own storage."""
-        return {name: value for name, value in self.__dict__.items() if name != "_studies"}
+        """Ray writes the searcher into the run's folder, which many may read.
+
+        The plan stays out: its settings know addresses with passwords in them. The studies have their own storage.
+        """
+        return {name: value for name, value in self.__dict__.items() if name not in ("_plan", "_studies")}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         """The configuration of the next trial, or that there is none."""

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ray import tune
 
 from kdzoo.errors import KdzooError, StorageError, SweepError
 from kdzoo.search.board import SweepBoard
-from kdzoo.search.cluster import check_address, cluster, resources
+from kdzoo.search.cluster import Node, check_address, cluster, nodes
 from kdzoo.search.finish import Finished, FinishingLine
 from kdzoo.search.monitor import SweepMonitor, SweepView
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.reasons import reason
 from kdzoo.search.scheduler import CategoryScheduler
 from kdzoo.search.searcher import CategorySearcher
+from kdzoo.search.sent_teacher import SentTeacher
 from kdzoo.search.studies import CategoryStudies
 from kdzoo.search.trainable import TrialTrainable, WorkerContext
 from kdzoo.teachers.backbone import load_teacher
+from kdzoo.teachers.names import TeacherName
 from kdzoo.tracking import SweepTracker
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import check_objective
@@ -65,15 +66,16 @@ def run_sweep(
     registry = open_registry(plan.settings, zoo, warn=view.note)
     registry.probe()
     run_key = _make_folder(plan)
-    teacher = load_teacher(plan.options.teacher, offline=plan.settings.offline).weights()
+    loaded = load_teacher(plan.options.teacher, offline=plan.settings.offline)
+    name, teacher = loaded.name, loaded.weights()
     digests = _prepare(plan, prepared)
-    with cluster(plan.settings.ray_address, log=plan.folder / "ray.log"):
-        plan = _with_resources(plan)
+    with cluster(plan.settings.ray_address, log=plan.folder / "ray.log", shared=len(teacher)):
+        plan = _with_resources(plan, nodes())
         tracker = _tracker(plan, registry, view, run_key)
         try:
             for category, digest in digests.items():
                 tracker.start_category(category, tags={"split_digest": digest})
-            return _run(plan, view, registry, tracker, entries, teacher)
+            return _run(plan, view, registry, tracker, entries, name, teacher)
         except KeyboardInterrupt:
             tracker.end("interrupted")
             tracker.close(_HASTY_SECONDS)
@@ -127,17 +129,25 @@ def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, str]:
     return digests
 
 
-def _with_resources(plan: SweepPlan) -> SweepPlan:
-    """Checks what a trial asks for against the cluster; without a word, a trial takes a GPU where there are any."""
-    cpus, gpus = resources()
+def _with_resources(plan: SweepPlan, nodes: Sequence[Node]) -> SweepPlan:
+    """Checks what a trial asks for against single machines; without a word, a trial takes a GPU where there are any."""
+    cpus, gpus = (max((getattr(node, kind) for node in nodes), default=0.0) for kind in ("cpus", "gpus"))
     if plan.gpus_per_trial is None:
         plan = dataclasses.replace(plan, gpus_per_trial=1.0 if gpus else 0.0)
-    for asked, there, kind, hint in (
-        (plan.cpus_per_trial, cpus, "CPUs", "lower --cpus-per-trial"),
-        (plan.gpus_per_trial or 0.0, gpus, "GPUs", "lower --gpus-per-trial; 0 trains on the CPU"),
+    asked = Node(cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0)
+    for wanted, there, kind, hint in (
+        (asked.cpus, cpus, "CPUs", "lower --cpus-per-trial"),
+        (asked.gpus, gpus, "GPUs", "lower --gpus-per-trial; 0 trains on the CPU"),
     ):
-        if asked > there:
-            raise SweepError(f"a trial asks for {asked:g} {kind}, but Ray sees {there:g}", hint=hint)
+        if wanted > there:
+            raise SweepError(
+                f"a trial asks for {wanted:g} {kind}, but the largest node that Ray sees has {there:g}", hint=hint
+            )
+    if not any(node.cpus >= asked.cpus and node.gpus >= asked.gpus for node in nodes):
+        raise SweepError(
+            f"no single node has both the {asked.cpus:g} CPUs and the {asked.gpus:g} GPUs that a trial asks for",
+            hint="lower --cpus-per-trial or --gpus-per-trial",
+        )
     return plan
 
 
@@ -166,16 +176,17 @@ def _run(
     registry: Registry,
     tracker: SweepTracker,
     entries: Mapping[str, EntryName],
+    name: TeacherName,
     teacher: bytes,
 ) -> SweepBoard:
     board = SweepBoard(plan.spaces, trials=plan.trials, objective=plan.options.objective)
     context = WorkerContext(
         dataset=plan.dataset,
         cache=plan.settings.cache,
-        offline=plan.settings.offline,
         threads=max(1, int(plan.cpus_per_trial)),
-        device=None if plan.gpus_per_trial else "cpu",
-        teacher_sha256=hashlib.sha256(teacher).hexdigest(),
+        # A worker that was given a GPU and cannot use it must say so, not train on the CPU for a week.
+        device="cuda" if plan.gpus_per_trial else "cpu",
+        teacher=SentTeacher.send(name, teacher),
     )
 
     def publish_category(category: str, finished: Finished) -> Published:

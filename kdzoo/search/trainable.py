@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,22 @@ from ray import tune
 
 from kdzoo.data.catalog import Dataset
 from kdzoo.detector import choose_device
-from kdzoo.errors import KdzooError
-from kdzoo.teachers.backbone import Teacher, load_teacher
+from kdzoo.errors import KdzooError, TeacherError, UsageError, WorkerError
+from kdzoo.search.sent_teacher import SentTeacher
+from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.checkpoint import load_state, save_state
 from kdzoo.training.data import TrialData
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.trainer import Trainer
 
 STATE_FILE = "state.pt"
+OF_THE_PLACE = (OSError, TeacherError)
+"""What is wrong with a machine rather than with a trial; missing data sets and full disks are kinds of `OSError`."""
+
+
+def misplaced(error: Exception) -> WorkerError:
+    """The error of a machine, with the machine's name."""
+    return WorkerError(f"on node '{socket.gethostname()}': {error}", hint=getattr(error, "hint", None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +37,16 @@ class WorkerContext:
     Attributes:
         dataset: where the images are on every node.
         cache: folder of the decoded cache on every node.
-        offline: never reach for the network.
         threads: CPU threads a trial may use.
-        device: where to train; None for a GPU if the worker sees one.
-        teacher_sha256: digest of the teacher's weights that the driver has.
+        device: where to train: ``"cpu"``, or ``"cuda"`` for the GPU that Ray gave the worker.
+        teacher: the driver's, the same for all trials.
     """
 
     dataset: Dataset
     cache: Path
-    offline: bool
     threads: int
-    device: str | None
-    teacher_sha256: str
+    device: str
+    teacher: SentTeacher
 
 
 class Workbench:
@@ -47,19 +54,30 @@ class Workbench:
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
-        self._teacher: tuple[str, Teacher] | None = None
+        self._teacher: Teacher | None = None
         self._data: tuple[tuple[Any, ...], TrialData] | None = None
         torch.set_num_threads(context.threads)
 
     def trainer(self, spec: TrialSpec) -> Trainer:
-        """A trainer at its first epoch."""
-        return Trainer(spec, self._data_of(spec), self._teacher_of(spec), choose_device(self._context.device))
+        """A trainer at its first epoch.
 
-    def _teacher_of(self, spec: TrialSpec) -> Teacher:
-        name = spec.options.teacher
-        if self._teacher is None or self._teacher[0] != name:
-            self._teacher = (name, load_teacher(name, offline=self._context.offline))
-        return self._teacher[1]
+        Raises:
+            WorkerError: this machine lacks the device, the teacher or the data set, or cannot read or write its disk.
+            KdzooError: the trial itself cannot be.
+        """
+        try:
+            device = choose_device(self._context.device)
+        except UsageError as error:
+            raise misplaced(error) from error
+        try:
+            return Trainer(spec, self._data_of(spec), self._teacher_here(), device)
+        except OF_THE_PLACE as error:
+            raise misplaced(error) from error
+
+    def _teacher_here(self) -> Teacher:
+        if self._teacher is None:
+            self._teacher = self._context.teacher.build()
+        return self._teacher
 
     def _data_of(self, spec: TrialSpec) -> TrialData:
         key = (spec.category, spec.options)
@@ -73,12 +91,14 @@ class TrialTrainable(tune.Trainable):
     """Ray Tune's view of a `Trainer`.
 
     A `KdzooError` ends the trial with its reason instead of raising: trying again would give the same. Everything
-    else, such as a lost worker, is Ray's to retry from the last checkpoint.
+    else, such as a lost worker or a `WorkerError`, is Ray's to retry from the last checkpoint, elsewhere if it can:
+    a broken node would otherwise end trial after trial.
     """
 
     _bench: Workbench
     _trainer: Trainer | None
     _failure: str
+    _misplaced: WorkerError | None
 
     def setup(self, config: dict[str, Any], context: WorkerContext | None = None) -> None:
         """Called once an actor; ``context`` comes through ``tune.with_parameters``."""
@@ -93,11 +113,19 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains one epoch."""
+        """Trains one epoch.
+
+        Raises:
+            WorkerError: this machine cannot do it.
+        """
+        if self._misplaced is not None:
+            raise self._misplaced
         if self._trainer is None:
             return self._failed()
         try:
             result = self._trainer.step()
+        except OF_THE_PLACE as error:
+            raise misplaced(error) from error
         except KdzooError as error:
             self._failure = str(error)
             return self._failed()
@@ -133,9 +161,12 @@ class TrialTrainable(tune.Trainable):
             self._trainer.load_state(load_state(path))
 
     def _start(self, config: dict[str, Any]) -> None:
-        self._trainer, self._failure = None, ""
+        self._trainer, self._failure, self._misplaced = None, "", None
         try:
             self._trainer = self._bench.trainer(TrialSpec.from_dict(config["spec"]))
+        except WorkerError as error:
+            # Raised by the first step: Ray gives up at once on a trial that fails while its actor is taken over.
+            self._misplaced = error
         except KdzooError as error:
             self._failure = str(error)
 

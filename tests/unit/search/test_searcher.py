@@ -6,14 +6,21 @@ import math
 import optuna
 import pytest
 from helpers.layouts import make_dataset
+from helpers.sweeps import Watcher
+from ray import cloudpickle
 
 from kdzoo.data.catalog import open_dataset
 from kdzoo.methods.aand.config import AANDConfig
+from kdzoo.search.board import SweepBoard
 from kdzoo.search.dimension import Dimension
+from kdzoo.search.monitor import SweepMonitor
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.searcher import CategorySearcher
+from kdzoo.search.sent_teacher import SentTeacher
 from kdzoo.search.space import SearchSpace
 from kdzoo.search.studies import CategoryStudies
+from kdzoo.search.sweep import _tuner
+from kdzoo.search.trainable import WorkerContext
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions, TrialSpec
 
@@ -91,6 +98,27 @@ def test_its_state_goes_through_a_file(plan, studies, tmp_path):
     assert restored.suggest("trial4")["category"] == "cable"
     restored.on_trial_complete("trial0", {"objective": 0.5, "selection_epoch": 1, "finished": True})
     assert states(tmp_path, "bottle")[0] == ("COMPLETE", 0.5)
+
+
+def test_no_password_gets_into_the_run_folder(plan, tmp_path):
+    uri = "mysql://me:hunter2@host/mlflow"
+    settings = Settings.from_environment({"KDZOO_HOME": str(tmp_path / "home"), "MLFLOW_TRACKING_URI": uri})
+    secret = dataclasses.replace(plan, settings=settings)
+    assert b"hunter2" in cloudpickle.dumps(secret)
+    made = CategoryStudies(plan.spaces, storage=tmp_path / "secret.db", trials=plan.trials, seed=0)
+    context = WorkerContext(
+        dataset=plan.dataset, cache=settings.cache, threads=1, device="cpu", teacher=SentTeacher.__new__(SentTeacher)
+    )
+    board = SweepBoard(plan.spaces, trials=plan.trials, objective="image_auroc")
+    monitor = SweepMonitor(secret, board, tracker=None, line=None, publish=None, teacher=b"", view=Watcher())
+    try:
+        _tuner(secret, context, monitor, made)
+        assert b"hunter2" not in cloudpickle.dumps(CategorySearcher(secret, made))
+    finally:
+        made.close()
+    written = [path for path in secret.folder.rglob("*") if path.is_file()]
+    assert [path.name for path in written if path.suffix == ".pkl"] == ["tuner.pkl"]
+    assert not any(b"hunter2" in path.read_bytes() for path in written)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""The monitor when things go wrong: trials that never ran, and models that could not be measured."""
+
+from types import SimpleNamespace
+
+import pytest
+from helpers.layouts import make_dataset
+from helpers.sweeps import Watcher, small_plan
+from pyarrow.fs import LocalFileSystem
+from ray import cloudpickle
+
+from kdzoo.errors import WorkerError
+from kdzoo.search.board import SweepBoard
+from kdzoo.search.finish import Finished
+from kdzoo.search.monitor import SweepMonitor
+
+
+class Recorder:
+    """A tracker that keeps what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: self.told.append((name, args, kwargs))
+
+
+class FailingLine:
+    """A finishing line at which nothing can be measured."""
+
+    busy = False
+
+    def __init__(self):
+        self.submitted = []
+
+    def submit(self, category, spec, checkpoint):
+        self.submitted.append(category)
+
+    def collect(self, *, wait=False):
+        found, self.submitted = self.submitted, []
+        return [(category, Finished.failed("the picture cannot be drawn")) for category in found]
+
+
+@pytest.fixture
+def swept(tmp_path):
+    make_dataset(tmp_path / "parts", ("bottle",))
+    plan = small_plan(tmp_path, name="watched", trials=2)
+    board = SweepBoard(plan.spaces, trials=plan.trials, objective="image_auroc")
+    monitor = SweepMonitor(
+        plan, board, tracker=Recorder(), line=FailingLine(), publish=None, teacher=b"", view=Watcher()
+    )
+    return SimpleNamespace(plan=plan, board=board, monitor=monitor)
+
+
+def trial(swept, folder, number, *, objective=None, error=None):
+    """What Ray hands to its callbacks."""
+    (folder / str(number)).mkdir()
+    file = folder / f"{number}.pkl"
+    if error is not None:
+        file.write_bytes(cloudpickle.dumps(error))
+    spec = swept.plan.spec("bottle", {}).as_dict()
+    return SimpleNamespace(
+        trial_id=f"t{number}",
+        config={"category": "bottle", "number": number, "spec": spec},
+        checkpoint=SimpleNamespace(path=str(folder / str(number)), filesystem=LocalFileSystem()),
+        last_result={"finished": True},
+        pickled_error_file=str(file),
+        objective=objective,
+    )
+
+
+def result(objective):
+    return {
+        "epoch": 1,
+        "total_epochs": 1,
+        "train_seconds": 1.0,
+        "measure_seconds": 0.0,
+        "on_gpu": False,
+        "losses": {},
+        "objective": objective,
+    }
+
+
+def test_a_trial_whose_worker_never_came_up_is_on_the_board_with_its_reason(swept, tmp_path):
+    one = trial(swept, tmp_path, 0, error=WorkerError("on node 'gpu-3': no data set"))
+    swept.monitor.on_trial_recover(1, [], one)
+    assert [row.status for row in swept.board.of("bottle")] == ["running"]
+    swept.monitor.on_trial_error(1, [], one)
+    (row,) = swept.board.of("bottle")
+    assert (row.status, row.reason) == ("failed", "on node 'gpu-3': no data set")
+    assert swept.monitor._view.notes == [
+        "trial 0 of bottle goes on after a failure: on node 'gpu-3': no data set",
+        "trial 0 of bottle failed: on node 'gpu-3': no data set",
+    ]
+    assert [name for name, _, _ in swept.monitor._tracker.told] == ["start_trial", "end_trial"]
+
+
+def test_the_best_checkpoint_of_a_model_that_could_not_be_measured_is_kept(swept, tmp_path):
+    for number, objective in enumerate((0.9, 0.8)):
+        one = trial(swept, tmp_path, number)
+        swept.monitor.on_trial_start(1, [], one)
+        swept.monitor.on_trial_result(1, [], one, result(objective))
+        swept.monitor.on_trial_complete(1, [], one)
+    swept.monitor.take_in()
+    outcome = swept.board.outcomes["bottle"]
+    assert outcome.reason == f"the picture cannot be drawn; the best trial's checkpoint is kept in '{tmp_path / '0'}'"
+    assert swept.monitor._view.notes == [f"bottle: {outcome.reason}"]
+    assert (tmp_path / "0").exists()
+    assert not (tmp_path / "1").exists()
+
+
+def test_a_category_without_a_usable_trial_has_no_checkpoint_to_show(swept, tmp_path):
+    for number in range(2):
+        swept.monitor.on_trial_error(1, [], trial(swept, tmp_path, number, error=WorkerError("on node 'a': no disk")))
+    assert swept.board.outcomes["bottle"].reason == "no usable trial: on node 'a': no disk"

@@ -1,0 +1,104 @@
+"""What a trial does when something is wrong: with itself, or with the machine that it is on."""
+
+import dataclasses
+import errno
+import socket
+from dataclasses import dataclass
+
+import pytest
+from helpers.layouts import make_dataset
+from helpers.trials import TEACHER, small_spec, toy
+
+from kdzoo.errors import KdzooError, StorageError, TeacherError, WorkerError
+from kdzoo.search.trainable import TrialTrainable, WorkerContext
+from kdzoo.teachers.backbone import Teacher, load_teacher
+from kdzoo.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """A teacher that need not be sent; an error instead where none can be had."""
+
+    teacher: Teacher | KdzooError
+
+    def build(self):
+        if isinstance(self.teacher, KdzooError):
+            raise self.teacher
+        return self.teacher
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return load_teacher(TEACHER)
+
+
+@pytest.fixture
+def context(tmp_path, teacher):
+    return WorkerContext(
+        dataset=toy(tmp_path), cache=tmp_path / "cache", threads=1, device="cpu", teacher=AtHand(teacher)
+    )
+
+
+def trial(context, config):
+    """A trainable as Ray makes it, in this process."""
+
+    class Bound(TrialTrainable):
+        def setup(self, config):
+            super().setup(config, context)
+
+    return Bound(config)
+
+
+def config_of(**config):
+    return {"spec": small_spec("rd", epochs=1, protocol="holdout", config=config).as_dict()}
+
+
+def test_a_trial_trains_and_another_takes_its_place(context):
+    actor = trial(context, config_of())
+    assert actor.step()["finished"]
+    assert actor.reset_config(config_of())
+    assert actor.step()["epoch"] == 1
+
+
+def test_what_is_wrong_with_the_trial_ends_it_with_its_reason(context):
+    actor = trial(context, {"spec": {**config_of()["spec"], "method": "rdd"}})
+    found = actor.step()
+    assert "rdd" in found["failure"]
+    assert (found["done"], found["finished"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"teacher": AtHand(TeacherError("the weights did not arrive"))}, "the weights did not arrive"),
+        ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
+    ],
+)
+def test_what_is_wrong_with_the_machine_is_raised(context, changes, problem):
+    actor = trial(dataclasses.replace(context, **changes), config_of())
+    for _ in range(2):
+        with pytest.raises(WorkerError) as caught:
+            actor.step()
+        assert str(caught.value).startswith(f"on node '{socket.gethostname()}': {problem}")
+        assert actor.reset_config(config_of())
+
+
+def test_a_machine_without_the_data_set_can_be_mended(context, tmp_path):
+    (tmp_path / "toy").rename(tmp_path / "elsewhere")
+    actor = trial(context, config_of())
+    with pytest.raises(WorkerError, match="toy"):
+        actor.step()
+    make_dataset(tmp_path / "toy", ("bottle",))
+    actor.reset_config(config_of())
+    assert actor.step()["finished"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), StorageError("disk full")])
+def test_a_disk_that_fails_in_the_middle(context, monkeypatch, error):
+    def broken(self):
+        raise error
+
+    actor = trial(context, config_of())
+    monkeypatch.setattr(Trainer, "step", broken)
+    with pytest.raises(WorkerError, match=r"disk full|Input/output error"):
+        actor.step()
