@@ -200,7 +200,8 @@ def _verdict(registry: Registry, entry: EntryName, document: dict[str, Any]) -> 
         return _Verdict(against=alias, wins=False, loses=False, note=note)
     number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
     if ours is None or theirs is None or ours[0] != theirs[0]:
-        note = f"not compared with champion {number}: another protocol, split, objective, input size or data"
+        differs = "another protocol, split, objective, input size or data"
+        note = f"not compared with champion {number}: {differs}; `kdzoo zoo promote` moves it"
         return _Verdict(against=alias, wins=False, loses=False, note=note)
     wins = ours[1] > theirs[1]
     note = f"beats champion {number} ({theirs[1]:.4f})" if wins else f"champion {number} stays ({theirs[1]:.4f})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
+import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Registry:
         self._warn = on_warning or _log.warning
         self._reader = RememberingReader(store, cache, offline=offline, warn=self._warn)
         self._probed = False
+        self._verified: set[str] = set()
 
     @classmethod
     def open(
@@ -237,7 +239,7 @@ class Registry:
             NameInvalidError: entry or alias is not a valid name.
             ManifestInvalidError: document, message or a role cannot be written, and nothing was; or the alias file is
                 damaged, and the release is there.
-            BlobCorruptError: a file changed meanwhile, or the zoo holds a damaged blob under its digest.
+            BlobCorruptError: a file changed meanwhile.
             ConflictError: the alias could not be moved for others' moves; the release is there.
             StoreRefusedError: the store denies the right, or has no working conditional writes.
             StoreUnavailableError: a file or the store cannot be read or written.
@@ -284,19 +286,36 @@ class Registry:
         return aliasing.point(self._store, name, alias, release, expected=expected)
 
     def _upload(self, ref: BlobRef, path: Path, progress: Progress | None) -> bool:
-        """Sends a blob unless the store has it; whether it was sent."""
+        """Sends a blob unless the store has it whole; whether it was sent.
+
+        What the store has is read once and compared: a release must not name a blob that cannot be loaded. A damaged
+        one is replaced by the right bytes, which mends every release that names it.
+        """
         key = layout.blob_key(ref.sha256)
         if self._store.put_if_absent(key, path, sha256=ref.sha256, progress=progress):
             return True
-        size = self._store.stat(key).size
-        if size != ref.size:
-            raise BlobCorruptError(
-                f"{self._store.uri} holds {size} bytes under '{key}', which has {ref.size}",
-                hint="remove that blob from the zoo, then publish again",
-            )
+        if ref.sha256 not in self._verified:
+            if not self._is_whole(key, ref):
+                self._warn(f"{self._store.uri} holds damaged bytes under '{key}'; they are replaced")
+                self._store.delete(key)
+                self._store.put_if_absent(key, path, sha256=ref.sha256, progress=progress)
+                return True
+            self._verified.add(ref.sha256)
         if progress is not None:
             progress(ref.size)
         return False
+
+    def _is_whole(self, key: str, ref: BlobRef) -> bool:
+        """Whether the store's bytes are those of the digest."""
+        if self._store.stat(key).size != ref.size:
+            return False
+        with tempfile.TemporaryDirectory(prefix="zoo-verify-") as folder:
+            copy = Path(folder) / ref.sha256
+            try:
+                self._store.get_to_file(key, copy, max_bytes=ref.size)
+            except BlobCorruptError:
+                return False
+            return files.digest(copy)[0] == ref.sha256
 
     def _claim(self, draft: Manifest) -> Manifest:
         """Writes the manifest under the first free number. Numbers are taken one by one, so none is left out."""

@@ -54,7 +54,7 @@ class DefaultGroup(click.Group):
 
     Args:
         default: the command's name.
-        passes_arguments: whether an unknown first word is the default command's argument (`kdzoo sweep aand`).
+        passes_arguments: whether an unknown first word is the default command's argument (`kdzoo space aand`).
     """
 
     def __init__(self, *args: Any, default: str, passes_arguments: bool = False, **kwargs: Any) -> None:

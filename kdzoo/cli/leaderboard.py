@@ -42,6 +42,9 @@ def leaderboard(dataset: str | None, metric: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(board.as_json()))
         return
+    if not board.tables and dataset is not None:
+        click.echo(f"No finished sweep of a data set named '{dataset}'", err=True)
+        return
     if not board.tables:
         click.echo("No sweep has finished yet; start one with: kdzoo sweep aand --dataset demo", err=True)
         return

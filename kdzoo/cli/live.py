@@ -69,8 +69,9 @@ class LiveView:
         for category, outcome in board.outcomes.items():
             if category not in self._told:
                 self._told.add(category)
-                note = outcome.published.note if outcome.published else outcome.reason
-                self._console.print(f"{category} is measured: {note}", markup=False, highlight=False, soft_wrap=True)
+                if outcome.published is not None:
+                    said = f"{category} is measured: {outcome.published.note}"
+                    self._console.print(said, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self) -> RenderableType:
         board = self._board

@@ -16,7 +16,7 @@ _COMMANDS = {
     "evaluate": ("kdzoo.cli.evaluate", "evaluate", "Measure a detector on its data set."),
     "predict": ("kdzoo.cli.predict", "predict", "Judge images with a detector."),
     "leaderboard": ("kdzoo.cli.leaderboard", "leaderboard", "Rank what sweeps have found."),
-    "zoo": ("kdzoo.cli.zoo", "zoo", "List, show and pull published detectors."),
+    "zoo": ("kdzoo.cli.zoo", "zoo", "List, show, pull and promote published detectors."),
     "data": ("kdzoo.cli.data", "data", "Look at data sets: preview synthetic anomalies."),
     "ui": ("kdzoo.cli.mlflow", "ui", "Open the MLflow UI on kdzoo's runs."),
     "mlflow": ("kdzoo.cli.mlflow", "mlflow", "Send MLflow what it has not got yet."),

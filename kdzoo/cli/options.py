@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kdzoo.errors import UsageError
+from kdzoo.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
@@ -89,6 +89,8 @@ def open_dataset_with_progress(name: str, settings: Settings) -> Dataset:
     """Opens a data set; the demo shows a bar while it is made."""
     from kdzoo.data.catalog import open_dataset
 
+    if not name.strip():
+        raise UsageError("--dataset is empty", hint="a data set's name such as demo, or a folder")
     with Bar("Making the demo data set") as bar:
         return open_dataset(name, settings, progress=bar)
 
@@ -163,6 +165,28 @@ def check_epochs(epochs: int | None, changes: Iterable[str], stages: Iterable[st
     Raises:
         UsageError: both were given.
     """
-    both = sorted(set(changes) & set(stages))
+    names = list(stages)
+    both = sorted(set(changes) & set(names))
+    if epochs is not None and epochs < len(names):
+        raise UsageError(
+            f"{epochs} epochs are too few for {len(names)} stages", hint=f"at least {len(names)}: one a stage"
+        )
     if epochs is not None and both:
         raise UsageError(f"--epochs and --set {both[0]} both say how long to train", hint="give one of them")
+
+
+def check_writable(folder: Path) -> None:
+    """Writes and removes a small file, so that a folder that takes none is found before hours of training.
+
+    Raises:
+        StorageError: it cannot be written; names the folder.
+    """
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to '{folder}': {error.strerror or error}", hint="choose another place with --out"
+        ) from error

@@ -68,6 +68,10 @@ def predict(
                 writer.write(path, prediction, picture)
                 judged, alarms = judged + 1, alarms + prediction.anomalous
             bar.update(len(chunk))
+    if not judged:
+        from kdzoo.errors import ImageError
+
+        raise ImageError(f"none of {len(images)} images could be read")
     left_out = f", {skipped} unreadable left out" if skipped else ""
     click.echo(f"{alarms} of {judged} images are anomalous{left_out}; see {table}")
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.lazy import DefaultGroup
 from kdzoo.cli.options import (
     build_options,
     check_epochs,
@@ -21,7 +20,7 @@ from kdzoo.cli.options import (
     run_options,
     zoo_option,
 )
-from kdzoo.errors import SweepError
+from kdzoo.errors import SweepError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,19 +34,7 @@ _METRICS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-@click.group(cls=DefaultGroup, default="run", passes_arguments=True)
-def sweep() -> None:
-    """Find the best configuration of METHOD for every category of a data set, and publish it.
-
-    \b
-    Examples:
-      kdzoo sweep aand --dataset demo
-      kdzoo sweep rd -d ./my-parts --trials 32 --zoo s3://plant/zoo --gpus-per-trial 0.25
-    All options: kdzoo sweep run --help
-    """
-
-
-@sweep.command()
+@click.command()
 @click.argument("method")
 @run_options
 @click.option("--trials", type=click.IntRange(1), help="A category; default 3 for demo, else 16.")
@@ -65,7 +52,7 @@ def sweep() -> None:
 @click.option("--name", help="Of the sweep; default from method, data set and time.")
 @zoo_option
 @json_option
-def run(
+def sweep(
     method: str, dataset: str, epochs: int | None, changes: tuple[str, ...], trials: int | None, categories: str | None,
     space: Path | None, max_concurrent: int | None, gpus_per_trial: float | None, cpus_per_trial: float,
     time_budget: str | None, ray_address: str | None, name: str | None, zoo: str | None, as_json: bool, **given: Any,
@@ -134,6 +121,8 @@ def _spaces(
 
     available = opened.categories()
     asked = [part.strip() for part in categories.split(",") if part.strip()] if categories else list(available)
+    if not asked:
+        raise UsageError("--categories names none", hint=", ".join(available))
     for category in asked:
         if category not in available:
             raise UnknownNameError("category", category, available)
@@ -142,7 +131,8 @@ def _spaces(
     spaces = {}
     for category in dict.fromkeys(asked):
         found = file.space(opened.name, category, changes=fixed)
-        check_epochs(epochs, fixed, found.defaults.epoch_keys())
+        stages = found.defaults.epoch_keys()
+        check_epochs(epochs, fixed, [key for key in stages if getattr(found.defaults, key)])
         if epochs is not None:
             split = found.defaults.epoch_split(epochs)
             found = file.space(opened.name, category, changes={**fixed, **split})
@@ -212,6 +202,10 @@ def _show(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
         f"{seconds:.0f} trial seconds in {board.elapsed():.0f} s",
         soft_wrap=True,
     )
+    if board.ended() < board.total:
+        console.print(
+            f"The sweep ended early: {board.total - board.ended()} of {board.total} trials did not run", style="yellow"
+        )
     published = [outcome for outcome in board.outcomes.values() if outcome.published and outcome.published.promoted]
     if published:
         entry = f"{plan.dataset.name}/{published[0].category}"

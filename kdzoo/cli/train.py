@@ -14,6 +14,7 @@ from kdzoo.cli.options import (
     Bar,
     build_options,
     check_epochs,
+    check_writable,
     device_option,
     json_option,
     open_dataset_with_progress,
@@ -61,8 +62,10 @@ def train(
     settings = Settings.from_environment()
     opened, spec = _spec(method, dataset, category, epochs, changes, given, settings)
     folder = out or settings.runs / f"{method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
+    check_writable(folder)
     outcome = _train(spec, opened, settings, device)
     _save(outcome, folder, device)
+    click.echo(f"The detector is kept in {folder}", err=True)
     published = _publish(outcome, folder, spec, settings, zoo) if publish else None
     result = {
         "method": spec.method,
@@ -102,10 +105,10 @@ def _spec(
         raise UsageError(
             f"'{opened.name}' has {len(names)} categories: choose one with --category", hint=", ".join(names)
         )
-    chosen = category or names[0]
+    chosen = names[0] if category is None else category
     opened.category(chosen)
     config = SpaceFile(method).space(opened.name, chosen, changes=fixed).defaults
-    check_epochs(epochs, fixed, config.epoch_keys())
+    check_epochs(epochs, fixed, [key for key in config.epoch_keys() if getattr(config, key)])
     if epochs is not None:
         config = config.replace(**config.epoch_split(epochs))
     options = build_options(opened, given)
@@ -210,6 +213,11 @@ def _text(result: dict[str, Any]) -> str:
     lines += [f"  {name:18} undefined: {reason}" for name, reason in result["undefined"].items()]
     lines.append(f"  seconds            {result['cost']['seconds']:.1f} on {result['cost']['device']}")
     if result["published"]:
-        lines.append(f"  zoo                release {result['published']['release']}: {result['published']['note']}")
+        lines.append(f"  zoo                {_release(result['published'])}")
     lines.append(f"  detector           {result['checkpoint']}")
     return "\n".join(lines)
+
+
+def _release(published: dict[str, Any]) -> str:
+    number = published["release"]
+    return str(published["note"]) if number is None else f"release {number}: {published['note']}"

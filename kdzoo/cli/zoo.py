@@ -24,7 +24,7 @@ _CARD = (
 
 @click.group(cls=DefaultGroup, default="list")
 def zoo() -> None:
-    """List, show and pull published detectors.
+    """List, show, pull and promote published detectors.
 
     \b
     Examples:
@@ -105,6 +105,23 @@ def pull(entry: str, release: int | None, alias: str, out: Path | None, zoo: str
         click.echo(f"{role:8} {manifest.blobs[role].size:>12,} bytes  {path}")
     if out is not None:
         click.echo(f"detector {out}")
+
+
+@zoo.command()
+@click.argument("entry", metavar="METHOD/DATASET/CATEGORY")
+@click.argument("release", type=click.IntRange(1))
+@click.option("--alias", default="champion", show_default=True, help="The alias to move.")
+@zoo_option
+def promote(entry: str, release: int, alias: str, zoo: str | None) -> None:
+    """Point an alias at a release, whatever it pointed at: `kdzoo.load` follows champion.
+
+    \b
+    Example:
+      kdzoo zoo promote aand/demo/weave 2
+    """
+    registry = _registry(zoo)
+    moved = registry.set_alias(entry, alias, release)
+    click.echo(f"{alias} of {entry} is release {moved.release}")
 
 
 def _registry(zoo: str | None) -> Registry:

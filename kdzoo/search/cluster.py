@@ -87,12 +87,19 @@ def _start(address: str | None, store: int) -> None:
         ) from error
 
 
+class _QuietFileHandler(logging.FileHandler):
+    """Drops what it cannot write: on a full disk each line would otherwise put a traceback on the screen."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Says nothing; the sweep ends with an error of its own."""
+
+
 @contextmanager
 def _logged_to(file: Path) -> Iterator[None]:
     """Sends the driver side of Ray's log to a file instead of stderr."""
     logger = logging.getLogger("ray")
     kept, level = logger.handlers[:], logger.level
-    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler = _QuietFileHandler(file, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(filename)s:%(lineno)d %(message)s"))
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING)

@@ -68,7 +68,7 @@ def conclude(trainer: Trainer) -> Outcome:
         if data.report is not None:
             shown, shown_scored = data.report, score_images(method, ImageSource(data.report.images, trainer.device))
             reported = measure(shown_scored, data.report, aupro_limit=spec.options.aupro_limit)
-            undefined = dict(reported.undefined)
+            undefined = {f"test_{name}": reason for name, reason in reported.undefined}
     except KdzooError as error:
         trouble, undefined = error, {"test_*": str(error)}
     metrics = selected.as_dict("val_") | (reported.as_dict("test_") if reported else {})

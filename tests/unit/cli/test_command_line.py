@@ -57,6 +57,7 @@ def test_version(capsys):
         (["evaluate", "rd", "a/b", "--from", "."], "leave METHOD out", ""),
         (["evaluate", "--from", ".", "--release", "3"], "leave --release out", ""),
         (["train", "rd", "-d", "demo", "--zoo", "x"], "add --publish", ""),
+        (["train", "rd", "-d", ""], "--dataset is empty", "demo"),
     ],
 )
 def test_wrong_usage_ends_with_status_2_and_names_the_way_out(capsys, arguments, named, hinted):
@@ -84,6 +85,7 @@ def test_wrong_usage_ends_with_status_2_and_names_the_way_out(capsys, arguments,
         (["-c", "weave", "--device", "tpu"], "tpu"),
         (["-c", "weave", "--epochs", "0"], "--epochs"),
         (["-c", "weave", "--epochs", "3", "--set", "epochs=2"], "--set epochs"),
+        (["-c", ""], "category"),
     ],
 )
 def test_wrong_values_of_train(capsys, tmp_path, arguments, named):
@@ -120,6 +122,27 @@ def test_a_mask_of_another_size_is_named(capsys, tmp_path):
     ran = run(capsys, "train", "rd", "-d", category, "--teacher", "random-resnet18", "--image-size", 64)
     assert ran.status == 1
     assert "_mask.png" in ran.err and "5x5" in ran.err
+
+
+def test_too_few_epochs_for_the_stages(capsys, tmp_path):
+    make_dataset(tmp_path / "cloth", ("weave",))
+    ran = run(capsys, "train", "aand", "-d", tmp_path / "cloth", "--teacher", "random-resnet18", "--epochs", 1)
+    assert ran.status == 2 and "2 stages" in ran.err
+
+
+def test_a_sweep_of_no_categories(capsys, tmp_path):
+    make_dataset(tmp_path / "cloth", ("weave", "knit"))
+    ran = run(capsys, "sweep", "rd", "-d", tmp_path / "cloth", "--teacher", "random-resnet18", "--categories", ",")
+    assert ran.status == 2 and "weave" in ran.err
+
+
+def test_an_output_folder_that_takes_no_files_is_found_before_training(capsys, tmp_path):
+    make_category(tmp_path / "lid", good=4, defects={"scratch": 4})
+    (tmp_path / "file").write_text("x")
+    ran = run(
+        capsys, "train", "rd", "-d", tmp_path / "lid", "--teacher", "random-resnet18", "--out", tmp_path / "file" / "x"
+    )
+    assert ran.status == 1 and "file" in ran.err and "epoch 1" not in ran.err
 
 
 def test_debug_shows_the_traceback():

@@ -82,6 +82,8 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path):
     listed = json.loads(run(capsys, "zoo", "--json").out)
     assert [(row["entry"], row["champion"]) for row in listed] == [("rd/lids/small", 1)]
     assert "rd/lids/small" in run(capsys, "zoo").out
+    assert run(capsys, "zoo", "promote", "rd/lids/small", 1).out == "champion of rd/lids/small is release 1\n"
+    assert run(capsys, "zoo", "promote", "rd/lids/small", 7).status == 1
     card = run(capsys, "zoo", "show", "rd/lids/small").out
     assert "protocol" in card and "random-resnet18" in card
     manifest = json.loads(run(capsys, "zoo", "show", "rd/lids/small", "--json").out)
@@ -116,6 +118,8 @@ def test_predict_names_an_unreadable_image_and_leaves_it_out_when_asked(capsys, 
     assert ran.status == 1 and "broken.png" in ran.err and "--skip-unreadable" in ran.err
     ran = run(capsys, "predict", "--from", out, good, broken, "--out", tmp_path / "judged", "--skip-unreadable")
     assert ran.status == 0 and "1 unreadable" in ran.out
+    ran = run(capsys, "predict", "--from", out, broken, "--out", tmp_path / "none", "--skip-unreadable")
+    assert ran.status == 1 and "none of 1 images" in ran.err
 
 
 def test_a_set_with_one_class_only_says_undefined(capsys, tmp_path):
@@ -128,7 +132,7 @@ def test_a_set_with_one_class_only_says_undefined(capsys, tmp_path):
     assert ran.status == 0, ran.err
     result = json.loads(ran.out)
     assert result["protocol"] == "synthetic"
-    assert "test_image_auroc" not in result["metrics"] and "image_auroc" in result["undefined"]
+    assert "test_image_auroc" not in result["metrics"] and "test_image_auroc" in result["undefined"]
     assert "val_image_auroc" in result["metrics"]
     ran = run(capsys, "evaluate", "--from", result["checkpoint"], "-d", tmp_path / "lid")
     assert ran.status == 0 and "undefined" in ran.out
