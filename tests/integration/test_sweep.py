@@ -244,13 +244,14 @@ def test_a_detector_that_the_zoo_refuses_is_kept(broken):
 
 def test_a_time_budget_ends_the_training_but_not_the_publishing(swept, tmp_path):
     make_dataset(tmp_path / "parts")
-    budget = swept.first_ended + 3
-    plan = small_plan(tmp_path, name="short", trials=500, time_budget=budget)
+    # Three times what the first trial of another sweep took: a machine may be busier now than it was then.
+    budget = 3 * swept.first_ended + 3
+    plan = small_plan(tmp_path, name="short", trials=2000, time_budget=budget)
     watcher = Watcher()
     board = run_sweep(plan, watcher)
     ended_itself = [row for row in board.rows.values() if row.status == "finished" and not row.reason]
     assert ended_itself
-    assert len(board.rows) < 100
+    assert len(board.rows) < 400
     assert not board.running()
     for category in {row.category for row in ended_itself}:
         assert board.outcomes[category].published.release == 1
