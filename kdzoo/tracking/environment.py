@@ -16,8 +16,8 @@ _DEFAULTS: Final = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
-# Forty lines of migrations for a new SQLite file, and fifty a record when its disk is full; two lines of retries for each
-# call to a dead server. The tracker tells of each once.
+# Forty lines of migrations for a new SQLite file, and fifty a record when its disk is full; two lines of retries for
+# each call to a dead server. The tracker tells of each once.
 _CHATTY: Final = {
     "alembic": logging.WARNING,
     "mlflow.store.db.utils": logging.CRITICAL,
