@@ -76,6 +76,14 @@ class DatasetNotFoundError(DatasetError, FileNotFoundError):
     """There is no data set at the place where it was looked for."""
 
 
+class DownloadError(DatasetError, OSError):
+    """A data set's archive cannot be had, or is not the one that is known."""
+
+
+class ArchiveError(DatasetError, ValueError):
+    """An archive is damaged, or holds what may not be unpacked."""
+
+
 class ImageError(DatasetError, ValueError):
     """An image or mask cannot be used: unreadable, truncated, or of the wrong size."""
 
@@ -84,8 +92,16 @@ class ProtocolError(DatasetError, ValueError):
     """The selection protocol cannot be followed on this data set."""
 
 
+class PromotionError(KdzooError):
+    """A release may not become champion, or there is none to go back to."""
+
+
 class TeacherError(KdzooError):
     """A teacher cannot be built or its weights cannot be had."""
+
+
+class TeacherUnavailableError(TeacherError):
+    """A teacher's published weights are neither on this machine nor within its reach."""
 
 
 class TrainingError(KdzooError):

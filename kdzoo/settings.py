@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from kdzoo.errors import UsageError
 
 _TRUE = {"1", "true", "yes", "on"}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(?:([kmgt]?)(i?)b?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,8 +30,20 @@ class Settings:
     """Decoded images, pulled blobs and teacher weights (``KDZOO_CACHE``, default ``<home>/cache``)."""
     ray_address: str | None
     """A Ray cluster to join (``RAY_ADDRESS``); None starts a local one."""
+    cache_limit: int | None = None
+    """The most bytes that decoded images may take (``KDZOO_CACHE_LIMIT``, such as ``50GB``); None: by the disk."""
     offline: bool
     """Never reach for the network (``KDZOO_OFFLINE=1``)."""
+    zoo_cache_limit: int | None = None
+    """The most bytes that pulled blobs may take (``KDZOO_ZOO_CACHE_LIMIT``, such as ``20GB``); None: no limit."""
+    who: str | None = None
+    """Who moves an alias, for its log (``KDZOO_WHO``); None: the process's ``user@host``."""
+    data_mirror: str | None = None
+    """A folder on another server that holds the data sets' archives (``KDZOO_DATA_MIRROR``)."""
+    signing_key: Path | None = None
+    """Private key that signs what is published (``KDZOO_SIGNING_KEY``); None: nothing is signed."""
+    require_signature: Path | None = None
+    """Public keys; only releases signed by one of them are loaded (``KDZOO_REQUIRE_SIGNATURE``); None: any is."""
 
     @property
     def runs(self) -> Path:
@@ -40,6 +54,11 @@ class Settings:
     def sweeps(self) -> Path:
         """Folder of sweeps: studies, trial checkpoints."""
         return self.home / "sweeps"
+
+    @property
+    def registered_datasets(self) -> Path:
+        """File of the folders that `kdzoo data add` gave a name."""
+        return self.home / "datasets.json"
 
     @property
     def mlflow_artifacts(self) -> Path:
@@ -68,6 +87,9 @@ class Settings:
             except RuntimeError as error:
                 raise UsageError(f"{name}: there is no home folder for '{text}'", hint=f"set {name}") from error
 
+        def file(name: str) -> Path | None:
+            return None if value(name) is None else folder(name, "")
+
         home = folder("KDZOO_HOME", "~/.kdzoo")
         return cls(
             home=home,
@@ -76,5 +98,37 @@ class Settings:
             data=folder("KDZOO_DATA", home / "data"),
             cache=folder("KDZOO_CACHE", home / "cache"),
             ray_address=value("RAY_ADDRESS"),
+            cache_limit=_bytes("KDZOO_CACHE_LIMIT", value("KDZOO_CACHE_LIMIT")),
             offline=(value("KDZOO_OFFLINE") or "").lower() in _TRUE,
+            zoo_cache_limit=_bytes("KDZOO_ZOO_CACHE_LIMIT", value("KDZOO_ZOO_CACHE_LIMIT")),
+            who=value("KDZOO_WHO"),
+            data_mirror=value("KDZOO_DATA_MIRROR"),
+            signing_key=file("KDZOO_SIGNING_KEY"),
+            require_signature=file("KDZOO_REQUIRE_SIGNATURE"),
         )
+
+
+def signing_passphrase(environ: Mapping[str, str] | None = None) -> str | None:
+    """What opens the private key if it is encrypted (``KDZOO_SIGNING_PASSPHRASE``).
+
+    No field of `Settings`: these are shown in messages and handed to other processes.
+
+    Args:
+        environ: the variables to read; default the process's own.
+    """
+    return (os.environ if environ is None else environ).get("KDZOO_SIGNING_PASSPHRASE") or None
+
+
+def _bytes(name: str, text: str | None) -> int | None:
+    """A size such as ``50GB`` (10^9 bytes each), ``1.5TiB`` or plain bytes.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{name}: '{text}' is not a size", hint=f"for example {name}=50GB")
+    amount, letter, binary = match.groups()
+    return int(float(amount) * (1024 if binary else 1000) ** " kmgt".index(letter.lower() or " "))

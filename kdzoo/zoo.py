@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import math
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdzoo.errors import UsageError
+from kdzoo.champions import CHAMPION, crown, judge
+from kdzoo.errors import CheckpointError, UsageError
 from kdzoo.settings import Settings
-from zoo_registry import EntryName, Registry, RegistryError
-from zoo_registry.errors import ConflictError, EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
+from kdzoo.trust import require_signature, sign_what_is_published
+from zoo_registry import BlobCache, EntryName, Registry, RegistryError, open_store
 
 if TYPE_CHECKING:
     import torch
 
     from kdzoo.detector import Detector
-    from zoo_registry import Alias, Manifest
+    from zoo_registry import Manifest
 
-CHAMPION = "champion"
-_MOVES = 20
-"""How often to try anew when other publishers keep moving the champion."""
+_log = logging.getLogger(__name__)
 WEIGHTS, TEACHER, PICTURE = "weights", "teacher", "cases"
 _MEDIA = {
     WEIGHTS: "application/vnd.safetensors",
@@ -50,14 +49,25 @@ def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[
     """Opens the zoo.
 
     Args:
-        settings: where the default zoo and the cache are.
+        settings: where the default zoo and the cache are, how much the cache may hold, whether this is offline, and
+            which key signs what is published.
         zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
         warn: told when something other than what was asked for is used.
     """
-    return Registry.open(zoo or settings.zoo, cache=settings.cache / "zoo", offline=settings.offline, on_warning=warn)
+    store, cache = open_store(zoo or settings.zoo), BlobCache(settings.cache / "zoo", limit=settings.zoo_cache_limit)
+    registry = Registry(store, cache, offline=settings.offline, on_warning=warn)
+    sign_what_is_published(settings, registry)
+    return registry
 
 
-def publish(registry: Registry, entry: EntryName, document: dict[str, Any], files: Mapping[str, bytes]) -> Published:
+def publish(
+    registry: Registry,
+    entry: EntryName,
+    document: dict[str, Any],
+    files: Mapping[str, bytes],
+    *,
+    who: str | None = None,
+) -> Published:
     """Publishes a detector if it beats the champion.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
@@ -69,6 +79,7 @@ def publish(registry: Registry, entry: EntryName, document: dict[str, Any], file
         entry: method, data set and category.
         document: of the detector.
         files: role to bytes: weights, teacher, and a picture of cases.
+        who: who moves the champion, for its log; default this process's ``user@host``.
 
     Returns:
         What was done; also when the release stands and only the alias could not be moved, which the note then says.
@@ -76,7 +87,7 @@ def publish(registry: Registry, entry: EntryName, document: dict[str, Any], file
     Raises:
         RegistryError: the release could not be published.
     """
-    verdict = _verdict(registry, entry, document)
+    verdict = judge(registry, entry, document)
     if verdict.loses:
         return Published(release=None, promoted=False, note=verdict.note)
     with tempfile.TemporaryDirectory(prefix="kdzoo-publish-") as folder:
@@ -87,11 +98,12 @@ def publish(registry: Registry, entry: EntryName, document: dict[str, Any], file
         media = {role: _MEDIA[role] for role in paths}
         release = registry.publish(entry, document, paths, alias=None, media_types=media).release
     try:
-        return _promote(registry, entry, document, release)
+        verdict = crown(registry, entry, document, release, who=who)
     except RegistryError as error:
         # The release stands: raised, this would read as if nothing had been published.
         note = f"published, but {CHAMPION} was not moved: {error}"
         return Published(release=release, promoted=False, note=note)
+    return Published(release=release, promoted=verdict.wins, note=verdict.note)
 
 
 def load(
@@ -107,23 +119,33 @@ def load(
 ) -> Detector:
     """Loads a detector from the zoo.
 
+    What was loaded before is in the cache: only the alias and its manifest are asked for again, and with ``release``
+    nothing is. Offline (``KDZOO_OFFLINE=1``) the alias is where it was when last seen, which a warning says.
+
     Args:
         method: such as ``"aand"``.
         name: ``"dataset/category"``, such as ``"demo/weave"``.
         zoo: a folder or ``s3://bucket/prefix``; default ``KDZOO_ZOO``, else the folder under kdzoo's home.
-        release: a release's number; default the one that ``alias`` points at.
+        release: a release's number, 1 or more; default the one that ``alias`` points at.
         alias: used when no release is given.
         device: where to predict; default a GPU if there is one.
         threshold: decide by this score instead of the calibrated one.
         false_positive_rate: decide by another share of normal images that may alarm.
 
     Raises:
+        UsageError: ``name`` is not of that form, or ``release`` is no whole number.
         NameInvalidError, EntryNotFoundError, ReleaseNotFoundError: there is no such detector.
+        SignatureError: ``KDZOO_REQUIRE_SIGNATURE`` names public keys, and none of them has signed the release.
         BlobCorruptError: the zoo's bytes are not those of the manifest.
         CheckpointError: the detector does not fit this kdzoo.
     """
-    registry = open_registry(Settings.from_environment(), zoo)
-    manifest = registry.resolve(entry_name(method, name), release, alias)
+    entry = entry_name(method, name)
+    if release is not None and (isinstance(release, bool) or not isinstance(release, int)):
+        raise UsageError(f"release {release!r} is not a whole number", hint=f"kdzoo zoo show {entry} says which it has")
+    settings = Settings.from_environment()
+    registry = open_registry(settings, zoo)
+    manifest = registry.resolve(entry, release, alias, trust_cache=release is not None)
+    require_signature(settings, registry, manifest)
     detector = from_manifest(registry, manifest, device=device)
     if threshold is not None or false_positive_rate is not None:
         detector.set_threshold(threshold, false_positive_rate=false_positive_rate)
@@ -133,90 +155,32 @@ def load(
 def from_manifest(registry: Registry, manifest: Manifest, *, device: str | torch.device | None = None) -> Detector:
     """The detector of a resolved release; its blobs are verified on their way in."""
     from kdzoo.detector import Detector
+    from kdzoo.training.document import parse_document
+    from kdzoo.training.without_init import WithoutRandomInit
 
-    weights, teacher = registry.fetch(manifest, WEIGHTS), registry.fetch(manifest, TEACHER)
-    return Detector.from_files(dict(manifest.document), weights, teacher, device=device)
+    document, weights = dict(manifest.document), registry.fetch(manifest, WEIGHTS)
+    blob = manifest.blobs.get(TEACHER)
+    if blob is not None and blob.sha256 == parse_document(document).teacher_sha256:
+        # The detector compares the teacher's digest with the document's itself: a large file is read for that once.
+        teacher = registry.fetch(manifest, TEACHER, verify=False)
+        try:
+            with WithoutRandomInit():
+                return Detector.from_files(document, weights, teacher, device=device)
+        except CheckpointError:
+            _log.debug("the teacher of %s is read again, and fetched if it is damaged", manifest.entry)
+    teacher = registry.fetch(manifest, TEACHER)
+    with WithoutRandomInit():
+        return Detector.from_files(document, weights, teacher, device=device)
 
 
 def entry_name(method: str, name: str) -> EntryName:
     """The zoo's entry of a method and ``dataset/category``.
 
     Raises:
-        UsageError: the name is not of that form.
+        UsageError: the name is not of that form, or not text.
         NameInvalidError: a part is no valid name.
     """
-    dataset, slash, category = name.partition("/")
+    dataset, slash, category = name.partition("/") if isinstance(name, str) else ("", "", "")
     if not slash or "/" in category:
-        raise UsageError(f"'{name}' is not of the form DATASET/CATEGORY", hint="for example: demo/weave")
+        raise UsageError(f"{name!r} is not of the form DATASET/CATEGORY", hint="for example: demo/weave")
     return EntryName(method=method, dataset=dataset, category=category)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Verdict:
-    """How a document stands against the champion.
-
-    Attributes:
-        against: the alias that was read; None when there is none.
-        wins: whether the alias is to be moved.
-        loses: whether it was compared and is no better, so that there is nothing to publish.
-        note: one line that says why.
-    """
-
-    against: Alias | None
-    wins: bool
-    loses: bool
-    note: str
-
-
-def _promote(registry: Registry, entry: EntryName, document: dict[str, Any], release: int) -> Published:
-    """Points `champion` at a release if that still beats whichever champion there is by now.
-
-    Raises:
-        RegistryError: the alias cannot be read or moved.
-    """
-    for _ in range(_MOVES):
-        verdict = _verdict(registry, entry, document)
-        if not verdict.wins:
-            return Published(release=release, promoted=False, note=verdict.note)
-        try:
-            registry.set_alias(entry, CHAMPION, release, expected=verdict.against)
-        except ConflictError:
-            continue  # another publisher was faster: its champion is the one to beat now
-        return Published(release=release, promoted=True, note=verdict.note)
-    raise ConflictError(f"others moved it {_MOVES} times meanwhile", hint="set the alias to the release")
-
-
-def _verdict(registry: Registry, entry: EntryName, document: dict[str, Any]) -> _Verdict:
-    """Compares a document with the champion of this moment."""
-    alias = None
-    try:
-        alias = registry.read_alias(entry, CHAMPION)
-        champion = registry.resolve(entry, alias.release)
-    except (EntryNotFoundError, ReleaseNotFoundError):
-        note = f"champion {alias.release} is no longer there" if alias else "first champion"
-        return _Verdict(against=alias, wins=True, loses=False, note=note)
-    except ManifestInvalidError as error:
-        note = f"not compared with the champion, which cannot be read: {error}"
-        return _Verdict(against=alias, wins=False, loses=False, note=note)
-    number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
-    if ours is None or theirs is None or ours[0] != theirs[0]:
-        differs = "another protocol, split, objective, input size or data"
-        note = f"not compared with champion {number}: {differs}; `kdzoo zoo promote` moves it"
-        return _Verdict(against=alias, wins=False, loses=False, note=note)
-    wins = ours[1] > theirs[1]
-    note = f"beats champion {number} ({theirs[1]:.4f})" if wins else f"champion {number} stays ({theirs[1]:.4f})"
-    return _Verdict(against=alias, wins=wins, loses=not wins, note=note)
-
-
-def _comparable(document: Mapping[str, Any]) -> tuple[tuple[Any, ...], float] | None:
-    """What two documents must share to be compared, and the value they are compared by; None when one does not say."""
-    try:
-        objective = document["objective"]
-        data, size = document["dataset"]["fingerprint"], document["input"]["size"]
-        shared = (document["protocol"], document["split"]["digest"], objective["name"], data, size)
-        value = objective["value"]
-    except (KeyError, TypeError):
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return shared, float(value)

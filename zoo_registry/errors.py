@@ -39,6 +39,10 @@ class ObjectNotFoundError(RegistryError, LookupError):
     """A store holds nothing under this key."""
 
 
+class ZooNotFoundError(RegistryError, LookupError):
+    """There is no zoo at this address, or something else is."""
+
+
 class EntryNotFoundError(RegistryError, LookupError):
     """The zoo has no entry of this name."""
 
@@ -73,3 +77,15 @@ class StoreRefusedError(RegistryError, PermissionError):
 
 class PublishStateUnknownError(RegistryError):
     """The store took a write and then did not say what became of it; it may or may not be there."""
+
+
+class SignatureError(RegistryError, ValueError):
+    """A release is not signed by a key that is trusted, or a signature is not one of its bytes."""
+
+
+class KeyInvalidError(RegistryError, ValueError):
+    """A file is not the key it is taken for, or its passphrase is another."""
+
+
+class SigningUnavailableError(RegistryError, ImportError):
+    """Signatures need a package that is not installed."""

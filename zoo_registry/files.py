@@ -63,12 +63,6 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sync_file(path: Path) -> None:
-    """Waits until a file's bytes are on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def sync_folder(folder: Path) -> None:
     """Waits until the names in a folder are on the disk."""
     handle = os.open(folder, os.O_RDONLY)
@@ -100,13 +94,15 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
-def digest(path: Path) -> tuple[str, int]:
-    """The sha256 (64 hexadecimal digits) and the size in bytes of a file."""
+def digest(path: Path, *, progress: Progress | None = None) -> tuple[str, int]:
+    """The sha256 (64 hexadecimal digits) and the size in bytes of a file; ``progress`` is told of each piece."""
     made, size = hashlib.sha256(), 0
     with open_regular(path) as file:
         while chunk := file.read(CHUNK):
             made.update(chunk)
             size += len(chunk)
+            if progress is not None:
+                progress(len(chunk))
     return made.hexdigest(), size
 
 

@@ -6,14 +6,14 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from zoo_registry import files
 from zoo_registry.errors import ObjectTooLargeError, StoreRefusedError
 from zoo_registry.files import Progress
-from zoo_registry.store import SMALL, ObjectInfo, changed, check_key, check_prefix, not_found
+from zoo_registry.store import SMALL, Leftover, Listed, ObjectInfo, changed, check_key, check_prefix, not_found
 
 # No valid key starts with a dot, so these can be taken for no object.
 _TEMPORARY = ".tmp"
@@ -65,7 +65,7 @@ class FolderStore:
 
     def get_to_file(
         self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None
-    ) -> None:
+    ) -> str:
         """Writes an object to a new file; see `Store.get_to_file`."""
         source = self._path(key)
         with files.storage_errors(f"copy {source} to", path):
@@ -74,7 +74,16 @@ class FolderStore:
             except _ABSENT:
                 raise not_found(self.uri, key) from None
             with opened:
-                files.copy(opened, path, max_bytes=max_bytes, progress=progress)
+                return files.copy(opened, path, max_bytes=max_bytes, progress=progress)
+
+    def digest(self, key: str, *, progress: Progress | None = None) -> tuple[str, int]:
+        """The sha256 and the size of an object; see `Store.digest`."""
+        path = self._path(key)
+        with files.storage_errors("read", path):
+            try:
+                return files.digest(path, progress=progress)
+            except _ABSENT:
+                raise not_found(self.uri, key) from None
 
     def put_if_absent(
         self,
@@ -127,21 +136,68 @@ class FolderStore:
 
     def list(self, prefix: str) -> list[str]:
         """All keys that start with ``prefix``, sorted; see `Store.list`."""
-        check_prefix(prefix)
-        above = prefix.rpartition("/")[0]
-        start = self._path(above) if above else self._root
-        found: list[str] = []
+        return sorted(key for key, _ in self._walk(prefix))
 
-        def failed(error: OSError) -> None:
-            if not isinstance(error, _ABSENT):
-                raise error
+    def scan(self, prefix: str) -> Sequence[Listed]:
+        """All files under ``prefix``, sorted by key; see `UpkeepStore.scan`. A link is as large as what it points at.
 
-        with files.storage_errors("list", start):
-            for folder, below, names in os.walk(start, onerror=failed):
-                below[:] = [name for name in below if not name.startswith(".")]
-                place = Path(folder).relative_to(self._root)
-                found.extend((place / name).as_posix() for name in names if not name.startswith("."))
-        return sorted(key for key in found if key.startswith(prefix))
+        Names of bytes that are no UTF-8 are given with those bytes escaped.
+        """
+        found = []
+        with files.storage_errors("list", self._root):
+            for key, path in self._walk(prefix):
+                try:
+                    state = path.stat()
+                except OSError:
+                    try:
+                        state = path.lstat()  # a link to nothing, or a loop
+                    except FileNotFoundError:
+                        continue  # gone since it was listed
+                found.append(Listed(key=key, size=state.st_size, modified=state.st_mtime))
+        return sorted(found, key=lambda item: item.key)
+
+    def top(self) -> Sequence[str] | None:
+        """The names in the root folder, sorted; see `Store.top`."""
+        with files.storage_errors("list", self._root):
+            try:
+                return sorted(path.name for path in self._root.iterdir() if not path.name.startswith("."))
+            except FileNotFoundError:
+                return None
+
+    def move(self, key: str, target: str) -> None:
+        """Gives an object another key; see `UpkeepStore.move`."""
+        source, place = self._path(key), self._path(target)
+        with files.storage_errors("move", source):
+            if not source.exists():
+                raise not_found(self.uri, key)
+            files.make_folder(place.parent)
+            self._link(source, place, target)
+            files.sync_folder(place.parent)
+            source.unlink(missing_ok=True)
+            files.sync_folder(source.parent)
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """Files that killed writers began; see `UpkeepStore.leftovers`."""
+        folder, found = self._root / _TEMPORARY, []
+        with files.storage_errors("list", folder):
+            try:
+                paths = sorted(folder.iterdir())
+            except _ABSENT:
+                return []
+            for path in paths:
+                try:
+                    since = path.lstat().st_mtime
+                except FileNotFoundError:
+                    continue  # its writer has just finished
+                what = f"unfinished file {_TEMPORARY}/{path.name}"
+                found.append(Leftover(what=what, name=path.name, since=since))
+        return found
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        """Removes an unfinished file; see `UpkeepStore.remove_leftover`."""
+        path = self._root / _TEMPORARY / check_key(leftover.name)
+        with files.storage_errors("delete", path):
+            path.unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
         """Removes an object; see `Store.delete`."""
@@ -170,6 +226,25 @@ class FolderStore:
             except _ABSENT:
                 raise not_found(self.uri, key) from None
         return ObjectInfo(size=len(data), etag=_etag(data))
+
+    def _walk(self, prefix: str) -> Iterator[tuple[str, Path]]:
+        """Key and file of all that starts with ``prefix``, hidden files and folders left out."""
+        check_prefix(prefix)
+        above = prefix.rpartition("/")[0]
+        start = self._path(above) if above else self._root
+
+        def failed(error: OSError) -> None:
+            if not isinstance(error, _ABSENT):
+                raise error
+
+        with files.storage_errors("list", start):
+            for folder, below, names in os.walk(start, onerror=failed):
+                below[:] = [name for name in below if not name.startswith(".")]
+                place = Path(folder).relative_to(self._root).as_posix()
+                lead = "" if place == "." else f"{place}/"
+                for name in names:
+                    if not name.startswith(".") and (lead + name).startswith(prefix):
+                        yield lead + name, Path(folder, name)
 
     def _path(self, key: str) -> Path:
         """The file of a key, which lies under the root even when somebody put symbolic links there."""

@@ -1,4 +1,4 @@
-"""Where things lie in a store: the keys of blobs, manifests and aliases, and back."""
+"""Where things lie in a store: the keys of blobs, manifests, aliases and their moves, and back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ ENTRIES = "entries/"
 
 _RELEASE = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/releases/([0-9]{6})\.json")
 _ALIAS = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/aliases/([^/]+)\.json")
+_MOVE = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/history/([^/]+)/([0-9]{6})\.json")
 
 
 def blob_key(sha256: str) -> str:
@@ -60,5 +61,34 @@ def parse_alias_key(key: str) -> str | None:
         return None
     try:
         return check_alias(match[2])
+    except NameInvalidError:
+        return None  # as above
+
+
+def history_prefix(entry: EntryName, alias: str | None = None) -> str:
+    """What the keys of all moves of an alias start with; without one, of all aliases of an entry.
+
+    Raises:
+        NameInvalidError: the alias is not a valid name.
+    """
+    return f"entries/{entry}/history/" + ("" if alias is None else f"{check_alias(alias)}/")
+
+
+def move_key(entry: EntryName, alias: str, number: int) -> str:
+    """The key of an alias's move; six digits, so that keys sort as moves do.
+
+    Raises:
+        NameInvalidError: the alias is not a valid name.
+    """
+    return f"{history_prefix(entry, alias)}{number:06d}.json"
+
+
+def parse_move_key(key: str) -> tuple[EntryName, str, int] | None:
+    """Entry, alias and number of a move's key; None for any other key."""
+    match = _MOVE.fullmatch(key)
+    if match is None or int(match[3]) == 0:
+        return None
+    try:
+        return EntryName.parse(match[1]), check_alias(match[2]), int(match[3])
     except NameInvalidError:
         return None  # as above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo_registry import records, strict_json
@@ -65,6 +65,8 @@ class Manifest:
     """Role, such as ``weights``, to blob."""
     message: str = ""
     """A person's words on this release, at most 4096 characters."""
+    _read: bytes | None = field(default=None, init=False, compare=False, repr=False)
+    # Not taken over by `dataclasses.replace`, because a changed manifest has other bytes.
 
     def __post_init__(self) -> None:
         records.whole(self.release, "release", low=1, high=records.MAX_RELEASE)
@@ -73,6 +75,15 @@ class Manifest:
         records.text(self.message, "message", longest=MAX_MESSAGE)
         for role in self.blobs:
             _role(role)
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """The bytes that a signature covers: those this was read from, else those it would be written as.
+
+        Raises:
+            ManifestInvalidError: as `to_bytes` does.
+        """
+        return self.to_bytes() if self._read is None else self._read
 
     def to_bytes(self) -> bytes:
         """The canonical JSON of this manifest.
@@ -111,7 +122,7 @@ class Manifest:
         records.check_schema(fields, what, SCHEMA)
         records.check_keys(fields, what, required=_REQUIRED, optional={"message"})
         try:
-            return cls(
+            manifest = cls(
                 entry=EntryName.parse(records.text(fields["entry"], "entry", longest=200)),
                 release=fields["release"],
                 created=fields["created"],
@@ -124,6 +135,8 @@ class Manifest:
             )
         except (ManifestInvalidError, NameInvalidError) as error:
             raise ManifestInvalidError(f"{what} is not valid: {error}", hint=error.hint) from error
+        object.__setattr__(manifest, "_read", bytes(data))
+        return manifest
 
 
 def _role(role: str) -> str:

@@ -88,13 +88,22 @@ class EntryName:
             check_part(getattr(self, kind), kind)
 
     @classmethod
+    def of(cls, entry: EntryName | str) -> EntryName:
+        """An entry's name that may be given as text.
+
+        Raises:
+            NameInvalidError: it is neither, or not valid.
+        """
+        return entry if isinstance(entry, EntryName) else cls.parse(entry)
+
+    @classmethod
     def parse(cls, text: str) -> EntryName:
         """Reads ``method/dataset/category``.
 
         Raises:
-            NameInvalidError: there are not exactly three parts, or one is not valid.
+            NameInvalidError: it is no text, there are not exactly three parts, or one is not valid.
         """
-        parts = text.split("/")
+        parts = text.split("/") if isinstance(text, str) else []
         if len(parts) != 3:
             raise NameInvalidError(
                 f"entry {_shown(text)} is not of the form method/dataset/category", hint="for example aand/visa/candle"

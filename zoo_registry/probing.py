@@ -11,6 +11,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from zoo_registry.errors import RegistryError, StoreRefusedError
+from zoo_registry.references import PROBE
 from zoo_registry.store import Store
 
 WRITERS = 4
@@ -28,10 +29,11 @@ def probe(store: Store) -> None:
         StoreRefusedError: it lets two writers win, replaces what it should not, or denies the right to write.
         StoreUnavailableError: it cannot be reached or written.
     """
-    key, absent = f"probe/{uuid.uuid4().hex}", f"probe/{uuid.uuid4().hex}"
+    key, absent = f"{PROBE}{uuid.uuid4().hex}", f"{PROBE}{uuid.uuid4().hex}"
+    # Not within the block below: where nothing may be written, there is nothing to remove, nor the right to.
+    with ThreadPoolExecutor(WRITERS) as pool:
+        won = list(pool.map(lambda n: store.put_if_absent(key, b"probe %d" % n), range(WRITERS)))
     try:
-        with ThreadPoolExecutor(WRITERS) as pool:
-            won = list(pool.map(lambda n: store.put_if_absent(key, b"probe %d" % n), range(WRITERS)))
         if sum(won) != 1:
             raise _broken(store, f"{sum(won)} of {WRITERS} writers created the same object")
         if store.compare_and_swap(absent, b"probe", "0" * 32):

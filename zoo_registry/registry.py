@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
-import tempfile
-import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo_registry import aliasing, files, layout, records
+from zoo_registry import aliasing, layout, records
 from zoo_registry.alias import MAX_BYTES as ALIAS_BYTES
 from zoo_registry.alias import Alias
-from zoo_registry.aliasing import WHATEVER, Expected
+from zoo_registry.aliasing import WHATEVER, Expected, Reason
+from zoo_registry.blob_upload import BlobSender
 from zoo_registry.cache import BlobCache
+from zoo_registry.drafting import draft_manifest, with_digests
 from zoo_registry.errors import (
     BlobCorruptError,
     ConflictError,
@@ -25,12 +26,17 @@ from zoo_registry.errors import (
     ObjectNotFoundError,
     RegistryError,
     ReleaseNotFoundError,
+    StoreUnavailableError,
+    ZooNotFoundError,
 )
 from zoo_registry.files import Progress
-from zoo_registry.manifest import DEFAULT_MEDIA_TYPE, BlobRef, Manifest
+from zoo_registry.history import AliasLog
+from zoo_registry.manifest import Manifest
 from zoo_registry.names import EntryName, check_alias
 from zoo_registry.probing import probe
+from zoo_registry.references import check_is_zoo
 from zoo_registry.remembering import RememberingReader
+from zoo_registry.signatures import Signatures
 from zoo_registry.store import Store, open_store
 from zoo_registry.strict_json import MAX_BYTES as MANIFEST_BYTES
 
@@ -81,7 +87,11 @@ class Registry:
         self._warn = on_warning or _log.warning
         self._reader = RememberingReader(store, cache, offline=offline, warn=self._warn)
         self._probed = False
-        self._verified: set[str] = set()
+        self._sender = BlobSender(store, warn=self._warn)
+        self.alias_log = AliasLog(store, self._reader, warn=self._warn)
+        """Every move of every alias."""
+        self.signatures = Signatures(store, self._reader, warn=self._warn)
+        """Who signed which release."""
 
     @classmethod
     def open(
@@ -104,28 +114,45 @@ class Registry:
         """Checks, once, that the store can be published to; see `probing.probe`. `publish` does so by itself."""
         self._reader.need_store("publish")
         if not self._probed:
+            self.signatures.prepare()
             probe(self._store)
             self._probed = True
 
-    def list_entries(self) -> list[EntryName]:
-        """All entries with at least one release, sorted."""
+    def list_keys(self) -> list[str]:
+        """The keys of all files of all entries, sorted; for those who look at the zoo as a whole.
+
+        Raises:
+            ZooNotFoundError: there is no zoo at this address, or something else is.
+        """
         self._reader.need_store("list entries")
-        parsed = map(layout.parse_manifest_key, self._store.list(layout.ENTRIES))
+        found = self._store.list(layout.ENTRIES)
+        if not found:
+            check_is_zoo(self._store)
+        return found
+
+    def list_entries(self) -> list[EntryName]:
+        """All entries with at least one release, sorted.
+
+        Raises:
+            ZooNotFoundError: there is no zoo at this address, or something else is.
+        """
+        parsed = map(layout.parse_manifest_key, self.list_keys())
         return sorted({found[0] for found in parsed if found is not None})
 
     def releases(self, entry: EntryName | str) -> list[int]:
         """The release numbers of an entry, rising; none when there is no such entry."""
-        name = _entry(entry)
+        name = EntryName.of(entry)
         self._reader.need_store(f"list the releases of {name}")
         parsed = map(layout.parse_manifest_key, self._store.list(layout.releases_prefix(name)))
         return sorted(found[1] for found in parsed if found is not None)
 
     def aliases(self, entry: EntryName | str) -> dict[str, Alias]:
         """The aliases of an entry by name, sorted; none when there is no such entry."""
-        name = _entry(entry)
+        name = EntryName.of(entry)
         self._reader.need_store(f"list the aliases of {name}")
         parsed = map(layout.parse_alias_key, self._store.list(layout.aliases_prefix(name)))
-        return {alias: self.read_alias(name, alias) for alias in parsed if alias is not None}
+        states = {alias: aliasing.read(self._store, name, alias)[0] for alias in parsed if alias is not None}
+        return {alias: state.alias for alias, state in states.items() if state and state.alias}
 
     def read_alias(self, entry: EntryName | str, alias: str) -> Alias:
         """Where an alias points.
@@ -135,7 +162,7 @@ class Registry:
             ReleaseNotFoundError: the entry has no such alias.
             ManifestInvalidError: the alias file is damaged.
         """
-        name = _entry(entry)
+        name = EntryName.of(entry)
         what = f"alias {alias} of {name}"
         try:
             return self._reader.load(
@@ -147,20 +174,23 @@ class Registry:
         except ObjectNotFoundError as error:
             raise self._missing(name, f"alias '{alias}'") from error
 
-    def resolve(self, entry: EntryName | str, release: int | None = None, alias: str = CHAMPION) -> Manifest:
+    def resolve(
+        self, entry: EntryName | str, release: int | None = None, alias: str = CHAMPION, *, trust_cache: bool = False
+    ) -> Manifest:
         """The manifest of a release.
 
         Args:
             entry: the entry, also as ``"aand/visa/candle"``.
             release: the number; None for the one that ``alias`` points at.
             alias: used when ``release`` is None.
+            trust_cache: a manifest that is in the cache is taken without asking the store: it never changes there.
 
         Raises:
             EntryNotFoundError: there is no such entry; the hint says the nearest.
             ReleaseNotFoundError: the entry has no such release or alias.
             ManifestInvalidError: the manifest or alias is damaged, or is of another entry or release.
         """
-        name = _entry(entry)
+        name = EntryName.of(entry)
         number = self.read_alias(name, alias).release if release is None else release
         if not 1 <= number <= records.MAX_RELEASE:
             raise self._missing(name, f"release {number}")
@@ -173,7 +203,8 @@ class Registry:
             return manifest
 
         try:
-            return self._reader.load(layout.manifest_key(name, number), parse, what=what, max_bytes=MANIFEST_BYTES)
+            key = layout.manifest_key(name, number)
+            return self._reader.load(key, parse, what=what, max_bytes=MANIFEST_BYTES, trust_cache=trust_cache)
         except ObjectNotFoundError as error:
             raise self._missing(name, f"release {number}") from error
 
@@ -203,8 +234,8 @@ class Registry:
             return found
         self._reader.need_store(f"fetch blob '{role}' of {title}")
 
-        def fill(path: Path) -> None:
-            self._store.get_to_file(layout.blob_key(ref.sha256), path, max_bytes=ref.size, progress=progress)
+        def fill(path: Path) -> str:
+            return self._store.get_to_file(layout.blob_key(ref.sha256), path, max_bytes=ref.size, progress=progress)
 
         try:
             return self._cache.add(ref, fill, origin=self._store.uri)
@@ -245,14 +276,19 @@ class Registry:
             StoreUnavailableError: a file or the store cannot be read or written.
             PublishStateUnknownError: the store did not say whether the release was written.
         """
-        name = _entry(entry)
+        name = EntryName.of(entry)
         if alias is not None:
             check_alias(alias)
         self._reader.need_store(f"publish {name}")
-        draft = _draft(name, document, blobs, message, media_types or {})
-        self.probe()
-        uploaded = tuple(role for role, path in blobs.items() if self._upload(draft.blobs[role], path, progress))
+        draft = draft_manifest(name, document, blobs, message, media_types or {})
+        with ThreadPoolExecutor(1) as pool:
+            probed = pool.submit(self.probe)  # its round trips take about as long as to read the files
+            draft = with_digests(draft, blobs)
+            probed.result()
+        uploaded = tuple(role for role, path in blobs.items() if self._sender.send(draft.blobs[role], path, progress))
         manifest = self._claim(draft)
+        self._look_again(manifest, blobs)
+        self.signatures.add_own(manifest)
         moved = alias is not None and self._advance(name, alias, manifest.release)
         return Release(
             entry=name, release=manifest.release, manifest=manifest, alias=alias if moved else None, uploaded=uploaded
@@ -265,6 +301,7 @@ class Registry:
         release: int,
         *,
         expected: Expected = WHATEVER,
+        reason: Reason | None = None,
     ) -> Alias:
         """Points an alias at a release.
 
@@ -273,58 +310,56 @@ class Registry:
             alias: the alias; made when it is not there.
             release: a release that exists.
             expected: the alias as `read_alias` gave it, or None for no alias yet: it is moved only if that still holds.
+            reason: what the log is to say of the move.
 
         Raises:
             EntryNotFoundError: there is no such entry.
             ReleaseNotFoundError: the entry has no such release.
             ConflictError: the alias is not as expected.
         """
-        name = _entry(entry)
+        name = EntryName.of(entry)
         check_alias(alias)
         self._reader.need_store(f"move an alias of {name}")
         self.resolve(name, release)  # an alias must never point at nothing, nor at a manifest that cannot be read
-        return aliasing.point(self._store, name, alias, release, expected=expected)
-
-    def _upload(self, ref: BlobRef, path: Path, progress: Progress | None) -> bool:
-        """Sends a blob unless the store has it whole; whether it was sent.
-
-        What the store has is read once and compared: a release must not name a blob that cannot be loaded. A damaged
-        one is replaced by the right bytes, which mends every release that names it.
-        """
-        key = layout.blob_key(ref.sha256)
-        if self._store.put_if_absent(key, path, sha256=ref.sha256, progress=progress):
-            return True
-        if ref.sha256 not in self._verified:
-            if not self._is_whole(key, ref):
-                self._warn(f"{self._store.uri} holds damaged bytes under '{key}'; they are replaced")
-                self._store.delete(key)
-                self._store.put_if_absent(key, path, sha256=ref.sha256, progress=progress)
-                return True
-            self._verified.add(ref.sha256)
-        if progress is not None:
-            progress(ref.size)
-        return False
-
-    def _is_whole(self, key: str, ref: BlobRef) -> bool:
-        """Whether the store's bytes are those of the digest."""
-        if self._store.stat(key).size != ref.size:
-            return False
-        with tempfile.TemporaryDirectory(prefix="zoo-verify-") as folder:
-            copy = Path(folder) / ref.sha256
-            try:
-                self._store.get_to_file(key, copy, max_bytes=ref.size)
-            except BlobCorruptError:
-                return False
-            return files.digest(copy)[0] == ref.sha256
+        return aliasing.point(self._store, name, alias, release, expected=expected, reason=reason)
 
     def _claim(self, draft: Manifest) -> Manifest:
         """Writes the manifest under the first free number. Numbers are taken one by one, so none is left out."""
-        for number in range(max(self.releases(draft.entry), default=0) + 1, records.MAX_RELEASE + 1):
+        last = max(self.releases(draft.entry), default=0)
+        if last and not self._has_manifest(draft.entry, last):
+            raise StoreUnavailableError(
+                f"{self.uri} lists release {last} of {draft.entry} and does not have it",
+                hint=f"try again; if it stays so, run: kdzoo zoo fsck --zoo {self.uri}",
+            )
+        for number in range(last + 1, records.MAX_RELEASE + 1):
             manifest = dataclasses.replace(draft, release=number)
             key = layout.manifest_key(draft.entry, number)
             if self._store.put_if_absent(key, manifest.to_bytes(), write_id=draft.write_id):
                 return manifest
         raise ConflictError(f"{draft.entry} has no release number left")
+
+    def _has_manifest(self, name: EntryName, release: int) -> bool:
+        """Asked for by name: a listing that was damaged on its way would make a number be left out for good."""
+        try:
+            self._store.stat(layout.manifest_key(name, release))
+        except ObjectNotFoundError:
+            return False
+        return True
+
+    def _look_again(self, manifest: Manifest, blobs: Mapping[str, Path]) -> None:
+        """Reads back what was written, before an alias makes it known."""
+        title = f"{manifest.entry} release {manifest.release}"
+        try:
+            key = layout.manifest_key(manifest.entry, manifest.release)
+            if self._store.get(key, max_bytes=MANIFEST_BYTES) != manifest.to_bytes():
+                raise ManifestInvalidError(f"{self.uri} gave back other bytes than its manifest was written with")
+            self._sender.keep({manifest.blobs[role]: path for role, path in blobs.items()})
+        except RegistryError as error:
+            # The release stands; who catches this must not publish it a second time before having looked.
+            raise type(error)(
+                f"{title} is written, but could not be looked at again, and no alias was moved to it: {error}",
+                hint=f"look at it with: kdzoo zoo fsck --deep --zoo {self.uri}",
+            ) from error
 
     def _advance(self, name: EntryName, alias: str, release: int) -> bool:
         """Moves an alias forward to a release just published; False when it is at a later one."""
@@ -343,37 +378,10 @@ class Registry:
         if numbers:
             shown = ", ".join(map(str, numbers[-10:]))
             return ReleaseNotFoundError(f"{name} has no {wanted} in {self.uri}", hint=f"its latest releases: {shown}")
-        names = [str(entry) for entry in self.list_entries()]
+        try:
+            names = [str(entry) for entry in self.list_entries()]
+        except ZooNotFoundError as error:
+            return EntryNotFoundError(f"there is no entry {name}: {error}", hint=error.hint)
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5) or names[:10]
         hint = f"did you mean {' or '.join(near)}?" if near else "the zoo is empty; publish to it, or check its address"
         return EntryNotFoundError(f"{self.uri} has no entry {name}", hint=hint)
-
-
-def _entry(entry: EntryName | str) -> EntryName:
-    return EntryName.parse(entry) if isinstance(entry, str) else entry
-
-
-def _draft(
-    name: EntryName, document: Mapping[str, Any], blobs: Mapping[str, Path], message: str, types: Mapping[str, str]
-) -> Manifest:
-    """The manifest to be, under release 1; refuses what could not be written before anything is sent."""
-    unknown = sorted(types.keys() - blobs.keys())
-    if unknown:
-        raise ManifestInvalidError(f"media types are given for roles that are not: {', '.join(unknown)}")
-    draft = Manifest(
-        entry=name,
-        release=1,
-        created=records.now(),
-        write_id=uuid.uuid4().hex,
-        document=document,
-        blobs={role: _ref(path, types.get(role, DEFAULT_MEDIA_TYPE)) for role, path in blobs.items()},
-        message=message,
-    )
-    # As it will be read back: later changes of the caller's document must not get into it.
-    return Manifest.parse(draft.to_bytes(), what=f"manifest of {name}")
-
-
-def _ref(path: Path, media_type: str) -> BlobRef:
-    with files.storage_errors("read", path):
-        sha256, size = files.digest(path)
-    return BlobRef(sha256=sha256, size=size, media_type=media_type)

@@ -3,59 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import threading
-import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
-
-from zoo_registry import files, s3_errors
-from zoo_registry.errors import (
-    NameInvalidError,
-    ObjectTooLargeError,
-    PublishStateUnknownError,
-    RegistryError,
-    StoreRefusedError,
-    StoreUnavailableError,
-)
+from zoo_registry import files
 from zoo_registry.files import Progress
-from zoo_registry.s3_client import make_client
-from zoo_registry.s3_multipart import MultipartUpload
-from zoo_registry.store import SMALL, ObjectInfo, changed, check_key, check_prefix, not_found
+from zoo_registry.s3_bucket import Bucket
+from zoo_registry.s3_errors import ABSENT
+from zoo_registry.s3_reading import S3Reader
+from zoo_registry.s3_writing import WRITE_ID, S3Writer
+from zoo_registry.store import SMALL, Leftover, Listed, ObjectInfo, changed, check_key, check_prefix, not_found
 
-WRITE_ID = "kdzoo-write-id"
-MULTIPART_BYTES = 64 * 1024 * 1024
-"""Blobs over this many bytes are sent in parts."""
+__all__ = ["MULTIPART_BYTES", "WRITE_ID", "S3Store"]
 
-_T = TypeVar("_T")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_TRIES = 6
-_STREAM_TRIES = 3
-# Nothing was sent, so there is nothing to be unsure about.
-_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError, PartialCredentialsError)
+MULTIPART_BYTES = 16 * 1024 * 1024
+"""Blobs over this many bytes are sent in parts, several at a time."""
 
 
 class S3Store:
     """Objects in a bucket, under a prefix.
 
-    Every object carries a write id in its metadata. When the server says that an object is already there, or the
-    connection is lost, the id tells whether that is our own write, whose answer never came.
+    Large blobs go and come in parts, eight at a time. Every object carries a write id, by which a writer whose answer
+    was lost knows its own write again (`S3Writer`).
 
     Args:
         bucket: the bucket's name.
         prefix: what all keys start with, without ``/`` at its ends; may be empty.
-        client: a boto3 S3 client; default one made on first use.
+        client: a boto3 S3 client; default one made on first use. boto3 finds credentials, region, endpoint
+            (``AWS_ENDPOINT_URL``) and the style of addresses by itself: at any endpoint but AWS the bucket stands in
+            the path, unless its configuration says ``addressing_style = virtual``.
         multipart_bytes: blobs over this many bytes are sent in parts.
 
     Raises:
@@ -65,18 +43,15 @@ class S3Store:
     def __init__(
         self, bucket: str, prefix: str = "", *, client: Any = None, multipart_bytes: int = MULTIPART_BYTES
     ) -> None:
-        if not _BUCKET.fullmatch(bucket):
-            raise NameInvalidError(f"'{bucket}' is not the name of a bucket", hint="give s3://bucket/prefix")
-        self._bucket = bucket
-        self._prefix = f"{check_key(prefix)}/" if prefix else ""
-        self._client = client
-        self._lock = threading.Lock()
+        self._bucket = Bucket(bucket, prefix, client=client)
+        self._reader = S3Reader(self._bucket)
+        self._writer = S3Writer(self._bucket)
         self._multipart_bytes = multipart_bytes
 
     @property
     def uri(self) -> str:
         """``s3://bucket/prefix``."""
-        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        return self._bucket.uri
 
     @property
     def is_remote(self) -> bool:
@@ -89,30 +64,17 @@ class S3Store:
 
     def read(self, key: str, *, max_bytes: int = SMALL) -> tuple[bytes, str]:
         """The bytes of an object and their etag; see `Store.read`."""
-
-        def take(body: Any) -> bytes:
-            data = bytearray()
-            while chunk := body.read(files.CHUNK):  # to the very end: only there are length and checksum compared
-                data += chunk
-                if len(data) > max_bytes:
-                    raise ObjectTooLargeError(f"{self._where(key)} holds more than {max_bytes} bytes")
-            return bytes(data)
-
-        return self._stream(key, take)
+        return self._reader.read(key, max_bytes=max_bytes)
 
     def get_to_file(
         self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None
-    ) -> None:
+    ) -> str:
         """Writes an object to a new file; see `Store.get_to_file`. A broken stream is begun anew twice."""
-        report = _Furthest(progress)
+        return self._reader.to_file(key, path, max_bytes=max_bytes, progress=progress)
 
-        def take(body: Any) -> None:
-            report.restart()
-            with files.storage_errors("write", path):
-                path.unlink(missing_ok=True)  # what an earlier stream left
-                files.copy(body, path, max_bytes=max_bytes, progress=report)
-
-        self._stream(key, take)
+    def digest(self, key: str, *, progress: Progress | None = None) -> tuple[str, int]:
+        """The sha256 and the size of an object; see `Store.digest`."""
+        return self._reader.digest(key, progress)
 
     def put_if_absent(
         self,
@@ -129,16 +91,16 @@ class S3Store:
         if isinstance(source, bytes):
             data = source
         else:
-            if self._head(key) is not None:  # spares sending a blob that is there
+            if self._bucket.head(key) is not None:  # spares sending a blob that is there
                 return False
             with files.storage_errors("read", source):
                 if source.stat().st_size > self._multipart_bytes:
-                    return self._put_in_parts(key, source, mine, sha256, progress)
+                    return self._writer.put_in_parts(key, source, mine, sha256, progress)
                 with files.open_regular(source) as opened:
                     data = opened.read()
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
             raise changed(source, key, sha256)
-        created = self._put(key, data, mine, {"IfNoneMatch": "*"})
+        created = self._writer.put(key, data, mine, {"IfNoneMatch": "*"})
         if progress is not None:
             progress(len(data))
         return created
@@ -146,186 +108,85 @@ class S3Store:
     def compare_and_swap(self, key: str, data: bytes, expected_etag: str | None) -> bool:
         """Replaces an object if it is still the one that was read; see `Store.compare_and_swap`."""
         condition = {"IfNoneMatch": "*"} if expected_etag is None else {"IfMatch": expected_etag}
-        return self._put(check_key(key), data, uuid.uuid4().hex, condition)
+        return self._writer.put(key, data, uuid.uuid4().hex, condition)
 
     def list(self, prefix: str) -> list[str]:
         """All keys that start with ``prefix``, sorted; see `Store.list`."""
+        return [found.key for found in self.scan(prefix)]
+
+    def scan(self, prefix: str) -> Sequence[Listed]:
+        """All objects whose keys start with ``prefix``, sorted; see `UpkeepStore.scan`. One request a thousand."""
         check_prefix(prefix)
-        found: list[str] = []
-        try:
-            pages = (
-                self._s3().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
+        found = [
+            Listed(
+                key=item["Key"].removeprefix(self._bucket.prefix),
+                size=item["Size"],
+                modified=item["LastModified"].timestamp(),
             )
-            for page in pages:
-                found.extend(item["Key"].removeprefix(self._prefix) for item in page.get("Contents", []))
-        except (BotoCoreError, ClientError) as error:
-            raise s3_errors.translate(error, "list", self._where(prefix)) from error
-        return sorted(found)
+            for page in self._pages("list_objects_v2", prefix)
+            for item in page.get("Contents", [])
+        ]
+        return sorted(found, key=lambda item: item.key)
+
+    def top(self) -> Sequence[str] | None:
+        """The first parts of keys, sorted; see `Store.top`. An empty place and none look the same on S3."""
+        with self._bucket.errors("list", ""):
+            page = self._bucket.client.list_objects_v2(
+                Bucket=self._bucket.name, Prefix=self._bucket.prefix, Delimiter="/"
+            )
+        folders = [item["Prefix"] for item in page.get("CommonPrefixes", [])]
+        names = folders + [item["Key"] for item in page.get("Contents", [])]
+        return sorted(name.removeprefix(self._bucket.prefix).rstrip("/") for name in names)
 
     def delete(self, key: str) -> None:
         """Removes an object; see `Store.delete`."""
-        try:
-            self._s3().delete_object(Bucket=self._bucket, Key=self._prefix + check_key(key))
-        except (BotoCoreError, ClientError) as error:
-            raise s3_errors.translate(error, "delete", self._where(key)) from error
+        place = self._bucket.at(key)
+        with self._bucket.errors("delete", key):
+            self._bucket.client.delete_object(**place)
 
     def stat(self, key: str) -> ObjectInfo:
         """Size, etag and metadata of an object; see `Store.stat`."""
-        info = self._head(key)
+        info = self._bucket.head(key)
         if info is None:
             raise not_found(self.uri, key)
         return info
 
-    def _s3(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                self._client = make_client(self.uri)
-            return self._client
-
-    def _where(self, key: str) -> str:
-        return f"s3://{self._bucket}/{self._prefix}{key}"
-
-    def _open(self, key: str) -> Any:
-        try:
-            return self._s3().get_object(Bucket=self._bucket, Key=self._prefix + check_key(key))
-        except ClientError as error:
-            if s3_errors.code(error) in s3_errors.ABSENT:
-                raise not_found(self.uri, key) from None
-            raise s3_errors.translate(error, "read", self._where(key)) from error
-        except BotoCoreError as error:
-            raise s3_errors.translate(error, "read", self._where(key)) from error
-
-    def _stream(self, key: str, take: Callable[[Any], _T]) -> tuple[_T, str]:
-        """What ``take`` makes of an object's body, and the etag. A stream that breaks off is begun anew twice."""
-        attempt = 0
-        while True:
-            answer = self._open(key)
-            try:
-                return take(answer["Body"]), str(answer["ETag"])
-            except BotoCoreError as error:
-                attempt += 1
-                if attempt == _STREAM_TRIES:
-                    raise s3_errors.translate(error, "read", self._where(key)) from error
-            finally:
-                answer["Body"].close()
-            time.sleep(0.1 * 2**attempt)
-
-    def _head(self, key: str) -> ObjectInfo | None:
-        try:
-            answer = self._s3().head_object(Bucket=self._bucket, Key=self._prefix + check_key(key))
-        except ClientError as error:
-            if s3_errors.code(error) in s3_errors.ABSENT:
-                return None
-            raise s3_errors.translate(error, "read", self._where(key)) from error
-        except BotoCoreError as error:
-            raise s3_errors.translate(error, "read", self._where(key)) from error
-        return ObjectInfo(size=answer["ContentLength"], etag=answer["ETag"], metadata=answer.get("Metadata", {}))
-
-    def _put(self, key: str, data: bytes, mine: str, condition: dict[str, str]) -> bool:
-        """One conditional write; True when the object is ours, False when the condition was not met."""
-        for attempt in range(_TRIES):
-            try:
-                self._s3().put_object(
-                    Bucket=self._bucket, Key=self._prefix + key, Body=data, Metadata={WRITE_ID: mine}, **condition
-                )
-                return True
-            except (BotoCoreError, ClientError) as error:
-                outcome = self._after(error, key, mine)
-                if outcome is not None:
-                    return outcome
-            # 409: another write of the same key was under way. boto3 does not try that again.
-            time.sleep(0.05 * 2**attempt)
-        raise StoreUnavailableError(
-            f"{self._where(key)} was being written by others {_TRIES} times in a row", hint="try again"
-        )
-
-    def _after(self, error: BotoCoreError | ClientError, key: str, mine: str) -> bool | None:
-        """What became of a conditional write that raised: ours, not ours, or None when it is to be tried again.
-
-        Raises:
-            StoreUnavailableError: it was not written, and the store is at fault.
-            StoreRefusedError: it was not written, and the store will not.
-            PublishStateUnknownError: it cannot be known.
-        """
-        refused = isinstance(error, ClientError)
-        number = s3_errors.status(error) if refused else 0
-        named = s3_errors.code(error) if refused else ""
-        if number == 404 and named != "NoSuchBucket":
-            found = self._head(key)  # If-Match on nothing, or a finished multipart upload that was finished twice
-            return found is not None and found.metadata.get(WRITE_ID) == mine
-        if number in (409, 412):
-            found = self._head(key)
-            if found is not None and found.metadata.get(WRITE_ID) == mine:
-                return True
-            return None if number == 409 else False
-        reason = s3_errors.translate(error, "write", self._where(key))
-        if not isinstance(reason, StoreUnavailableError):
-            raise reason from error
-        try:
-            found = self._head(key)
-        except RegistryError as second:
-            if isinstance(error, _NEVER_SENT):
-                raise reason from error
-            raise self._unknown(key, mine) from second
-        if found is not None and found.metadata.get(WRITE_ID) == mine:
-            return True
-        if refused or isinstance(error, _NEVER_SENT):
-            raise reason from error
-        raise self._unknown(key, mine) from error
-
-    def _unknown(self, key: str, mine: str) -> PublishStateUnknownError:
-        return PublishStateUnknownError(
-            f"{self._where(key)} may or may not have been written: the store did not answer (write id {mine})",
-            hint="look at the entry's releases when the store is back, before publishing again",
-        )
-
-    def _put_in_parts(self, key: str, source: Path, mine: str, sha256: str | None, progress: Progress | None) -> bool:
-        report = _Furthest(progress)
-        for attempt in range(_TRIES):
-            report.restart()
-            upload = MultipartUpload(self._s3(), self._bucket, self._prefix + key, {WRITE_ID: mine})
-            try:
-                found = upload.send(source, report)
-                if sha256 is not None and found != sha256:
-                    raise changed(source, key, sha256)
-            except (BotoCoreError, ClientError) as error:
-                upload.abort()
-                raise s3_errors.translate(error, "write", self._where(key)) from error
-            except BaseException:
-                upload.abort()
-                raise
-            try:
-                upload.complete()
-                return True
-            except (BotoCoreError, ClientError) as error:
+    def move(self, key: str, target: str) -> None:
+        """Gives an object another key; see `UpkeepStore.move`. S3 copies it within the store, and then removes it."""
+        source, place = self._bucket.at(key), self._bucket.at(target)
+        if self._bucket.head(target) is None:
+            with self._bucket.errors("move", key):
                 try:
-                    outcome = self._after(error, key, mine)
-                except StoreRefusedError:
-                    upload.abort()
-                    raise  # any other error leaves it open whether the object is there: nothing is cleaned up
-                if outcome is not True:
-                    upload.abort()
-                if outcome is not None:
-                    return outcome
-            time.sleep(0.05 * 2**attempt)
-        raise StoreUnavailableError(
-            f"{self._where(key)} was being written by others {_TRIES} times in a row", hint="try again"
-        )
+                    self._bucket.client.copy(source, place["Bucket"], place["Key"])
+                except self._bucket.client.exceptions.ClientError as error:
+                    if error.response.get("Error", {}).get("Code") in ABSENT:
+                        raise not_found(self.uri, key) from None
+                    raise
+        self.delete(key)
 
+    def leftovers(self) -> Sequence[Leftover]:
+        """Uploads in parts that were neither finished nor given up; see `UpkeepStore.leftovers`."""
+        return [
+            Leftover(
+                what=f"unfinished upload of {item['Key'].removeprefix(self._bucket.prefix)}",
+                name=f"{item['Key']}\n{item['UploadId']}",
+                since=item["Initiated"].timestamp(),
+            )
+            for page in self._pages("list_multipart_uploads", "")
+            for item in page.get("Uploads", [])
+        ]
 
-class _Furthest:
-    """Reports each byte once, though a transfer may begin anew."""
+    def remove_leftover(self, leftover: Leftover) -> None:
+        """Gives an unfinished upload up; see `UpkeepStore.remove_leftover`."""
+        key, _, upload = leftover.name.partition("\n")
+        with self._bucket.errors("give up the upload of", key.removeprefix(self._bucket.prefix)):
+            try:
+                self._bucket.client.abort_multipart_upload(Bucket=self._bucket.name, Key=key, UploadId=upload)
+            except self._bucket.client.exceptions.NoSuchUpload:
+                return  # finished or given up meanwhile
 
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self._told = 0
-        self._now = 0
-
-    def restart(self) -> None:
-        self._now = 0
-
-    def __call__(self, size: int) -> None:
-        self._now += size
-        if self._now > self._told and self._progress is not None:
-            self._progress(self._now - self._told)
-        self._told = max(self._told, self._now)
+    def _pages(self, operation: str, prefix: str) -> Iterator[dict[str, Any]]:
+        with self._bucket.errors("list", prefix):
+            yield from self._bucket.client.get_paginator(operation).paginate(
+                Bucket=self._bucket.name, Prefix=self._bucket.prefix + prefix
+            )

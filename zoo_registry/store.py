@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,30 @@ class ObjectInfo:
     """Changes whenever the object does; good for `Store.compare_and_swap` and for nothing else."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What was stored beside the bytes; a folder has none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """An object as a listing tells of it."""
+
+    key: str
+    """As it lies there; a file that somebody put into a folder need not have a valid key."""
+    size: int
+    """Bytes."""
+    modified: float
+    """When it was written, in seconds since 1970 by the store's clock."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leftover:
+    """What a writer that was stopped left in a store; no reader ever sees it."""
+
+    what: str
+    """For people."""
+    name: str
+    """For `UpkeepStore.remove_leftover`."""
+    since: float
+    """When it was begun, in seconds since 1970 by the store's clock."""
 
 
 class Store(Protocol):
@@ -63,8 +87,10 @@ class Store(Protocol):
 
     def get_to_file(
         self, key: str, path: Path, *, max_bytes: int | None = None, progress: Progress | None = None
-    ) -> None:
-        """Writes an object to a new file, and waits until it is on the disk. What it holds is not checked.
+    ) -> str:
+        """Writes an object to a new file, and waits until it is on the disk.
+
+        What it holds is not checked here: the caller compares the digest with the one it knows.
 
         Args:
             key: the object.
@@ -72,9 +98,20 @@ class Store(Protocol):
             max_bytes: the most to take; None for no limit.
             progress: called with the number of bytes of each piece.
 
+        Returns:
+            The sha256 of the bytes that were written, taken on their way.
+
         Raises:
             ObjectNotFoundError: there is none.
             ObjectTooLargeError: it holds more than ``max_bytes``.
+        """
+        ...
+
+    def digest(self, key: str, *, progress: Progress | None = None) -> tuple[str, int]:
+        """The sha256 (64 hexadecimal digits) and the size in bytes of an object, which is read whole.
+
+        Raises:
+            ObjectNotFoundError: there is none.
         """
         ...
 
@@ -125,6 +162,10 @@ class Store(Protocol):
         """All keys that start with ``prefix``, sorted; none is no error."""
         ...
 
+    def top(self) -> Sequence[str] | None:
+        """The first parts of the keys there are, sorted, hidden ones left out; None when there is no such place."""
+        ...
+
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
         ...
@@ -135,6 +176,34 @@ class Store(Protocol):
         Raises:
             ObjectNotFoundError: there is none.
         """
+        ...
+
+
+class UpkeepStore(Store, Protocol):
+    """What looking after a store takes beyond reading and publishing."""
+
+    def scan(self, prefix: str) -> Sequence[Listed]:
+        """All objects whose keys start with ``prefix``, sorted by key; none is no error."""
+        ...
+
+    def move(self, key: str, target: str) -> None:
+        """Gives an object another key, under which it is whole before the old one is gone.
+
+        Args:
+            key: the object.
+            target: its new key. An object that is there already is taken to hold the same bytes and stays.
+
+        Raises:
+            ObjectNotFoundError: there is no object ``key``.
+        """
+        ...
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """What writers that were stopped left, or are still about."""
+        ...
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        """Removes what `leftovers` told of; one that is gone is no error. A writer still about it will fail."""
         ...
 
 
@@ -173,7 +242,7 @@ def changed(source: bytes | Path, key: str, sha256: str) -> BlobCorruptError:
     )
 
 
-def open_store(uri: str | Path, *, client: Any = None) -> Store:
+def open_store(uri: str | Path, *, client: Any = None) -> UpkeepStore:
     """Opens a store by its address; nothing is reached or made yet.
 
     Args:
@@ -203,7 +272,7 @@ def open_store(uri: str | Path, *, client: Any = None) -> Store:
     )
 
 
-def _folder(root: Path) -> Store:
+def _folder(root: Path) -> UpkeepStore:
     from zoo_registry.folder_store import FolderStore
 
     return FolderStore(root)

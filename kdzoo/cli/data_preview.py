@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kdzoo.data.catalog import Dataset
     from kdzoo.data.synthesis.base import Synthesizer
+    from kdzoo.settings import Settings
 
 _SIDE = 160
 
@@ -31,11 +32,11 @@ _SIDE = 160
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a knob of the synthesis; repeatable."
 )
-@click.option("--textures", type=click.Path(path_type=Path), help="A folder of photographs to fill anomalies with.")
+@click.option("--textures", metavar="dtd|FOLDER", help="Photographs to fill anomalies with; default by formula.")
 @json_option
 def preview(
     synthesis: str, dataset: str, category: str, out: Path, count: int, seed: int, image_size: int | None,
-    changes: tuple[str, ...], textures: Path | None, as_json: bool,
+    changes: tuple[str, ...], textures: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Draw images of a category as they are, with synthetic anomalies, and with the anomalies outlined.
 
@@ -43,13 +44,14 @@ def preview(
     Examples:
       kdzoo data preview -d demo -c weave -o sheet.png
       kdzoo data preview --synthesis nsa -d demo -c milled -o sheet.png --set patches=1 --seed 3
-      kdzoo data preview -d mvtec -c bottle -o sheet.png --textures dtd/images
+      kdzoo data preview -d mvtec -c bottle -o sheet.png --textures dtd
     """
     from kdzoo.settings import Settings
     from kdzoo.training.checkpoint import write_file
 
-    synthesizer = _synthesizer(synthesis, changes, textures)
-    opened = open_dataset_with_progress(dataset, Settings.from_environment())
+    settings = Settings.from_environment()
+    synthesizer = _synthesizer(synthesis, changes, textures, settings)
+    opened = open_dataset_with_progress(dataset, settings)
     names, images = _normal_images(opened, category, count, seed, image_size or opened.info.default_image_size)
     planted, masks = _planted(synthesizer, images, seed)
     write_file(out, _sheet(f"{synthesis} on {opened.name}/{category}, seed {seed}", names, images, planted, masks))
@@ -66,16 +68,17 @@ def preview(
     click.echo(json.dumps(result) if as_json else text)
 
 
-def _synthesizer(name: str, changes: tuple[str, ...], textures: Path | None) -> Synthesizer:
+def _synthesizer(name: str, changes: tuple[str, ...], textures: str | None, settings: Settings) -> Synthesizer:
     from kdzoo.data.synthesis.registry import build_synthesizer, synthesis_config
 
     config = synthesis_config(name).from_mapping(parse_changes(changes))
     if textures is None:
         return build_synthesizer(config)
     from kdzoo.data.synthesis.fill import FolderTextures
+    from kdzoo.data.texture_sets import find_textures
 
     # Textures go on mirrored beyond their edges, so that one size serves all images.
-    return build_synthesizer(config, FolderTextures(textures, 256))
+    return build_synthesizer(config, FolderTextures(find_textures(textures, settings), 256))
 
 
 def _normal_images(

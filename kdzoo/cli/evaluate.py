@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.options import Bar, device_option, json_option, open_dataset_with_progress, tell_skipped, zoo_option
+from kdzoo.cli.data_download import open_or_download
+from kdzoo.cli.options import Bar, device_option, json_option, tell_skipped, zoo_option
 from kdzoo.cli.source import load_source, source_options
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("method", required=False)
 @click.argument("name", metavar="DATASET/CATEGORY", required=False)
 @click.option("--dataset", "-d", metavar="NAME|PATH", help="Where the images are; default the detector's own data set.")
+@click.option("--download", is_flag=True, help="Download the data set first if it is not there.")
 @click.option(
     "--part", type=click.Choice(["report", "select"]), default="report", show_default=True, help="Of its protocol."
 )
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 @device_option
 @json_option
 def evaluate(
-    method: str | None, name: str | None, dataset: str | None, part: str, folder: Path | None, zoo: str | None,
-    release: int | None, alias: str, device: str | None, threshold: float | None, false_positive_rate: float | None,
-    as_json: bool,
+    method: str | None, name: str | None, dataset: str | None, download: bool, part: str, folder: Path | None,
+    zoo: str | None, release: int | None, alias: str, device: str | None, threshold: float | None,
+    false_positive_rate: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure a detector, under the protocol and split it was selected with.
 
@@ -43,7 +45,7 @@ def evaluate(
         method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
     )  # fmt: skip
-    result = _measure(detector, dataset, part)
+    result = _measure(detector, dataset, part, download=download)
     if result["split_digest"] != detector.plan.split_digest:
         click.echo(
             "Note: these are not the images that the detector was selected with (another split digest)", err=True
@@ -51,7 +53,7 @@ def evaluate(
     click.echo(json.dumps(result) if as_json else _text(result))
 
 
-def _measure(detector: Detector, dataset: str | None, part: str) -> dict[str, Any]:
+def _measure(detector: Detector, dataset: str | None, part: str, *, download: bool) -> dict[str, Any]:
     import numpy as np
 
     from kdzoo.errors import DatasetError
@@ -61,7 +63,7 @@ def _measure(detector: Detector, dataset: str | None, part: str) -> dict[str, An
     from kdzoo.training.images import ImageSource
 
     document, settings = detector.document, Settings.from_environment()
-    opened = open_dataset_with_progress(dataset or document["dataset"]["name"], settings)
+    opened = open_or_download(dataset or document["dataset"]["name"], settings, download=download)
     options, category = detector.plan.options, document["dataset"]["category"]
     with Bar("Decoding images") as bar:
         data: TrialData = TrialData(opened, category, options, cache=settings.cache, progress=bar)

@@ -14,11 +14,22 @@ class LazyGroup(click.Group):
 
     Args:
         lazy: command to ``(module, attribute, one line of help)``.
+        default: the command that runs when none is named; without one, help is shown.
     """
 
-    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str, str]], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, tuple[str, str, str]], default: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._lazy = dict(lazy)
+        self._lazy, self._default = dict(lazy), default
+        self.no_args_is_help = default is None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts the default command's name in front where none is given."""
+        asks_help = bool(args) and args[0] in ctx.help_option_names
+        if self._default is not None and not asks_help and (not args or args[0].startswith("-")):
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order in which they were given."""

@@ -17,10 +17,13 @@ _COMMANDS = {
     "predict": ("kdzoo.cli.predict", "predict", "Judge images with a detector."),
     "leaderboard": ("kdzoo.cli.leaderboard", "leaderboard", "Rank what sweeps have found."),
     "zoo": ("kdzoo.cli.zoo", "zoo", "List, show, pull and promote published detectors."),
-    "data": ("kdzoo.cli.data", "data", "Look at data sets: preview synthetic anomalies."),
+    "teacher": ("kdzoo.cli.teacher", "teacher", "List, add, share and train the backbones that students learn from."),
+    "data": ("kdzoo.cli.data", "data", "List, fetch, check and look at data sets."),
+    "cache": ("kdzoo.cli.cache", "cache", "See what the cache holds, and empty it."),
     "ui": ("kdzoo.cli.mlflow", "ui", "Open the MLflow UI on kdzoo's runs."),
     "mlflow": ("kdzoo.cli.mlflow", "mlflow", "Send MLflow what it has not got yet."),
     "methods": ("kdzoo.cli.methods", "methods", "List the methods and their knobs."),
+    "doctor": ("kdzoo.cli.doctor", "doctor", "Check that everything a sweep needs is there."),
     "space": ("kdzoo.cli.space", "space", "Show what a sweep would search."),
 }
 

@@ -13,6 +13,7 @@ from kdzoo.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
+    from kdzoo.data.foreground_rule import ForegroundRule
     from kdzoo.settings import Settings
     from kdzoo.training.spec import RunOptions
 
@@ -26,12 +27,13 @@ def run_options(command: F) -> F:
     for option in reversed(
         (
             click.option("--dataset", "-d", required=True, metavar="NAME|PATH", help="A data set's name, or a folder."),
+            click.option("--download", is_flag=True, help="Download the data set first if it is not there."),
             click.option("--epochs", type=click.IntRange(1), help="Total over the stages, split as published."),
             click.option(
                 "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Fix a knob of the method; repeatable."
             ),
             click.option("--image-size", type=int, help="Side of the square input, a multiple of 32."),
-            click.option("--teacher", metavar="NAME[@FILE]", help="A timm backbone; random-NAME for random weights."),
+            click.option("--teacher", metavar="NAME[@FILE]", help="A timm backbone, or one of: kdzoo teacher list."),
             click.option("--protocol", metavar="synthetic|holdout|test", help="What selection may look at."),
             click.option(
                 "--objective",
@@ -45,6 +47,17 @@ def run_options(command: F) -> F:
             ),
             click.option(
                 "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, batches, anomalies."
+            ),
+            click.option(
+                "--foreground",
+                metavar="RULE",
+                help="Where anomalies are planted: auto, whole, light, dark or masks:FOLDER; default the space's.",
+            ),
+            click.option(
+                "--foreground-masks",
+                type=click.Path(path_type=Path),
+                metavar="FOLDER",
+                help="Masks of the product, named as the train images; short for --foreground masks:FOLDER.",
             ),
             click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
         )
@@ -95,15 +108,43 @@ def open_dataset_with_progress(name: str, settings: Settings) -> Dataset:
         return open_dataset(name, settings, progress=bar)
 
 
+def foreground_rule(rule: str | None, masks: Path | None) -> ForegroundRule | None:
+    """What ``--foreground`` and ``--foreground-masks`` ask for, its folder absolute; None for neither.
+
+    Raises:
+        UsageError: both were given, or the rule is none.
+        DatasetNotFoundError: there is no such folder.
+    """
+    from kdzoo.data.foreground_masks import check_mask_folders
+    from kdzoo.data.foreground_rule import ForegroundRule
+
+    if masks is not None:
+        if rule is not None:
+            raise UsageError("--foreground and --foreground-masks both say where the product is", hint="give one")
+        rule = f"masks:{masks}"
+    if rule is None:
+        return None
+    found = ForegroundRule.parse(rule, base=Path.cwd())
+    if found.folder is not None:
+        check_mask_folders(found.folder, ())
+    return found
+
+
 def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
     """The run's options: what was given, else the data set's defaults.
 
     Args:
         dataset: the opened data set.
-        given: option to value, None where not given.
+        given: option to value, None where not given; ``foreground_masks`` is taken as a ``foreground``.
+
+    Raises:
+        UsageError: an option has no valid value, or two of them disagree.
     """
     from kdzoo.training.spec import RunOptions
 
+    given = dict(given)
+    rule = foreground_rule(given.get("foreground"), given.pop("foreground_masks", None))
+    given["foreground"] = None if rule is None else str(rule)
     defaults = {
         "teacher": dataset.info.default_teacher,
         "image_size": dataset.info.default_image_size,
@@ -149,6 +190,12 @@ def existing_folder(path: Path, what: str) -> Path:
     if not path.is_dir():
         raise UsageError(f"there is no {what} '{path}'")
     return path
+
+
+def tell_notes(notes: Iterable[str]) -> None:
+    """Says on stderr what a person should know of the data."""
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
 
 
 def tell_skipped(skipped: Mapping[str, str]) -> None:

@@ -61,6 +61,7 @@ def show(
         "dataset": name or None,
         "category": category,
         "overrides": list(described.overrides(name, category or "")),
+        "foreground": effective.foreground,
         "knobs": _knobs(effective, described.space("", "")),
     }
     click.echo(json.dumps(result) if as_json else _text(result))
@@ -138,6 +139,8 @@ def _text(result: dict[str, Any]) -> str:
         if not each["searched"]:
             published = "" if each["default"] == each["published"] else f"default {_shown(each['published'])}"
             lines.append(_line(each, widths, published))
+    if result["foreground"]:
+        lines += ["", f"foreground: {result['foreground']}"]
     if any(each["changed"] for each in knobs):
         lines += ["", f"{_MARK} not as in the method's own space: an override or --set changed its value or its range"]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.cli.data_download import open_or_download
 from kdzoo.cli.options import (
     Bar,
     build_options,
@@ -17,9 +18,9 @@ from kdzoo.cli.options import (
     check_writable,
     device_option,
     json_option,
-    open_dataset_with_progress,
     parse_changes,
     run_options,
+    tell_notes,
     tell_skipped,
     zoo_option,
 )
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kdzoo.training.outcome import Outcome
     from kdzoo.training.spec import TrialSpec
     from kdzoo.training.trainer import EpochResult, Trainer
+    from zoo_registry import EntryName, Registry
 
 
 @click.command()
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
 @device_option
 @json_option
 def train(
-    method: str, dataset: str, category: str | None, epochs: int | None, changes: tuple[str, ...], out: Path | None,
-    publish: bool, zoo: str | None, device: str | None, as_json: bool, **given: Any,
+    method: str, dataset: str, download: bool, category: str | None, epochs: int | None, changes: tuple[str, ...],
+    out: Path | None, publish: bool, zoo: str | None, device: str | None, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Train METHOD on one category, measure it, and keep the detector in a folder.
 
@@ -60,13 +62,14 @@ def train(
     if zoo is not None and not publish:
         raise UsageError("--zoo says where to publish: add --publish, or leave it out")
     settings = Settings.from_environment()
-    opened, spec = _spec(method, dataset, category, epochs, changes, given, settings)
+    opened, spec = _spec(method, dataset, category, epochs, changes, given, settings, download=download)
     folder = out or settings.runs / f"{method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
     check_writable(folder)
-    outcome = _train(spec, opened, settings, device)
+    target = _open_target(spec, settings, zoo) if publish else None
+    outcome = _train(spec, opened, settings, device, zoo)
     _save(outcome, folder, device)
     click.echo(f"The detector is kept in {folder}", err=True)
-    published = _publish(outcome, folder, spec, settings, zoo) if publish else None
+    published = _publish(outcome, folder, *target, who=settings.who) if target is not None else None
     result = {
         "method": spec.method,
         "dataset": spec.dataset,
@@ -91,7 +94,7 @@ def train(
 
 def _spec(
     method: str, dataset: str, category: str | None, epochs: int | None, changes: tuple[str, ...],
-    given: dict[str, Any], settings: Settings,
+    given: dict[str, Any], settings: Settings, *, download: bool,
 ) -> tuple[Dataset, TrialSpec]:  # fmt: skip
     from kdzoo.methods.registry import find_method
     from kdzoo.search.space import SpaceFile
@@ -99,36 +102,41 @@ def _spec(
 
     fixed = find_method(method).config.from_mapping(parse_changes(changes)).as_dict()
     fixed = {key: fixed[key] for key in parse_changes(changes)}
-    opened = open_dataset_with_progress(dataset, settings)
+    opened = open_or_download(dataset, settings, download=download)
     names = opened.categories()
     if category is None and len(names) != 1:
         raise UsageError(
             f"'{opened.name}' has {len(names)} categories: choose one with --category", hint=", ".join(names)
         )
-    chosen = names[0] if category is None else category
+    chosen = names[0] if category is None else opened.category_name(category)
     opened.category(chosen)
-    config = SpaceFile(method).space(opened.name, chosen, changes=fixed).defaults
+    space = SpaceFile(method).space(opened.name, chosen, changes=fixed)
+    config = space.defaults
     check_epochs(epochs, fixed, [key for key in config.epoch_keys() if getattr(config, key)])
     if epochs is not None:
         config = config.replace(**config.epoch_split(epochs))
     options = build_options(opened, given)
+    if given.get("protocol") is None:
+        tell_notes(opened.notes)
+    if given.get("foreground") is None and given.get("foreground_masks") is None and space.foreground is not None:
+        options = options.replace(foreground=space.foreground)
     return opened, TrialSpec(method=method, config=config, dataset=opened.name, category=chosen, options=options)
 
 
-def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | None) -> Outcome:
+def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | None, zoo: str | None) -> Outcome:
     from kdzoo.detector import choose_device
-    from kdzoo.teachers.backbone import load_teacher
+    from kdzoo.teacher_zoo import obtain_teacher
     from kdzoo.training.data import TrialData
     from kdzoo.training.evaluation import check_objective
     from kdzoo.training.outcome import conclude
     from kdzoo.training.trainer import Trainer
 
     place = choose_device(device)
-    teacher = load_teacher(spec.options.teacher, offline=settings.offline)
+    teacher = obtain_teacher(spec.options.teacher, settings, zoo=zoo, note=lambda text: tell_notes([text]))
     with Bar("Decoding images") as bar:
         data = TrialData(opened, spec.category, spec.options, cache=settings.cache, progress=bar)
-        for note in data.parts.notes:
-            click.echo(f"Note: {note}", err=True)
+        tell_notes(data.parts.notes)
+        data.check_foreground()
         trainer = Trainer(spec, data, teacher, place)
         check_objective(data.selection, spec.options.objective)
     tell_skipped(data.skipped)
@@ -192,19 +200,30 @@ def _save(outcome: Outcome, folder: Path, device: str | None) -> None:
     write_file(folder / "cases.png", outcome.picture)
 
 
-def _publish(outcome: Outcome, folder: Path, spec: TrialSpec, settings: Settings, zoo: str | None) -> dict[str, Any]:
+def _open_target(spec: TrialSpec, settings: Settings, zoo: str | None) -> tuple[Registry, EntryName]:
+    """Where to publish to, once it is known to take what is published: what cannot be is told before the training."""
+    from kdzoo.zoo import entry_name, open_registry
+
+    entry = entry_name(spec.method, spec.category_name)
+    registry = open_registry(settings, zoo, warn=lambda text: click.echo(f"Note: {text}", err=True))
+    registry.probe()
+    return registry, entry
+
+
+def _publish(
+    outcome: Outcome, folder: Path, registry: Registry, entry: EntryName, *, who: str | None
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     from kdzoo.detector import TEACHER_FILE, WEIGHTS_FILE
-    from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS, entry_name, open_registry, publish
+    from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS, publish
 
-    registry = open_registry(settings, zoo, warn=lambda text: click.echo(f"Note: {text}", err=True))
     files = {
         WEIGHTS: (folder / WEIGHTS_FILE).read_bytes(),
         TEACHER: (folder / TEACHER_FILE).read_bytes(),
         PICTURE: outcome.picture,
     }
-    return asdict(publish(registry, entry_name(spec.method, spec.category_name), outcome.document, files))
+    return asdict(publish(registry, entry, outcome.document, files, who=who))
 
 
 def _text(result: dict[str, Any]) -> str:

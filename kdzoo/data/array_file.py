@@ -1,7 +1,7 @@
 """A uint8 array in a NumPy file, written one row at a time and read as a memory map.
 
 Rows are written with ordinary writes and not through a map: a full disk is then an error that can be caught, where a
-map would end the process with a bus error.
+map would end the process with a bus error. Whoever writes or maps an array marks its file as in use (`file_lock.hold`).
 
 Source: the .npy format, version 1.0 (NumPy, `numpy.lib.format`).
 """
@@ -16,6 +16,8 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from kdzoo.data.file_lock import hold
 
 _HEADER_BYTES = 128
 
@@ -35,6 +37,7 @@ class ArrayWriter:
         self._row_shape = row_shape
         self._rows = 0
         self._file = path.open("xb")
+        hold(self._file.fileno())
         self._file.write(bytes(_HEADER_BYTES))
 
     def append(self, row: npt.NDArray[np.uint8]) -> None:
@@ -69,7 +72,8 @@ def open_array(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | No
 
     Returns:
         A read-only ``np.memmap`` of the given shape (an ordinary array when it has no elements, which cannot be
-        mapped), or None when the file is missing, truncated, or holds another shape.
+        mapped), or None when the file is missing, truncated, or holds another shape. The file is marked as in use
+        until the map and all views of it are gone.
 
     Raises:
         OSError: the file is there but cannot be read.
@@ -77,16 +81,20 @@ def open_array(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | No
     size = int(np.prod(shape))
     try:
         with path.open("rb") as file:
-            header, length = file.read(_HEADER_BYTES), os.fstat(file.fileno()).st_size
+            hold(file.fileno())
+            header, status = file.read(_HEADER_BYTES), os.fstat(file.fileno())
+            if not os.path.samestat(path.stat(), status):
+                return None  # deleted, and perhaps made anew, between opening and marking it
+            if header != _header(shape) or status.st_size != _HEADER_BYTES + size:
+                return None
+            if size == 0:
+                empty = np.empty(shape, np.uint8)
+                empty.flags.writeable = False
+                return empty
+            # The map duplicates the descriptor, and with it keeps the mark.
+            return np.memmap(file, dtype=np.uint8, mode="r", offset=_HEADER_BYTES, shape=shape)
     except FileNotFoundError:
         return None
-    if header != _header(shape) or length != _HEADER_BYTES + size:
-        return None
-    if size == 0:
-        empty = np.empty(shape, np.uint8)
-        empty.flags.writeable = False
-        return empty
-    return np.memmap(path, dtype=np.uint8, mode="r", offset=_HEADER_BYTES, shape=shape)
 
 
 def _header(shape: tuple[int, ...]) -> bytes:

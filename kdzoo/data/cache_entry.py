@@ -12,8 +12,6 @@ import errno
 import json
 import os
 import shutil
-import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,24 +21,32 @@ from pathlib import Path
 import numpy as np
 
 from kdzoo.data.array_file import ArrayWriter
+from kdzoo.data.cache_store import IMAGES, INDEX, MASKS, SPARE_BYTES, unique_beside
 from kdzoo.data.files import printable
-from kdzoo.data.images import Pixels, read_image, read_mask, resize_rgb
+from kdzoo.data.images import Pixels, read_mask, read_with_peak, resize_rgb
 from kdzoo.data.samples import Sample
 from kdzoo.errors import ImageError, StorageError
-
-IMAGES, MASKS, INDEX = "images.npy", "masks.npy", "index.json"
-"""The files of an entry."""
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
-# Image [S, S, 3] and mask [S, S], or what is wrong with them.
-_Outcome = tuple[Pixels, Pixels] | ImageError
+# Image [S, S, 3], mask [S, S] and the largest value of a 16-bit image, or what is wrong with them.
+_Outcome = tuple[Pixels, Pixels, int | None] | ImageError
 
-# No build takes this long: what is older was left by a process that was killed.
-_STALE_S = 24 * 3600.0
 _NAMED_IN_ERROR = 5
-_SPARE_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What decoding found beside the pixels.
+
+    Attributes:
+        skipped: position and reason of each image that was left out.
+        peak: the largest value, 0..65535, of the 16-bit gray images to train on; None when there are none.
+    """
+
+    skipped: dict[int, str]
+    peak: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +58,16 @@ class Decoding:
         size: S, pixels.
         masks: whether the masks are wanted.
         skip_unreadable: leave unreadable images out rather than fail.
+        name: ``dataset/category``, for those who list the cache.
+        part: which part of the data it is, likewise.
     """
 
     samples: tuple[Sample, ...]
     size: int
     masks: bool
     skip_unreadable: bool
+    name: str
+    part: str
 
     @property
     def bytes_needed(self) -> int:
@@ -82,15 +92,14 @@ def build(folder: Path, decoding: Decoding, *, workers: int, progress: Progress 
         StorageError: there is not enough space.
         OSError: a file cannot be written.
     """
-    _remove_stale(folder.parent)
     free = shutil.disk_usage(folder.parent).free
-    if free < decoding.bytes_needed + _SPARE_BYTES:
+    if free < decoding.bytes_needed + SPARE_BYTES:
         raise no_space(folder.parent, decoding.bytes_needed, free=free)
-    temporary = _unique_beside(folder)
+    temporary = unique_beside(folder)
     temporary.mkdir()
     try:
-        skipped = _write_arrays(temporary, decoding, workers, progress)
-        _write_index(temporary / INDEX, decoding, skipped)
+        found = _write_arrays(temporary, decoding, workers, progress)
+        _write_index(temporary / INDEX, decoding, found)
         _sync_folder(temporary)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -137,29 +146,16 @@ def no_space(folder: Path, needed: int, *, free: int | None = None) -> StorageEr
 
 def _discard(folder: Path) -> None:
     """Takes a damaged entry out of its place at once, then deletes it; a reader keeps the files that it has open."""
-    trash = _unique_beside(folder)
+    trash = unique_beside(folder)
     with contextlib.suppress(FileNotFoundError):  # another process was quicker
         folder.rename(trash)
     shutil.rmtree(trash, ignore_errors=True)
 
 
-def _unique_beside(folder: Path) -> Path:
-    return folder.parent / f".{folder.name}.{uuid.uuid4().hex}.tmp"
-
-
-def _remove_stale(parent: Path) -> None:
-    oldest = time.time() - _STALE_S
-    for folder in filter(Path.is_dir, parent.glob(".*.tmp")):
-        with contextlib.suppress(FileNotFoundError):  # another process was quicker
-            if max(path.stat().st_mtime for path in (folder, *folder.iterdir())) < oldest:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write_arrays(
-    folder: Path, decoding: Decoding, workers: int, progress: Progress | None
-) -> list[tuple[int, ImageError]]:
-    """Writes the arrays; returns position and error of every image that was left out."""
-    unreadable: list[tuple[int, ImageError]] = []
+def _write_arrays(folder: Path, decoding: Decoding, workers: int, progress: Progress | None) -> Found:
+    """Writes the arrays."""
+    unreadable: dict[int, ImageError] = {}
+    peak: int | None = None
     total, size = len(decoding.samples), decoding.size
     with contextlib.ExitStack() as files:
         images = files.enter_context(ArrayWriter(folder / IMAGES, (size, size, 3)))
@@ -167,19 +163,21 @@ def _write_arrays(
         decoded = files.enter_context(contextlib.closing(_decoded_in_order(decoding, workers)))
         for position, outcome in enumerate(decoded):
             if isinstance(outcome, ImageError):
-                unreadable.append((position, outcome))
+                unreadable[position] = outcome
             elif decoding.skip_unreadable or not unreadable:  # else all that is left to do is count the bad ones
                 images.append(outcome[0])
                 if masks is not None:
                     masks.append(outcome[1])
+                if outcome[2] is not None and decoding.samples[position].split == "train":
+                    peak = max(outcome[2], peak or 0)
             if progress is not None:
                 progress(position + 1, total)
         if unreadable and (not decoding.skip_unreadable or len(unreadable) == total):
-            raise _unreadable_error(unreadable, total)
+            raise _unreadable_error(list(unreadable.values()), total)
         images.finish()
         if masks is not None:
             masks.finish()
-    return unreadable
+    return Found(skipped={position: error.message for position, error in unreadable.items()}, peak=peak)
 
 
 def _decoded_in_order(decoding: Decoding, workers: int) -> Generator[_Outcome, None, None]:
@@ -198,32 +196,35 @@ def _decoded_in_order(decoding: Decoding, workers: int) -> Generator[_Outcome, N
 
 
 def _decode_one(sample: Sample, size: int, with_mask: bool) -> _Outcome:
-    """Image ``[S, S, 3]`` and mask ``[S, S]`` (zeros for a normal image), or what is wrong with them."""
+    """An image, its mask (zeros for a normal image) and its peak, or what is wrong with them."""
     try:
-        image = read_image(sample.path)
+        image, peak = read_with_peak(sample.path)
         if with_mask and sample.label and sample.mask_path is not None:
             mask = read_mask(sample.mask_path, size, image.size, image_path=sample.path)
         else:
             mask = np.zeros((size, size), np.uint8)
-        return resize_rgb(image, size), mask
+        return resize_rgb(image, size), mask, peak
     except ImageError as error:
         return error
 
 
-def _unreadable_error(unreadable: list[tuple[int, ImageError]], total: int) -> ImageError:
-    lines = [f"\n  {error.message}" for _, error in unreadable[:_NAMED_IN_ERROR]]
+def _unreadable_error(unreadable: list[ImageError], total: int) -> ImageError:
+    lines = [f"\n  {error.message}" for error in unreadable[:_NAMED_IN_ERROR]]
     if len(unreadable) > _NAMED_IN_ERROR:
         lines.append(f"\n  and {len(unreadable) - _NAMED_IN_ERROR} more")
     hint = "repair or remove them" + ("" if len(unreadable) == total else ", or leave them out with --skip-unreadable")
     return ImageError(f"{len(unreadable)} of {total} images cannot be used:{''.join(lines)}", hint=hint)
 
 
-def _write_index(path: Path, decoding: Decoding, skipped: list[tuple[int, ImageError]]) -> None:
+def _write_index(path: Path, decoding: Decoding, found: Found) -> None:
     content = {
+        "name": decoding.name,
+        "part": decoding.part,
         "size": decoding.size,
         "count": len(decoding.samples),
         "masks": decoding.masks,
-        "skipped": [[position, error.message] for position, error in skipped],
+        "skipped": list(found.skipped.items()),
+        "peak": found.peak,
     }
     with path.open("x", encoding="utf-8") as file:
         json.dump(content, file)

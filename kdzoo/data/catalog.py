@@ -1,86 +1,26 @@
-"""The data sets kdzoo knows by name, and a person's own folders."""
+"""Data sets opened by name or by folder: the known ones, and a person's own."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
 from kdzoo.data import mvtec_layout
 from kdzoo.data.files import printable, slug
+from kdzoo.data.known_datasets import CATALOG, DatasetInfo, ExpectedCounts
+from kdzoo.data.layouts import READERS
+from kdzoo.data.pairing import one_spelling
+from kdzoo.data.registered import registered
 from kdzoo.data.samples import CategoryIndex
-from kdzoo.data.splits import Protocol
+from kdzoo.data.texture_sets import TEXTURE_SETS
 from kdzoo.errors import DatasetError, DatasetNotFoundError, UnknownNameError, UsageError
 from kdzoo.settings import Settings
 
-Layout = Literal["mvtec"]
+__all__ = ["CATALOG", "Dataset", "DatasetInfo", "ExpectedCounts", "open_dataset", "open_folder"]
 
-_MVTEC = (
-    *("bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut", "pill", "screw"),
-    *("tile", "toothbrush", "transistor", "wood", "zipper"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetInfo:
-    """What is known of a data set before it is opened.
-
-    Attributes:
-        name: as in ``<method>/<dataset>/<category>``.
-        title: for people.
-        categories: all categories it has, ordered; None when that is whatever lies in its folder.
-        licence: of the images, empty when unknown.
-        homepage: where it comes from, empty when unknown.
-        default_protocol: the selection protocol when none is asked for.
-        default_teacher: the teacher's name when none is asked for.
-        default_image_size: side that images are resized to, pixels.
-        layout: how its folders are laid out.
-        default_trials: of a sweep, a category, when no number is asked for.
-    """
-
-    name: str
-    title: str
-    categories: tuple[str, ...] | None
-    licence: str
-    homepage: str
-    default_protocol: Protocol
-    default_teacher: str
-    default_image_size: int
-    layout: Layout
-    default_trials: int = 16
-
-
-CATALOG: Mapping[str, DatasetInfo] = MappingProxyType(
-    {
-        "demo": DatasetInfo(
-            name="demo",
-            title="Demo: products drawn by formula",
-            categories=None,
-            licence="Apache-2.0",
-            homepage="",
-            default_protocol="holdout",
-            default_teacher="random-resnet18",
-            default_image_size=128,
-            layout="mvtec",
-            default_trials=3,
-        ),
-        "mvtec": DatasetInfo(
-            name="mvtec",
-            title="MVTec AD",
-            categories=_MVTEC,
-            licence="CC BY-NC-SA 4.0",
-            homepage="https://www.mvtec.com/company/research/datasets/mvtec-ad",
-            default_protocol="holdout",
-            default_teacher="wide_resnet50_2",
-            default_image_size=256,
-            layout="mvtec",
-        ),
-    }
-)
-"""The data sets known by name."""
+_RENAME = "rename it; names are made of a-z, 0-9, '.', '_' and '-'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +30,12 @@ class Dataset:
     Attributes:
         info: what is known of it.
         root: its folder; never written to.
+        notes: what a person should know of it, such as why its default protocol is not ``holdout``.
     """
 
     info: DatasetInfo
     root: Path
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,113 +55,212 @@ class Dataset:
         there = self._folders()
         return tuple(name for name in self.info.categories or () if name not in there)
 
+    def category_name(self, text: str) -> str:
+        """The name of a category that is there, which a person may also call by its folder's own name.
+
+        Args:
+            text: such as ``metal-nut``, or ``Metal Nut`` where the folder is called so.
+
+        Raises:
+            UnknownNameError: the data set has no such category.
+            DatasetNotFoundError: the data set has it, but it is not on this machine.
+        """
+        there = self._folders()
+        if text in there:
+            return text
+        for name, folder in there.items():
+            if one_spelling(folder.name) == one_spelling(text):
+                return name
+        if text in self.missing():
+            raise DatasetNotFoundError(
+                f"{self.name}/{text} is not there: {printable(self.root)} holds no such category",
+                hint=f"unpack it there; categories that are there: {', '.join(there) or '(none)'}",
+            )
+        raise UnknownNameError("category", text, there)
+
     def category(self, name: str) -> CategoryIndex:
-        """The samples of one category; opens no image.
+        """The samples of one category; opens no image, except where only masks say which images are defective.
+
+        Args:
+            name: as `category_name` takes it.
 
         Raises:
             UnknownNameError: the data set has no such category.
             DatasetNotFoundError: the data set has it, but it is not on this machine.
             DatasetError: its folder is not in the layout.
         """
-        there = self._folders()
-        if name in there:
-            return mvtec_layout.read_category(self.name, name, there[name])
-        if name in self.missing():
-            raise DatasetNotFoundError(
-                f"{self.name}/{name} is not there: no {printable(self.root / name / 'train' / 'good')}",
-                hint=f"unpack it there; categories that are there: {', '.join(there) or '(none)'}",
-            )
-        raise UnknownNameError("category", name, there)
+        chosen = self.category_name(name)
+        return READERS[self.info.layout].read_category(self.name, chosen, self._folders()[chosen])
+
+    def folder(self, name: str) -> Path:
+        """Where a category that is there lies; its layout may still be broken.
+
+        Raises:
+            UnknownNameError: the data set has no such category.
+            DatasetNotFoundError: the data set has it, but it is not on this machine.
+        """
+        return self._folders()[self.category_name(name)]
 
     def _folders(self) -> dict[str, Path]:
-        """The folder of each category that is there, by the category's name."""
+        """The folder of each category that is there, by the category's name, ordered."""
+        there = READERS[self.info.layout].categories(self.root)
+        if self.info.categories is not None:
+            return {name: there[name] for name in sorted(self.info.categories) if name in there}
         if mvtec_layout.is_category(self.root):
             return {self.name: self.root}
-        known = self.info.categories
         found: dict[str, Path] = {}
-        for folder in sorted(mvtec_layout.categories(self.root)):
-            name = folder if known is not None else slug(folder)
-            if known is not None and folder not in known:
-                continue
+        for folder in there.values():
+            name = slug(folder.name)
             if not name:
-                raise DatasetError(
-                    f"no category name can be made of the folder {printable(self.root / folder)}",
-                    hint="rename it; names are made of a-z, 0-9, '.', '_' and '-'",
-                )
+                raise DatasetError(f"no category name can be made of the folder {printable(folder)}", hint=_RENAME)
             if name in found:
                 raise DatasetError(
-                    f"the folders {printable(found[name])} and {printable(self.root / folder)} would both be the "
-                    f"category '{name}'",
+                    f"the folders {printable(found[name])} and {printable(folder)} would both be the category '{name}'",
                     hint="rename one",
                 )
-            found[name] = self.root / folder
+            found[name] = folder
         return dict(sorted(found.items()))
 
 
 def open_dataset(
     name_or_path: str, settings: Settings, *, progress: Callable[[int, int], None] | None = None
 ) -> Dataset:
-    """Opens a data set by its name in the catalog, or a person's own folder.
+    """Opens a data set by a name, known or registered, or a person's own folder.
 
     An own folder holds one folder a category, or is itself one; it is used in place, and named after its last part.
     A folder elsewhere that bears a catalog name is that data set, if all its categories are that data set's.
 
     Args:
-        name_or_path: a name of `CATALOG`, looked for in ``settings.data``; or a path, which contains a separator,
-            begins with ``.`` or ``~``, or names a folder that exists.
+        name_or_path: a name of `CATALOG`, looked for where `kdzoo data add` says, else in ``settings.data``; a name
+            given to a folder by `kdzoo data add`; or a path, which contains a separator, begins with ``.`` or ``~``,
+            or names a folder that exists.
         settings: where data sets are.
         progress: called with (done, in all) while the demo data set is made at its first use.
 
     Raises:
         UnknownNameError: neither a known name nor a folder.
         DatasetNotFoundError: the data set is not there; says where it was looked for.
-        DatasetError: the folder holds no category.
-        UsageError: no name can be made of the folder's, or it is the catalog name of another data set.
+        DatasetError: the folder holds no category, or the file of registered folders is damaged.
+        UsageError: no name can be made of the folder's, or it is the name of another data set.
     """
+    if name_or_path == "demo":
+        return _open_demo(settings, progress)
+    own = registered(settings)
+    if name_or_path in own:
+        return _open_registered(name_or_path, own[name_or_path])
     info = CATALOG.get(name_or_path)
     if info is not None:
-        return _open_known(info, settings, progress)
+        return _open_known(info, settings.data / info.name)
+    if name_or_path in TEXTURE_SETS:
+        raise UsageError(
+            f"'{name_or_path}' is a set of textures, not a data set with categories",
+            hint=f"use it to fill synthetic anomalies, such as: kdzoo data preview --textures {name_or_path}",
+        )
     if not _is_path(name_or_path):
-        raise UnknownNameError("data set", name_or_path, CATALOG)
-    # Not resolved: a link's own name is the one that the person chose.
-    root = Path(os.path.abspath(Path(name_or_path).expanduser()))  # noqa: PTH100
-    if not root.is_dir():
-        if root.exists():
-            raise DatasetError(f"{printable(root)} is a file, not a data set's folder", hint="unpack it first")
-        raise DatasetNotFoundError(f"there is no folder {printable(root)}", hint=f"known names: {', '.join(CATALOG)}")
+        raise UnknownNameError("data set", name_or_path, [*CATALOG, *own])
+    root = absolute_folder(name_or_path, hint=f"known names: {', '.join([*CATALOG, *own])}")
     name = slug(root.name)
     if not name:
+        raise UsageError(f"no data set name can be made of the folder {printable(root)}", hint=_RENAME)
+    if name in own and not _same_folder(root, own[name]):
         raise UsageError(
-            f"no data set name can be made of the folder {printable(root)}",
-            hint="rename it; names are made of a-z, 0-9, '.', '_' and '-'",
+            f"{printable(root)} would be called '{name}', which is the name of {printable(own[name])}",
+            hint=f"register it under another name: kdzoo data add NAME {printable(root)}",
         )
-    namesake = CATALOG.get(name)
-    if namesake is None:
+    if name == "demo" and _same_folder(root, settings.data / name):
+        return _open_demo(settings, progress)
+    return open_folder(name, root)
+
+
+def absolute_folder(text: str, *, hint: str) -> Path:
+    """The folder of a path that a person typed.
+
+    Not resolved: a link's own name is the one that the person chose.
+
+    Args:
+        text: the path; ``~`` is the home folder.
+        hint: what to do where there is nothing.
+
+    Raises:
+        DatasetError: it is a file.
+        DatasetNotFoundError: there is nothing.
+        UsageError: ``~NAME`` of a user who is not known.
+    """
+    try:
+        root = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100
+    except RuntimeError as error:
+        raise UsageError(f"there is no home folder for '{printable(text)}'", hint="give the whole path") from error
+    if root.is_dir():
+        return root
+    if root.exists():
+        raise DatasetError(f"{printable(root)} is a file, not a data set's folder", hint="unpack it first")
+    raise DatasetNotFoundError(f"there is no folder {printable(root)}", hint=hint)
+
+
+def open_folder(name: str, root: Path) -> Dataset:
+    """Opens a folder under a name: a known data set's, or one for a person's own folder.
+
+    Args:
+        name: of the catalog, or any other valid name.
+        root: a folder that exists, absolute.
+
+    Raises:
+        DatasetError: the folder holds no category, or is laid out like a known data set of another name.
+        UsageError: it is not the data set that the name stands for.
+    """
+    info = CATALOG.get(name)
+    if info is None:
         return _open_own(name, root)
-    if _same_folder(root, settings.data / name):
-        return _open_known(namesake, settings, progress)
-    return _open_namesake(namesake, root)
+    dataset = Dataset(info=info, root=root)
+    there = READERS[info.layout].categories(root)
+    if info.categories is None or not there or not set(there) <= set(info.categories):
+        raise UsageError(
+            f"{printable(root)} would be called '{name}', which is the name of another data set ({info.title})"
+            + _nested(info, root),
+            hint="choose another name, rename the folder, or give the one that holds the categories: the models of two "
+            "data sets must not be taken for each other",
+        )
+    return dataset
 
 
-def _open_known(info: DatasetInfo, settings: Settings, progress: Callable[[int, int], None] | None) -> Dataset:
-    root = settings.data / info.name
-    if info.name == "demo":
-        from kdzoo.data.demo import ensure_demo
+def _open_demo(settings: Settings, progress: Callable[[int, int], None] | None) -> Dataset:
+    from kdzoo.data.demo import ensure_demo
 
-        root = ensure_demo(root, progress)
+    return Dataset(info=CATALOG["demo"], root=ensure_demo(settings.data / "demo", progress))
+
+
+def _open_registered(name: str, root: Path) -> Dataset:
+    if name in TEXTURE_SETS:
+        raise UsageError(f"'{name}' is a set of textures, not a data set with categories", hint="see --textures")
+    if not root.is_dir():
+        raise DatasetNotFoundError(
+            f"the data set '{name}' is registered in {printable(root)}, which is not there",
+            hint=f"if it was moved: kdzoo data add {name} PATH; if it is gone: kdzoo data add {name} --remove",
+        )
+    return open_folder(name, root)
+
+
+def _open_known(info: DatasetInfo, root: Path) -> Dataset:
     dataset = Dataset(info=info, root=root)
     if not root.is_dir() or not dataset.categories():
-        state = "holds none of its categories" if root.is_dir() else "is not there"
+        state = "holds none of its categories" + _nested(info, root) if root.is_dir() else "is not there"
         raise DatasetNotFoundError(
             f"the data set '{info.name}' was looked for in {printable(root)}, which {state}",
-            hint=f"get it from {info.homepage} and unpack it so that {printable(root)}/<category>/train/good exists; "
-            "set KDZOO_DATA if it lies elsewhere, or give its folder: --dataset PATH",
+            hint=f"get it: kdzoo data download {info.name}; or, if it lies elsewhere: kdzoo data add {info.name} PATH "
+            f"(from {info.homepage})",
         )
     return dataset
 
 
 def _open_own(name: str, root: Path) -> Dataset:
-    dataset = Dataset(info=_own_info(name, root, "synthetic"), root=root)
+    for known in CATALOG.values():
+        alike = known.layout != "mvtec" and READERS[known.layout].categories(root)
+        if alike and set(alike) <= set(known.categories or ()):
+            raise DatasetError(
+                f"{printable(root)} is laid out like {known.title}, not like a folder of your own",
+                hint=f"kdzoo data add {known.name} {printable(root)}, and then --dataset {known.name}",
+            )
+    dataset = Dataset(info=_own_info(name, root), root=root)
     folders = dataset._folders()
     if not folders:
         raise DatasetError(
@@ -227,34 +268,35 @@ def _open_own(name: str, root: Path) -> Dataset:
             hint="put normal images in <category>/train/good, test images in <category>/test/<good or defect>, "
             "masks in <category>/ground_truth/<defect>",
         )
-    if all(mvtec_layout.can_hold_out(folder) for folder in folders.values()):
-        return Dataset(info=_own_info(name, root, "holdout"), root=root)
-    return dataset
+    without = [category for category, folder in folders.items() if not mvtec_layout.can_hold_out(folder)]
+    if not without:
+        return Dataset(info=_own_info(name, root, holdout=True), root=root)
+    listed = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
+    note = (
+        f"the default protocol of '{name}' falls back to synthetic: holdout needs two normal and two defective test "
+        f"images, which are not in {listed}"
+    )
+    return Dataset(info=dataset.info, root=root, notes=(note,))
 
 
-def _own_info(name: str, root: Path, protocol: Protocol) -> DatasetInfo:
+def _own_info(name: str, root: Path, *, holdout: bool = False) -> DatasetInfo:
     return DatasetInfo(
         name=name,
         title=printable(root.name),
         categories=None,
         licence="",
         homepage="",
-        default_protocol=protocol,
-        default_teacher="wide_resnet50_2",
-        default_image_size=256,
+        default_protocol="holdout" if holdout else "synthetic",
         layout="mvtec",
     )
 
 
-def _open_namesake(info: DatasetInfo, root: Path) -> Dataset:
-    """A folder elsewhere that bears a catalog name: that data set, unless its categories say otherwise."""
-    there = [] if mvtec_layout.is_category(root) else mvtec_layout.categories(root)
-    if info.categories is not None and there and set(there) <= set(info.categories):
-        return Dataset(info=info, root=root)
-    raise UsageError(
-        f"{printable(root)} would be called '{info.name}', which is the name of another data set ({info.title})",
-        hint="rename the folder, so that their models are not taken for each other",
-    )
+def _nested(info: DatasetInfo, root: Path) -> str:
+    """A remark if the data set lies one folder deeper, as some programs unpack it."""
+    for folder in sorted(root.iterdir()) if info.categories is not None else ():
+        if folder.is_dir() and set(READERS[info.layout].categories(folder)) & set(info.categories or ()):
+            return f"; {printable(folder)} holds them"
+    return ""
 
 
 def _is_path(text: str) -> bool:

@@ -1,5 +1,12 @@
 """Images and masks from files, the same way for training and for prediction.
 
+Gray of more than 8 bits is taken at the full range that its file can hold, never stretched to what one image happens to
+hold: the same gray must mean the same thing in every image of a category. A 12-bit TIFF says that it has 12 bits. A
+12-bit camera's values in a 16-bit file say nothing, and come out nearly black; `read_with_peak` tells how far an image
+went, so that whoever reads many can warn. (A PNG's sBIT and a TIFF's MaxSampleValue are no help: by their
+specifications the samples are scaled to the full range whatever sBIT says, and MaxSampleValue is a statistic of one
+image.) Colour profiles are not applied.
+
 Shapes: H height, W width, S the side that images are resized to. Arrays that come out are uint8.
 """
 
@@ -9,7 +16,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +31,10 @@ MAX_PIXELS = 2**27
 # A name's suffix proves nothing, and some of Pillow's other formats start programs (EPS) or fetch files.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
+_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_FULL: Final = 65535
+
 Pixels = npt.NDArray[np.uint8]
 AnyImage = Image.Image | npt.NDArray[Any]
 
@@ -31,8 +42,8 @@ AnyImage = Image.Image | npt.NDArray[Any]
 def read_image(path: Path) -> Image.Image:
     """Reads an image as a person would see it.
 
-    The camera's orientation (EXIF) is applied, 16-bit gray becomes 8-bit, transparency is laid on white, CMYK and
-    palettes become RGB, and of several frames the first is taken.
+    The camera's orientation (EXIF) is applied, 12-bit, 16-bit and float gray become 8-bit, transparency is laid on
+    white, CMYK and palettes become RGB, and of several frames the first is taken.
 
     Returns:
         An image in mode ``RGB``, wholly decoded.
@@ -40,8 +51,20 @@ def read_image(path: Path) -> Image.Image:
     Raises:
         ImageError: naming the file and what is wrong with it.
     """
+    return read_with_peak(path)[0]
+
+
+def read_with_peak(path: Path) -> tuple[Image.Image, int | None]:
+    """`read_image`, and the largest value of a 16-bit gray image.
+
+    Returns:
+        The image in mode ``RGB``; the largest value in 0..65535, None when the image is not 16-bit gray.
+
+    Raises:
+        ImageError: naming the file and what is wrong with it.
+    """
     with _open(path) as image:
-        return _to_rgb(image)
+        return _to_rgb(image), _peak(image)
 
 
 def read_rgb(path: Path, size: int) -> Pixels:
@@ -152,7 +175,7 @@ def _damage_named(name: str) -> Iterator[None]:
     except MemoryError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"image {name} is not an image in a known format ({', '.join(_FORMATS)})") from error
+        raise ImageError(f"image {name} is not an image of a kind that can be read ({', '.join(_FORMATS)})") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"image {name} is too large: {error}") from error
     except OSError as error:
@@ -180,6 +203,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _rgb_image(image: AnyImage) -> Image.Image:
     if isinstance(image, Image.Image):
         with _damage_named(printable(getattr(image, "filename", "") or "in memory")):
+            image.load()  # turns a TIFF upright in place, so that it keeps its tags
             return _to_rgb(_upright(image))
     with _damage_named("array"):
         values = np.asarray(image)
@@ -193,32 +217,74 @@ def _rgb_image(image: AnyImage) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "I" or image.mode == "F" or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        if image.mode == "I":  # 32-bit container, used by some Pillow versions for 16-bit files
-            values = _sixteen_bit(values)
-        return Image.fromarray(_eight_bit(values)).convert("RGB")
+    if _is_deep(image):
+        return Image.fromarray(_shown_gray(image)).convert("RGB")
+    if image.mode not in _MODES:
+        raise ImageError(f"has pixels of the kind {image.mode}, which cannot be shown", hint="save it as RGB")
     if image.has_transparency_data:
         colour = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB")
     return image.convert("RGB")
 
 
+def _is_deep(image: Image.Image) -> bool:
+    """Whether it is gray of more than 8 bits."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def _shown_gray(image: Image.Image) -> Pixels:
+    """``[H, W]`` of a deep image at full range, white where it is transparent."""
+    values = np.asarray(image)
+    if image.mode == "I":  # 32-bit container, used by some Pillow versions for 16-bit files
+        values = _sixteen_bit(values)
+    shown = _eight_bit(values, full=_full(image))
+    if _white_is_zero(image):
+        shown = np.subtract(255, shown, dtype=np.uint8)
+    clear = image.info.get("transparency")
+    return np.where(values == clear, np.uint8(255), shown) if isinstance(clear, int) else shown
+
+
+def _peak(image: Image.Image) -> int | None:
+    if not _is_deep(image) or image.mode == "F" or _full(image) != _FULL:
+        return None
+    return int(np.asarray(image).max())
+
+
+def _full(image: Image.Image) -> int:
+    """The largest value that deep gray can have: a TIFF of 12 bits keeps its values as they are in 16."""
+    bits = _tag(image, _BITS_PER_SAMPLE)
+    return 2**bits - 1 if bits is not None and 8 < bits < 16 else _FULL
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether the file counts from white; Pillow turns 8-bit gray round by itself, deeper gray not."""
+    return _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _tag(image: Image.Image, number: int) -> int | None:
+    """A TIFF's tag that is one number; None for another kind of file."""
+    tags = getattr(image, "tag_v2", None)
+    value = None if tags is None else tags.get(number)
+    if isinstance(value, tuple) and value:
+        value = value[0]
+    return value if isinstance(value, int) else None
+
+
 def _sixteen_bit(values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 65535:
-        raise ImageError(f"holds values {low}..{high}, outside 0..65535", hint="save it with 8 or 16 bits a channel")
+    if low < 0 or high > _FULL:
+        raise ImageError(f"holds values {low}..{high}, outside 0..{_FULL}", hint="save it with 8 or 16 bits a channel")
     return values.astype(np.uint16)
 
 
-def _eight_bit(values: npt.NDArray[Any]) -> Pixels:
-    """Scales the full range of the type (of floats: [0, 1]) to 0..255, rounded to the nearest."""
+def _eight_bit(values: npt.NDArray[Any], *, full: int = _FULL) -> Pixels:
+    """Scales the full range (of uint16: 0..full, of floats: [0, 1]) to 0..255, rounded to the nearest."""
     if values.dtype == np.uint8:
         return np.asarray(values, dtype=np.uint8)
     if values.dtype == np.bool_:
         return np.where(values, np.uint8(255), np.uint8(0))
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        return ((values.astype(np.uint32) * 255 + full // 2) // full).astype(np.uint8)
     if values.dtype.kind == "f":
         # Written so that NaN fails too.
         if not (float(values.min()) >= 0 and float(values.max()) <= 1):
@@ -229,7 +295,9 @@ def _eight_bit(values: npt.NDArray[Any]) -> Pixels:
 
 def _not_black(mask: Image.Image) -> Pixels:
     """``[H, W]`` uint8, 1 where a mask of any mode shows something."""
-    if mask.mode in ("1", "L", "I", "F") or mask.mode.startswith("I;16"):
+    if _is_deep(mask) and _white_is_zero(mask):
+        shown = np.asarray(mask) != (1 if mask.mode == "F" else _full(mask))
+    elif _is_deep(mask) or mask.mode in ("1", "L"):
         shown = np.asarray(mask) != 0
     else:
         colour = np.asarray(mask.convert("RGBA"))

@@ -55,6 +55,10 @@ class CategoryIndex:
         """The samples of one of the data set's own splits."""
         return tuple(sample for sample in self.samples if sample.split == split)
 
+    def count(self, split: Split, label: int | None = None) -> int:
+        """How many images a split has, of one label or of both."""
+        return sum(sample.split == split and label in (None, sample.label) for sample in self.samples)
+
     def fingerprint(self) -> str:
         """sha256 hex digest over ids, labels and file sizes: says whether two machines hold the same data."""
         digest = hashlib.sha256()

@@ -15,6 +15,8 @@ Protocol = Literal["synthetic", "holdout", "test"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 """The names of the protocols, the most honest first."""
 
+_Samples = tuple[Sample, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -45,7 +47,8 @@ def split(index: CategoryIndex, protocol: Protocol, *, seed: int = 0, holdout_fr
     """Splits a category by a protocol.
 
     The parts follow from the seed and the samples' ids alone: not from the order of files, where they lie, or the
-    machine.
+    machine. A data set's own validation images select in place of held-out ones: normal ones under ``synthetic`` and
+    ``holdout``, defective ones under ``holdout``.
 
     Args:
         index: the category.
@@ -53,7 +56,8 @@ def split(index: CategoryIndex, protocol: Protocol, *, seed: int = 0, holdout_fr
             ``holdout`` (half of each defect type of the test part selects, half reports) or ``test`` (the whole test
             part selects and reports).
         seed: another seed gives another split.
-        holdout_fraction: share of the training images that selects under ``synthetic``, in (0, 1).
+        holdout_fraction: share of the training images that selects where normal images are held out of them, in
+            (0, 1).
 
     Raises:
         UnknownNameError: no such protocol.
@@ -71,21 +75,22 @@ def split(index: CategoryIndex, protocol: Protocol, *, seed: int = 0, holdout_fr
     if not train:
         raise ProtocolError(f"{index.name} has no training images")
 
+    validation = _ordered(index.of_split("validation"))
     notes: list[str] = []
-    unused = len(index.samples) - len(train) - len(test)
-    if unused:
-        notes.append(f"{unused} validation images are not used by this protocol")
     if protocol == "synthetic":
-        train, select = _held_out(index.name, train, seed, holdout_fraction)
+        train, select = _synthetic(index.name, train, validation, seed, holdout_fraction, notes)
         report = test
         if len({sample.label for sample in test}) < 2:
             notes.append("the test part lacks normal or defective images: there is little or nothing to report")
     elif protocol == "holdout":
-        select, report = _halves(index.name, test, seed)
+        train, select, report = _holdout(index.name, (train, validation, test), seed, holdout_fraction, notes)
     else:
         select = report = test
         _require_both_labels(index.name, protocol, {"select": test})
         notes.append("selected and reported on the same images: the figures are optimistic")
+    unused = len({sample.id for sample in validation} - {sample.id for sample in select})
+    if unused:
+        notes.append(f"{unused} validation images are not used by this protocol")
     return Parts(
         protocol=protocol,
         split_seed=seed,
@@ -98,13 +103,51 @@ def split(index: CategoryIndex, protocol: Protocol, *, seed: int = 0, holdout_fr
     )
 
 
-def _held_out(
-    name: str, train: Sequence[Sample], seed: int, fraction: float
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+def _synthetic(
+    name: str, train: _Samples, validation: _Samples, seed: int, fraction: float, notes: list[str]
+) -> tuple[_Samples, _Samples]:
+    """The images to train on, and normal ones to plant anomalies in."""
+    normal = tuple(sample for sample in validation if not sample.label)
+    if not normal:
+        return _held_out(name, train, seed, fraction)
+    notes.append("the data set's own normal validation images select, so that all training images train")
+    return train, normal
+
+
+def _holdout(
+    name: str, parts: tuple[_Samples, _Samples, _Samples], seed: int, fraction: float, notes: list[str]
+) -> tuple[_Samples, _Samples, _Samples]:
+    """The images to train on, to select and to report on, of those of the data set's train, validation and test part.
+
+    Where validation has images of a label, they select, and all test images of that label report. Where it has only
+    defective ones, normal ones are held out of train, so that the test part stays whole.
+    """
+    train, validation, test = parts
+    normal, defective = (any(sample.label == label for sample in validation) for label in (0, 1))
+    select = list(validation)
+    if defective and not normal:
+        train, held_out = _held_out(name, train, seed, fraction)
+        select += held_out
+        notes.append("the data set's own defective validation images select, with normal ones held out of training")
+    elif normal or defective:
+        which = "" if defective else " normal"
+        notes.append(f"the data set's own{which} validation images select, and all{which} test images report")
+    covered = {0: normal or defective, 1: defective}
+    halved, single = _halves([sample for sample in test if not covered[sample.label]], seed)
+    select += halved
+    chosen = {sample.id for sample in halved}
+    report = [sample for sample in test if sample.id not in chosen]
+    if single:
+        notes.append(f"one test image each, so that only one side has any: {', '.join(single)}")
+    _require_both_labels(name, "holdout", {"select": select, "report": report})
+    return train, _ordered(select), _ordered(report)
+
+
+def _held_out(name: str, train: _Samples, seed: int, fraction: float) -> tuple[_Samples, _Samples]:
     """The images that go on training, and those held out of it: at least one each."""
     if len(train) < 2:
         raise ProtocolError(
-            f"{name} has {len(train)} training image; the synthetic protocol needs 2",
+            f"{name} has {len(train)} training image; 2 are needed where some are held out of training",
             hint="add normal images to train/good",
         )
     count = min(max(round(len(train) * fraction), 1), len(train) - 1)
@@ -112,14 +155,14 @@ def _held_out(
     return _ordered(shuffled[count:]), _ordered(shuffled[:count])
 
 
-def _halves(name: str, test: Sequence[Sample], seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Halves of the test part, each with half of every defect type.
+def _halves(test: Sequence[Sample], seed: int) -> tuple[list[Sample], list[str]]:
+    """The selecting half of test images, with half of every defect type, and the defect types of a single image.
 
     The odd image of a defect type goes to the two sides in turn, defects first, so that neither the defective images
     nor all images differ by more than one between the sides.
     """
     select: list[Sample] = []
-    report: list[Sample] = []
+    single: list[str] = []
     report_gets_extra = True
     for defect_type in [*sorted({sample.defect_type for sample in test} - {GOOD}), GOOD]:
         members = _shuffled([sample for sample in test if sample.defect_type == defect_type], seed)
@@ -127,10 +170,10 @@ def _halves(name: str, test: Sequence[Sample], seed: int) -> tuple[tuple[Sample,
         if len(members) % 2:
             middle += not report_gets_extra
             report_gets_extra = not report_gets_extra
+        if len(members) == 1 and defect_type != GOOD:
+            single.append(defect_type)
         select += members[:middle]
-        report += members[middle:]
-    _require_both_labels(name, "holdout", {"select": select, "report": report})
-    return _ordered(select), _ordered(report)
+    return select, single
 
 
 def _require_both_labels(name: str, protocol: Protocol, parts: Mapping[str, Sequence[Sample]]) -> None:
@@ -143,7 +186,7 @@ def _require_both_labels(name: str, protocol: Protocol, parts: Mapping[str, Sequ
                 )
 
 
-def _ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+def _ordered(samples: Iterable[Sample]) -> _Samples:
     return tuple(sorted(samples, key=lambda sample: sample.id))
 
 

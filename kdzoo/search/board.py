@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kdzoo.zoo import Published
 
-Ended = Literal["finished", "stopped_early", "failed"]
+Ended = Literal["finished", "stopped_early", "failed", "interrupted"]
+"""How a trial ended; an interrupted one was cut off by the end of the sweep, and a resumed sweep runs it again."""
 TrialStatus = Literal["running"] | Ended
+
+_OUTCOME = ("status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason")
 
 
 @dataclass
@@ -19,7 +22,7 @@ class TrialRow:
     """One trial.
 
     Attributes:
-        trial_id: Ray's.
+        trial_id: category and number; the same whichever driver runs the trial.
         category: what it trains on.
         number: in its study, from 0.
         config: its configuration.
@@ -55,6 +58,18 @@ class TrialRow:
     def failed(self) -> bool:
         """Whether the trial ended without a result."""
         return self.status == "failed"
+
+    def as_outcome(self) -> dict[str, Any]:
+        """What a resumed sweep is to know of the trial, as JSON values; see `from_outcome`."""
+        return {name: getattr(self, name) for name in _OUTCOME}
+
+    @classmethod
+    def from_outcome(
+        cls, trial_id: str, category: str, number: int, config: dict[str, Any], outcome: Mapping[str, Any]
+    ) -> TrialRow:
+        """The row of a trial that an earlier driver ran, its status still to be told to the board."""
+        told = {name: outcome[name] for name in _OUTCOME if name in outcome and name != "status"}
+        return cls(trial_id=trial_id, category=category, number=number, config=config, **told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +114,13 @@ class SweepBoard:
         self._of: dict[str, list[TrialRow]] = {category: [] for category in self.categories}
         self._running: dict[str, TrialRow] = {}
         self._counts: Counter[TrialStatus] = Counter()
+        self._restored = 0
+
+    def restore(self, row: TrialRow, status: Ended) -> None:
+        """A trial that an earlier driver of the sweep ran to its end."""
+        self.start(row)
+        self.end(row, status)
+        self._restored += 1
 
     def start(self, row: TrialRow) -> None:
         """A trial starts."""
@@ -138,6 +160,10 @@ class SweepBoard:
             return len(self.rows) - len(self._running)
         return sum(row.ended for row in self._of[category])
 
+    def done(self, category: str | None = None) -> int:
+        """How many of the planned trials are over: those that ended and were not interrupted."""
+        return self.ended(category) - self.count("interrupted", category)
+
     def best(self, category: str) -> TrialRow | None:
         """The ended trial of the highest objective; the earlier of equals."""
         usable = [row for row in self._of[category] if row.objective is not None and row.ended and not row.failed]
@@ -154,8 +180,9 @@ class SweepBoard:
 
     def time_left(self) -> float | None:
         """Seconds until the last trial ends at the pace so far; None until a trial has ended."""
-        if not self.ended():
+        now = self.ended() - self._restored
+        if not now:
             return None
         parts = (min(row.epoch / row.total_epochs, 1.0) for row in self.running() if row.total_epochs)
-        done = self.ended() + sum(parts)
-        return self.elapsed() / done * max(self.total - done, 0)
+        done = now + sum(parts)
+        return self.elapsed() / done * max(self.total - self._restored - done, 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdzoo.data.catalog import Dataset
+from kdzoo.methods.config import MethodConfig
 from kdzoo.search.space import SearchSpace
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions, TrialSpec
@@ -21,7 +22,7 @@ class SweepPlan:
         method: what is swept.
         dataset: the opened data set.
         spaces: category to its effective space; the categories of the sweep, in order.
-        options: how every trial runs.
+        options: how every trial runs, apart from what a category's space says.
         trials: a category.
         settings: where things are.
         max_concurrent: trials at once; None for as many as fit.
@@ -54,13 +55,25 @@ class SweepPlan:
 
     def spec(self, category: str, values: Mapping[str, object]) -> TrialSpec:
         """The trial of a suggestion."""
+        return self._spec(category, self.spaces[category].config(values))
+
+    def spec_of(self, category: str, config: Mapping[str, object]) -> TrialSpec:
+        """The trial of a whole configuration, as `TrialSpec.as_dict` gives it."""
+        return self._spec(category, type(self.spaces[category].defaults).from_mapping(config))
+
+    def _spec(self, category: str, config: MethodConfig) -> TrialSpec:
         return TrialSpec(
             method=self.method,
-            config=self.spaces[category].config(values),
+            config=config,
             dataset=self.dataset.name,
             category=category,
-            options=self.options,
+            options=self.options_of(category),
         )
+
+    def options_of(self, category: str) -> RunOptions:
+        """How the trials of a category run: its space may say where its foreground comes from."""
+        foreground = self.spaces[category].foreground
+        return self.options if foreground is None else self.options.replace(foreground=foreground)
 
     def longest_selection(self) -> int:
         """Epochs of the detecting stages of the longest trial: the end of the clock that trials are compared by."""

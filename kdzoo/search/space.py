@@ -8,9 +8,10 @@ A space file, with every key it may have::
     space:
       margin: {type: float, low: 0.05, high: 1.0}
       hkd_top_k: {type: int, low: 1, high: 256, log: true, when: {hkd_weight: {above: 0}}}
+    foreground: auto                           # or whole, light, dark, masks:FOLDER (relative to this file)
     overrides:                                 # by data set, then by category
       mvtec: {defaults: {distil_epochs: 100}}
-      mvtec/bottle: {space: {margin: null}}    # null takes a knob out of the space
+      mvtec/bottle: {foreground: light, space: {margin: null}}    # null takes a knob out of the space
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from kdzoo.data.catalog import CATALOG
-from kdzoo.errors import ConfigError, SearchSpaceError
+from kdzoo.data.foreground_rule import ForegroundRule
+from kdzoo.errors import ConfigError, SearchSpaceError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
 from kdzoo.search.activation import activating, settled
-from kdzoo.search.checks import check_value, known_keys, known_name
+from kdzoo.search.checks import check_value, known_keys, known_name, space_error
 from kdzoo.search.dimension import Dimension, read_dimension
 from kdzoo.search.yaml_lines import Section, read_yaml
 
@@ -41,11 +43,13 @@ class SearchSpace:
         method: the method's name.
         defaults: the configuration that a study tries first.
         dimensions: the knobs it may turn; one with conditions stands after those that they name.
+        foreground: the rule by which the category's foreground is had; None when the file says nothing of it.
     """
 
     method: str
     defaults: MethodConfig
     dimensions: Mapping[str, Dimension] = field(default_factory=dict)
+    foreground: str | None = None
 
     def config(self, values: Mapping[str, Any]) -> MethodConfig:
         """The configuration of a trial: the defaults with some knobs turned.
@@ -88,6 +92,7 @@ class SpaceFile:
         entry = find_method(method)
         self.method, self._config = method, entry.config
         self._root = read_yaml(path or entry.space_file)
+        self._folder = (path or entry.space_file).parent.absolute()
         self._made: dict[tuple[str, ...], SearchSpace] = {}
         self._check()
 
@@ -121,7 +126,9 @@ class SpaceFile:
         values: dict[str, Any] = {}
         dimensions: dict[str, Dimension] = {}
         origins: dict[str, Section] = {}
+        foreground: str | None = None
         for layer in layers:
+            foreground = self._foreground(layer) or foreground
             values.update(_subsection(layer, "defaults"))
             section = _subsection(layer, "space")
             for key, described in section.items():
@@ -139,13 +146,22 @@ class SpaceFile:
             where = _subsection(layers[-1], "defaults").where() if layers[-1].get("defaults") else layers[-1].where()
             raise SearchSpaceError(f"{where}: {error.message}", hint=error.hint) from error
         active = settled(dimensions, defaults, lambda key: origins[key].where(key))
-        space = SearchSpace(method=self.method, defaults=defaults, dimensions=active)
+        space = SearchSpace(method=self.method, defaults=defaults, dimensions=active, foreground=foreground)
         _check_together(space, origins)
         return space
 
+    def _foreground(self, layer: Section) -> str | None:
+        """A layer's foreground rule, its folder made absolute."""
+        if layer.get("foreground") is None:
+            return None
+        try:
+            return str(ForegroundRule.parse(str(layer["foreground"]), base=self._folder))
+        except (ConfigError, UnknownNameError) as error:
+            raise space_error(layer, "foreground", error.message, error.hint) from error
+
     def _check(self) -> None:
         root = self._root
-        known_keys(root, ("schema", "method", "defaults", "space", "overrides"))
+        known_keys(root, ("schema", "method", "defaults", "space", "foreground", "overrides"))
         if root.get("schema") != SCHEMA:
             raise SearchSpaceError(f"{root.where('schema')}: schema is {root.get('schema')!r}, expected '{SCHEMA}'")
         if root.get("method") != self.method:
@@ -157,7 +173,7 @@ class SpaceFile:
         overrides = _subsection(root, "overrides")
         for name in overrides:
             override = _subsection(overrides, name)
-            known_keys(override, ("defaults", "space"))
+            known_keys(override, ("defaults", "space", "foreground"))
             _check_layer(override, self._config)
             dataset, _, category = name.partition("/")
             known = CATALOG[dataset].categories if dataset in CATALOG else None

@@ -21,6 +21,9 @@ from kdzoo.errors import StorageError
 from kdzoo.search.dimension import Dimension
 from kdzoo.search.space import SearchSpace
 
+_OUTCOME, _INTERRUPTED, _AGAIN = "outcome", "interrupted", "again"
+"""What kdzoo notes of a trial in its user attributes."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Suggestion:
@@ -30,11 +33,28 @@ class Suggestion:
         category: whose study.
         number: of the trial in the study, from 0.
         values: knob to value.
+        again: numbers of interrupted trials with the same values, the latest last; empty for a new one.
     """
 
     category: str
     number: int
     values: Mapping[str, Any]
+    again: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastTrial:
+    """A trial that an earlier driver left.
+
+    Attributes:
+        number: of the trial in the study.
+        values: knob to value.
+        outcome: what was told of it when it ended; None of one that was under way.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    outcome: Mapping[str, Any] | None
 
 
 @dataclass
@@ -77,7 +97,41 @@ class CategoryStudies:
         for key, dimension in space.dimensions.items():
             if space.matters(key, values):
                 values[key] = _suggested(trial, key, dimension)
-        return Suggestion(category=category, number=trial.number, values=values)
+        again = tuple(trial.user_attrs.get(_AGAIN, ()))
+        return Suggestion(category=category, number=trial.number, values=values, again=again)
+
+    def past(self, category: str) -> list[PastTrial]:
+        """The trials of earlier drivers: those that ended, and those that were under way when their driver died."""
+        found = []
+        for trial in self._study(category).get_trials(deepcopy=False):
+            repeated = trial.state.is_finished() and _INTERRUPTED in trial.user_attrs
+            if repeated or trial.state == TrialState.WAITING:
+                continue
+            outcome = None if trial.state == TrialState.RUNNING else trial.user_attrs.get(_OUTCOME, {})
+            # One that was killed while its values were drawn may have the rest of them from the trial that it repeats.
+            values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            found.append(PastTrial(number=trial.number, values=values, outcome=outcome))
+        return found
+
+    def interrupt(self, category: str, number: int) -> None:
+        """Ends a trial of an earlier driver as failed, and has its values asked for again. Doing so twice is harmless.
+
+        Args:
+            category: whose study.
+            number: of a trial that `past` shows without an outcome.
+        """
+        study = self._study(category)
+        trials = study.get_trials(deepcopy=False)
+        trial = trials[number]
+        if trial.state.is_finished():
+            return
+        chain = [*trial.user_attrs.get(_AGAIN, ()), number]
+        if not any(other.user_attrs.get(_AGAIN) == chain for other in trials):
+            values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            study.enqueue_trial(values, user_attrs={_AGAIN: chain})
+        # A study tells no trial of another process's anything; its storage does.
+        self._backend.set_trial_user_attr(trial._trial_id, _INTERRUPTED, True)
+        study.tell(number, state=TrialState.FAIL)
 
     def report(self, category: str, number: int, step: int, objective: float) -> None:
         """An intermediate value of a running trial; a step that was there before is passed over.
@@ -88,7 +142,16 @@ class CategoryStudies:
         if open_trial is not None and step > open_trial.step and math.isfinite(objective):
             open_trial.step, open_trial.objective = step, objective
 
-    def tell(self, category: str, number: int, *, objective: float | None, stopped: bool, reason: str = "") -> None:
+    def tell(
+        self,
+        category: str,
+        number: int,
+        *,
+        objective: float | None,
+        stopped: bool,
+        reason: str = "",
+        outcome: Mapping[str, Any] | None = None,
+    ) -> None:
         """A trial ended.
 
         Args:
@@ -97,6 +160,7 @@ class CategoryStudies:
             objective: the best value it reached; None or a value that is not finite makes it a failed trial.
             stopped: whether it was stopped early, so that its value does not stand for a full training.
             reason: why it failed.
+            outcome: what a resumed sweep is to know of it, as JSON values.
         """
         open_trial = self._open.pop((category, number), None)
         if open_trial is None:
@@ -104,6 +168,8 @@ class CategoryStudies:
         trial, study = open_trial.trial, self._studies[category]
         if reason:
             trial.set_user_attr("reason", reason[:2000])
+        if outcome is not None:
+            trial.set_user_attr(_OUTCOME, dict(outcome))
         if open_trial.step >= 0:
             trial.report(open_trial.objective, open_trial.step)
         if objective is None or not math.isfinite(objective):
@@ -118,6 +184,12 @@ class CategoryStudies:
         self._backend.remove_session()
         self._backend.engine.dispose()
 
+    def _known(self, category: str) -> int:
+        """Trials that are there already: a sampler with the first one's seed would draw the same values once more."""
+        names = self._backend.get_all_studies()
+        found = next((study._study_id for study in names if study.study_name == category), None)
+        return 0 if found is None else self._backend.get_n_trials(found)
+
     def _study(self, category: str) -> optuna.Study:
         """A category's study, made when it is first asked: a thousand of them take a while."""
         if category in self._studies:
@@ -131,7 +203,7 @@ class CategoryStudies:
                 storage=self._backend,
                 direction="maximize",
                 sampler=optuna.samplers.TPESampler(
-                    seed=_seed(self._seed, category),
+                    seed=_seed(self._seed, category, self._known(category)),
                     n_startup_trials=min(10, max(4, self._trials // 4)),
                     constant_liar=True,
                 ),
@@ -173,5 +245,6 @@ def _suggested(trial: optuna.trial.Trial, key: str, dimension: Dimension) -> Any
     return trial.suggest_float(key, dimension.low, dimension.high, log=dimension.log, step=dimension.step)
 
 
-def _seed(seed: int, category: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/{category}".encode()).digest()[:4], "big")
+def _seed(seed: int, category: str, known: int) -> int:
+    text = f"{seed}/{category}/{known}" if known else f"{seed}/{category}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

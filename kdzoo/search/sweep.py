@@ -3,55 +3,75 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 
 from ray import tune
 
-from kdzoo.errors import KdzooError, StorageError, SweepError
+from kdzoo.errors import KdzooError, SweepError
 from kdzoo.search.board import SweepBoard
+from kdzoo.search.checkpoints import Checkpoints, trial_name
 from kdzoo.search.cluster import Node, check_address, cluster, nodes
+from kdzoo.search.conclusion import CategoryConclusions
+from kdzoo.search.disk import check_room, checkpoint_demand, gigabytes
 from kdzoo.search.finish import Finished, FinishingLine
-from kdzoo.search.monitor import SweepMonitor, SweepView
+from kdzoo.search.monitor import SweepMonitor
 from kdzoo.search.plan import SweepPlan
+from kdzoo.search.plan_file import DataDigests, PlanFile
+from kdzoo.search.publisher import Publisher, publish_once
 from kdzoo.search.reasons import reason
+from kdzoo.search.resume import settled, take_over
 from kdzoo.search.scheduler import CategoryScheduler
 from kdzoo.search.searcher import CategorySearcher
 from kdzoo.search.sent_teacher import SentTeacher
+from kdzoo.search.stop_file import StopFile
 from kdzoo.search.studies import CategoryStudies
+from kdzoo.search.sweep_folder import SweepFolder
 from kdzoo.search.trainable import TrialTrainable, WorkerContext
-from kdzoo.teachers.backbone import load_teacher
-from kdzoo.teachers.names import TeacherName
-from kdzoo.tracking import SweepTracker
+from kdzoo.search.view import SweepView
+from kdzoo.teacher_zoo import obtain_teacher
+from kdzoo.teachers.backbone import Teacher
+from kdzoo.tracking import SweepStatus, SweepTracker
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import check_objective
-from kdzoo.zoo import Published, open_registry, publish
+from kdzoo.zoo import Published, open_registry
 from zoo_registry import EntryName, Registry
 
 _WORKER_FAILURES = 3
 _CHECKPOINT_EVERY = 5
 _HASTY_SECONDS = 1.0
-_STUDIES = "studies.db"
-_RUN_KEY = "run-key"
 
 Prepared = Callable[[str, int, int], None]
 
 
 def run_sweep(
-    plan: SweepPlan, view: SweepView, *, zoo: str | None = None, prepared: Prepared | None = None
+    plan: SweepPlan,
+    view: SweepView,
+    *,
+    zoo: str | None = None,
+    prepared: Prepared | None = None,
+    announce: Callable[[str], None] | None = None,
+    resume: bool = False,
 ) -> SweepBoard:
     """Runs a sweep to its end.
 
     Whatever can be wrong is found before the first trial: the cluster, the zoo's rights, the sweep's folder, the
-    teacher's weights, every category's split, every image that may be looked at.
+    teacher's weights, every category's split, every image that may be looked at, the room for checkpoints.
 
     Ctrl-C once ends the training; what is finished by then is measured and published. Ctrl-C twice ends at once.
+
+    However a driver ended, the sweep can be resumed: no trial that ended runs again, one that was under way goes on
+    from its last checkpoint (from the start where it had none) as a new trial, and what is published is not published
+    again. Early stopping compares with the trials of the resumed part alone.
 
     Args:
         plan: what to do.
         view: who watches.
         zoo: where to publish; default the settings' own.
         prepared: told ``(category, done, total)`` as categories are made ready.
+        announce: told, before the first trial, how much disk the checkpoints may take.
+        resume: go on with the sweep of that name; only its number of trials may have grown.
 
     Returns:
         The board at the end, with an outcome for every category.
@@ -62,71 +82,106 @@ def run_sweep(
         KeyboardInterrupt: a second Ctrl-C, or one before the first trial.
     """
     check_address(plan.settings.ray_address)
-    entries = {name: EntryName(method=plan.method, dataset=plan.dataset.name, category=name) for name in plan.spaces}
+    folder = SweepFolder(plan.folder)
+    before = PlanFile.read(folder.plan, plan.settings) if resume else None
+    if before is None:
+        _check_new(folder)
     registry = open_registry(plan.settings, zoo, warn=view.note)
     registry.probe()
-    run_key = _make_folder(plan)
-    loaded = load_teacher(plan.options.teacher, offline=plan.settings.offline)
-    name, teacher = loaded.name, loaded.weights()
-    digests = _prepare(plan, prepared)
-    with cluster(plan.settings.ray_address, log=plan.folder / "ray.log", shared=len(teacher)):
-        plan = _with_resources(plan, nodes())
-        tracker = _tracker(plan, registry, view, run_key)
-        try:
-            for category, digest in digests.items():
-                tracker.start_category(category, tags={"split_digest": digest})
-            return _run(plan, view, registry, tracker, entries, name, teacher)
-        except KeyboardInterrupt:
-            tracker.end("interrupted")
-            tracker.close(_HASTY_SECONDS)
-            raise
-        except BaseException:
-            tracker.end("failed")
-            raise
-        finally:
-            tracker.close()
+    with folder.driven():
+        loaded = obtain_teacher(plan.options.teacher, plan.settings, zoo=zoo, note=view.note)
+        data = _prepare(plan, prepared)
+        if before is not None:
+            before.check(plan, data)
+        teacher = loaded.weights()
+        with cluster(plan.settings.ray_address, log=folder.log, shared=len(teacher)):
+            plan = _with_resources(plan, nodes())
+            _check_room(plan, folder, loaded, announce)
+            written = PlanFile(
+                plan=plan,
+                data=data,
+                run_key=f"{plan.name}-{uuid.uuid4().hex}" if before is None else before.run_key,
+                created=time.time() if before is None else before.created,
+                zoo=zoo or plan.settings.zoo,
+            )
+            written.write(folder.plan)
+            folder.begin()
+            return _tracked(_Run(plan, view, registry, folder, loaded, teacher, resumed=resume), written)
 
 
-def _make_folder(plan: SweepPlan) -> str:
-    """Makes the sweep's folder, and in it the key that its MLflow runs are found by.
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """What the parts of a run share."""
 
-    A name alone is no key: once its folder is removed, another sweep may bear it, with other data or protocol.
+    plan: SweepPlan
+    view: SweepView
+    registry: Registry
+    folder: SweepFolder
+    loaded: Teacher
+    teacher: bytes
+    resumed: bool
 
-    Returns:
-        The key.
+
+def _tracked(run: _Run, written: PlanFile) -> SweepBoard:
+    """Runs the sweep, and says how it ended, to MLflow and in its folder, whichever way it does."""
+    tracker = _tracker(run, written.run_key)
+    try:
+        board = _run(run, tracker, written.data)
+        ended: SweepStatus = "finished" if board.done() >= board.total else "interrupted"
+        tracker.end(ended, metrics={"elapsed_seconds": board.elapsed()})
+        run.folder.end(ended)
+        return board
+    except KeyboardInterrupt:
+        tracker.end("interrupted")
+        tracker.close(_HASTY_SECONDS)
+        raise
+    except BaseException:
+        tracker.end("failed")
+        raise
+    finally:
+        tracker.close()
+
+
+def _check_new(folder: SweepFolder) -> None:
+    """Refuses the name of a sweep that there is.
 
     Raises:
-        SweepError: another sweep lives there.
-        StorageError: it cannot be made.
+        SweepError: there is one.
     """
-    key = f"{plan.name}-{uuid.uuid4().hex}"
-    try:
-        plan.folder.mkdir(parents=True, exist_ok=True)
-        if (plan.folder / _STUDIES).exists():
-            raise SweepError(
-                f"there is a sweep named '{plan.name}' already", hint=f"choose another name, or remove '{plan.folder}'"
-            )
-        (plan.folder / _RUN_KEY).write_text(key, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"cannot make the sweep's folder '{plan.folder}': {error.strerror}", hint="set KDZOO_HOME to another place"
-        ) from error
-    return key
+    if folder.plan.exists() or folder.studies.exists():
+        raise SweepError(
+            f"there is a sweep named '{folder.name}' already",
+            hint=f"go on with it by `kdzoo sweep --resume {folder.name}`, choose another --name, or remove "
+            f"'{folder.path}'",
+        )
 
 
-def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, str]:
-    """Splits every category and decodes what trials may look at, once, for all of them; gives the split digests."""
+def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, DataDigests]:
+    """Splits every category and decodes what trials may look at, once, for all of them; gives the data's digests."""
     digests = {}
     for done, category in enumerate(plan.spaces):
         if prepared is not None:
             prepared(category, done, len(plan.spaces))
-        data = TrialData(plan.dataset, category, plan.options, cache=plan.settings.cache)
+        data = TrialData(plan.dataset, category, plan.options_of(category), cache=plan.settings.cache)
         _ = data.train
+        data.check_foreground()
         check_objective(data.selection, plan.options.objective)
-        digests[category] = data.parts.digest
+        digests[category] = DataDigests(fingerprint=data.index.fingerprint(), split=data.parts.digest)
     if prepared is not None:
         prepared("", len(plan.spaces), len(plan.spaces))
     return digests
+
+
+def _check_room(plan: SweepPlan, folder: SweepFolder, teacher: Teacher, announce: Callable[[str], None] | None) -> None:
+    """Says how much disk the checkpoints may take.
+
+    Raises:
+        SweepError: the disk has less.
+    """
+    demand = checkpoint_demand(plan, teacher, nodes())
+    free = check_room(demand, folder.path, kept=folder.size())
+    if announce is not None:
+        announce(f"Checkpoints take at most {gigabytes(demand.total)} of the {gigabytes(free)} free in '{folder.path}'")
 
 
 def _with_resources(plan: SweepPlan, nodes: Sequence[Node]) -> SweepPlan:
@@ -151,11 +206,12 @@ def _with_resources(plan: SweepPlan, nodes: Sequence[Node]) -> SweepPlan:
     return plan
 
 
-def _tracker(plan: SweepPlan, registry: Registry, view: SweepView, run_key: str) -> SweepTracker:
+def _tracker(run: _Run, run_key: str) -> SweepTracker:
+    plan = run.plan
     tracker = SweepTracker(
         plan.settings.mlflow_uri,
         artifacts=plan.settings.mlflow_artifacts,
-        spool=plan.folder / "mlflow.jsonl",
+        spool=SweepFolder(plan.folder).journal,
         sweep=plan.name,
         run_key=run_key,
         method=plan.method,
@@ -163,22 +219,17 @@ def _tracker(plan: SweepPlan, registry: Registry, view: SweepView, run_key: str)
         protocol=plan.options.protocol,
         teacher=plan.options.teacher,
         objective=plan.options.objective,
-        warn=view.note,
+        warn=run.view.note,
     )
-    asked = {"trials": plan.trials, "categories": ",".join(plan.spaces), "zoo": registry.uri}
-    tracker.start(params={**asked, **plan.options.as_dict()})
+    asked = {"trials": plan.trials, "categories": ",".join(plan.spaces), "zoo": run.registry.uri}
+    # MLflow lets no parameter change, and a resumed sweep may have more trials.
+    params = {} if run.resumed else {**asked, **plan.options.as_dict()}
+    tracker.start(params=params, tags={"trials": plan.trials})
     return tracker
 
 
-def _run(
-    plan: SweepPlan,
-    view: SweepView,
-    registry: Registry,
-    tracker: SweepTracker,
-    entries: Mapping[str, EntryName],
-    name: TeacherName,
-    teacher: bytes,
-) -> SweepBoard:
+def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> SweepBoard:
+    plan, folder, view = run.plan, run.folder, run.view
     board = SweepBoard(plan.spaces, trials=plan.trials, objective=plan.options.objective)
     context = WorkerContext(
         dataset=plan.dataset,
@@ -186,47 +237,92 @@ def _run(
         threads=max(1, int(plan.cpus_per_trial)),
         # A worker that was given a GPU and cannot use it must say so, not train on the CPU for a week.
         device="cuda" if plan.gpus_per_trial else "cpu",
-        teacher=SentTeacher.send(name, teacher),
+        teacher=SentTeacher.send(run.loaded.name, run.teacher),
     )
-
-    def publish_category(category: str, finished: Finished) -> Published:
-        return publish(registry, entries[category], {**finished.document, "sweep": plan.name}, finished.files)
-
-    line = FinishingLine(context, cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0)
-    monitor = SweepMonitor(
-        plan, board, tracker=tracker, line=line, publish=publish_category, teacher=teacher, view=view
-    )
-    view.update(board)
-    trouble = _train(plan, context, monitor)
-    interrupted = board.ended() < board.total
+    checkpoints = Checkpoints(folder)
+    studies = CategoryStudies(plan.spaces, storage=folder.studies, trials=plan.trials, seed=plan.options.seed)
+    try:
+        done = take_over(plan, board, studies, tracker, checkpoints) if run.resumed else {}
+        over = settled(plan, board, folder) if run.resumed else set()
+        for category in plan.spaces.keys() - over:
+            tracker.start_category(category, tags={"split_digest": data[category].split})
+        conclusions = CategoryConclusions(
+            plan,
+            board,
+            tracker=tracker,
+            line=FinishingLine(context, cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0),
+            publisher=_publisher(run, tracker),
+            checkpoints=checkpoints,
+            folder=folder,
+            teacher=run.teacher,
+            view=view,
+            settled=over,
+        )
+        monitor = SweepMonitor(
+            plan,
+            board,
+            tracker=tracker,
+            studies=studies,
+            checkpoints=checkpoints,
+            conclusions=conclusions,
+            view=view,
+        )
+        view.update(board)
+        monitor.conclude_complete()
+        trouble = _train(plan, context, monitor, studies, folder, done)
+    finally:
+        studies.close()
     if trouble is not None:
         view.note(f"training stopped: {reason(trouble)}; what is finished is measured and published")
     monitor.conclude_rest()
     if trouble is not None:
         if isinstance(trouble, KdzooError):
             raise trouble
-        raise SweepError(
-            f"the sweep '{plan.name}' stopped: {reason(trouble)}", hint=f"see '{plan.folder / 'ray.log'}'"
-        ) from trouble
-    tracker.end("interrupted" if interrupted else "finished", metrics={"elapsed_seconds": board.elapsed()})
+        raise SweepError(f"the sweep '{plan.name}' stopped: {reason(trouble)}", hint=f"see '{folder.log}'") from trouble
     return board
 
 
-def _train(plan: SweepPlan, context: WorkerContext, monitor: SweepMonitor) -> Exception | None:
+def _publisher(run: _Run, tracker: SweepTracker) -> Publisher:
+    plan = run.plan
+    entries = {name: EntryName(method=plan.method, dataset=plan.dataset.name, category=name) for name in plan.spaces}
+
+    def publish_category(category: str, finished: Finished) -> Published:
+        document = {**finished.document, "sweep": plan.name, "mlflow": tracker.category_run(category)}
+        return publish_once(
+            run.registry, entries[category], document, finished.files, look=run.resumed, who=plan.settings.who
+        )
+
+    return Publisher(publish_category)
+
+
+def _train(
+    plan: SweepPlan,
+    context: WorkerContext,
+    monitor: SweepMonitor,
+    studies: CategoryStudies,
+    folder: SweepFolder,
+    done: Mapping[str, int],
+) -> Exception | None:
     """Runs all trials. Gives what ended the run before its time, so that what is finished can still be concluded."""
-    studies = CategoryStudies(plan.spaces, storage=plan.folder / _STUDIES, trials=plan.trials, seed=plan.options.seed)
+    if plan.total_trials <= sum(done.values()):
+        return None
     try:
-        _tuner(plan, context, monitor, studies).fit()
+        _tuner(plan, context, monitor, studies, folder, done).fit()
     except Exception as error:
         # Ray, Optuna, its database and the disk all raise errors of their own.
         cause = error.__cause__ if isinstance(error, tune.TuneError) else None
         return cause if isinstance(cause, Exception) else error
-    finally:
-        studies.close()
     return None
 
 
-def _tuner(plan: SweepPlan, context: WorkerContext, monitor: SweepMonitor, studies: CategoryStudies) -> tune.Tuner:
+def _tuner(
+    plan: SweepPlan,
+    context: WorkerContext,
+    monitor: SweepMonitor,
+    studies: CategoryStudies,
+    folder: SweepFolder,
+    done: Mapping[str, int],
+) -> tune.Tuner:
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, context=context),
         {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial or 0.0},
@@ -234,18 +330,19 @@ def _tuner(plan: SweepPlan, context: WorkerContext, monitor: SweepMonitor, studi
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=CategorySearcher(plan, studies),
+            search_alg=CategorySearcher(plan, studies, folder, done=done),
             scheduler=CategoryScheduler(plan.longest_selection()),
-            num_samples=plan.total_trials,
+            num_samples=plan.total_trials - sum(done.values()),
             max_concurrent_trials=plan.max_concurrent,
             time_budget_s=plan.time_budget,
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: f"{trial.config['category']}-{trial.config['number']:04d}",
+            trial_dirname_creator=lambda trial: trial_name(trial.config["category"], trial.config["number"]),
         ),
         run_config=tune.RunConfig(
-            name="trials",
-            storage_path=str(plan.folder),
+            name=folder.next_run(),
+            storage_path=str(folder.path),
             callbacks=[monitor],
+            stop=StopFile(folder.stop),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=_WORKER_FAILURES),
             checkpoint_config=tune.CheckpointConfig(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,15 @@ from ray import tune
 
 from kdzoo.data.catalog import Dataset
 from kdzoo.detector import choose_device
-from kdzoo.errors import KdzooError, TeacherError, UsageError, WorkerError
+from kdzoo.errors import CheckpointError, KdzooError, TeacherError, UsageError, WorkerError
 from kdzoo.search.sent_teacher import SentTeacher
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.checkpoint import load_state, save_state
 from kdzoo.training.data import TrialData
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
 
 STATE_FILE = "state.pt"
 OF_THE_PLACE = (OSError, TeacherError)
@@ -122,6 +126,8 @@ class TrialTrainable(tune.Trainable):
             raise self._misplaced
         if self._trainer is None:
             return self._failed()
+        if self._trainer.finished:
+            return self._was_finished(self._trainer)
         try:
             result = self._trainer.step()
         except OF_THE_PLACE as error:
@@ -163,12 +169,42 @@ class TrialTrainable(tune.Trainable):
     def _start(self, config: dict[str, Any]) -> None:
         self._trainer, self._failure, self._misplaced = None, "", None
         try:
-            self._trainer = self._bench.trainer(TrialSpec.from_dict(config["spec"]))
+            self._trainer = self._going_on(TrialSpec.from_dict(config["spec"]), config.get("states", ()))
         except WorkerError as error:
             # Raised by the first step: Ray gives up at once on a trial that fails while its actor is taken over.
             self._misplaced = error
         except KdzooError as error:
             self._failure = str(error)
+
+    def _going_on(self, spec: TrialSpec, states: Sequence[str]) -> Trainer:
+        """A trainer that goes on from the first of some resume states that is whole, else one at its first epoch."""
+        for state in states:
+            trainer = self._bench.trainer(spec)
+            try:
+                trainer.load_state(load_state(Path(state)))
+            except CheckpointError as error:
+                # The driver may have died while it was written; the one before is as good, only older.
+                log.warning("a trial does not go on from its checkpoint: %s", error)
+                continue
+            return trainer
+        return self._bench.trainer(spec)
+
+    def _was_finished(self, trainer: Trainer) -> dict[str, Any]:
+        """The report of a trial whose last epoch was saved before its driver died: nothing is left to train."""
+        return {
+            "epoch": trainer.epoch,
+            "total_epochs": trainer.total_epochs,
+            "stage": trainer.stages[-1].name,
+            "selection_epoch": sum(stage.epochs for stage in trainer.stages if stage.detects),
+            "train_seconds": trainer.train_seconds,
+            "measure_seconds": trainer.measure_seconds,
+            "on_gpu": trainer.device.type == "cuda",
+            "losses": {},
+            "finished": True,
+            "done": True,
+            "objective": trainer.best.objective,
+            "saved_objective": trainer.best.objective,
+        }
 
     def _failed(self) -> dict[str, Any]:
         return {"failure": self._failure, "finished": False, "done": True}

@@ -17,7 +17,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from kdzoo.errors import CheckpointError, TeacherError, UnknownNameError, UsageError
+from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, parse_teacher
+from kdzoo.teachers.torchvision_names import SUPPORTED, is_torchvision, timm_names
 from kdzoo.teachers.weights import read_weights
 
 LEVEL_REDUCTIONS = (4, 8, 16)
@@ -25,6 +27,10 @@ LEVEL_REDUCTIONS = (4, 8, 16)
 
 _RANDOM_SEED = 1
 _NOISE_IMAGES, _NOISE_SIDE = 8, 96
+_TRIED_SIDE = 64
+_FITTING = (
+    f"they must be of that backbone, under timm's names or under torchvision's: of resnets, densenets, {SUPPORTED}"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,31 +116,43 @@ def _channel_values(values: tuple[float, ...], dtype: torch.dtype, device: torch
     return torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1)
 
 
-def load_teacher(name: str, *, offline: bool = False) -> Teacher:
+def load_teacher(name: str, *, offline: bool = False, teachers: LocalTeachers | None = None) -> Teacher:
     """Builds a teacher with its weights.
 
     Args:
         name: see `kdzoo.teachers.names`.
         offline: never reach for the network.
+        teachers: those of this machine; default those in the cache that the environment names.
 
     Raises:
-        UnknownNameError: timm has no such backbone.
-        TeacherError: the weights cannot be had or do not fit.
+        UnknownNameError: timm has no such backbone, and this machine no such teacher.
+        TeacherUnavailableError: the hub's weights are neither here nor within reach.
+        TeacherError: the weights are damaged or do not fit.
     """
-    parsed = parse_teacher(name)
-    if parsed.source == "random":
-        return _random_teacher(parsed)
-    teacher = build_teacher(parsed)
-    state = read_weights(parsed, offline=offline)
+    return load_named_teacher(parse_teacher(name, teachers=teachers), offline=offline)
+
+
+def load_named_teacher(name: TeacherName, *, offline: bool = False) -> Teacher:
+    """Builds the teacher of a parsed name with its weights; see `load_teacher`."""
+    if name.source == "random":
+        return _random_teacher(name)
+    teacher = build_teacher(name)
+    state = read_weights(name, offline=offline)
     try:
+        if name.source == "file" and is_torchvision(state, teacher.backbone):
+            state = timm_names(name.architecture, state, teacher.backbone)
         fit_weights(teacher.backbone, state)
     except CheckpointError as error:
-        raise TeacherError(f"weights do not fit teacher '{parsed}': {error.message}") from error
+        raise TeacherError(
+            f"weights do not fit teacher '{name}': {error.message}", hint=error.hint or _FITTING
+        ) from error
     return teacher
 
 
 def build_teacher(name: TeacherName) -> Teacher:
     """Builds a teacher's modules, weights yet to be loaded.
+
+    Levels and channels are timm's metadata of the backbone; so are mean and std, unless the name has a card.
 
     Raises:
         UnknownNameError: timm has no such backbone, or no such weights of it.
@@ -148,16 +166,35 @@ def build_teacher(name: TeacherName) -> Teacher:
         raise UnknownNameError("teacher", architecture, timm.list_pretrained(f"{base}.*"))
     try:
         probe = timm.create_model(architecture, features_only=True, pretrained=False)
-        reductions = probe.feature_info.reduction()
-        levels = tuple(len(reductions) - 1 - reductions[::-1].index(wanted) for wanted in LEVEL_REDUCTIONS)
-    except (RuntimeError, AttributeError, ValueError, TypeError) as error:
-        raise UsageError(
-            f"backbone '{architecture}' gives no features at 1/4, 1/8 and 1/16 of the input",
-            hint="choose a convolutional backbone such as resnet18, wide_resnet50_2, convnext_tiny, efficientnet_b4",
-        ) from error
+        # Of several levels of one size the last; some backbones do not start counting at 0.
+        last = dict(zip(probe.feature_info.reduction(), probe.feature_info.out_indices))
+        levels = tuple(last[wanted] for wanted in LEVEL_REDUCTIONS)
+    except (RuntimeError, AttributeError, KeyError, ValueError, TypeError) as error:
+        raise _no_levels(architecture) from error
     backbone = timm.create_model(architecture, features_only=True, pretrained=False, out_indices=levels)
-    config = timm.get_pretrained_cfg(architecture)
-    return Teacher(name, backbone, shape=_shape(probe, backbone), mean=tuple(config.mean), std=tuple(config.std))
+    published = timm.data.resolve_model_data_config(probe)
+    mean, std = (name.card.mean, name.card.std) if name.card else (tuple(published["mean"]), tuple(published["std"]))
+    teacher = Teacher(name, backbone, shape=_shape(probe, backbone), mean=mean, std=std)
+    _check_sizes(teacher)
+    return teacher
+
+
+def _check_sizes(teacher: Teacher) -> None:
+    """Refuses a backbone whose levels are smaller than timm's metadata say, as those of unpadded convolutions are.
+
+    Raises:
+        UsageError: a student that doubles sizes level by level could not mirror it.
+    """
+    sides = [tuple(level.shape[-2:]) for level in teacher(torch.zeros(1, 3, _TRIED_SIDE, _TRIED_SIDE))]
+    if sides != [(_TRIED_SIDE // step, _TRIED_SIDE // step) for step in LEVEL_REDUCTIONS]:
+        raise _no_levels(teacher.name.architecture)
+
+
+def _no_levels(architecture: str) -> UsageError:
+    return UsageError(
+        f"backbone '{architecture}' gives no features at 1/4, 1/8 and 1/16 of the input",
+        hint="choose a convolutional backbone such as resnet18, wide_resnet50_2, convnext_tiny, efficientnet_b4",
+    )
 
 
 def fit_weights(backbone: nn.Module, state: dict[str, Tensor]) -> None:
@@ -232,11 +269,10 @@ def _calibrate_norms(backbone: nn.Module) -> None:
 
 
 def _shape(probe: nn.Module, backbone: nn.Module) -> FeatureShape:
+    """What a student mirrors: of a ResNet its blocks, of any other backbone its channels alone."""
     channels: tuple[int, int, int] = tuple(backbone.feature_info.channels())  # type: ignore[operator, union-attr]
-    modules = dict(probe.named_children())
-    named = [modules.get(f"layer{i}") for i in range(1, 5)]
-    stages = [stage for stage in named if isinstance(stage, nn.Sequential)]
-    if len(stages) != len(named):
+    stages = _residual_stages(probe)
+    if len(stages) != 4:
         return FeatureShape(channels=channels)
     depths = (len(stages[0]), len(stages[1]), len(stages[2]), len(stages[3]))
     first = stages[2][0]
@@ -245,6 +281,14 @@ def _shape(probe: nn.Module, backbone: nn.Module) -> FeatureShape:
     inner = getattr(first, "conv2", None)
     base_width = inner.out_channels / (channels[2] / 4) if isinstance(inner, nn.Conv2d) else 1.0
     return FeatureShape(channels=channels, block="bottleneck", base_width=base_width, depths=depths)
+
+
+def _residual_stages(probe: nn.Module) -> list[nn.Sequential]:
+    """The stages that timm's metadata name at 1/4 to 1/32 of the input, those that are rows of a ResNet's blocks."""
+    named = {info["reduction"]: info["module"] for info in probe.feature_info.get_dicts()}  # type: ignore[operator, union-attr]
+    modules = dict(probe.named_modules())
+    found = [modules.get(named.get(reduction, "").replace(".", "_")) for reduction in (*LEVEL_REDUCTIONS, 32)]
+    return [stage for stage in found if isinstance(stage, nn.Sequential) and len(stage) and hasattr(stage[0], "conv1")]
 
 
 def _near_models(architecture: str) -> list[str]:

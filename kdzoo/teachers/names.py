@@ -2,7 +2,9 @@
 
 - ``wide_resnet50_2``: a timm backbone with its published ImageNet weights.
 - ``wide_resnet50_2@weights.safetensors``: the same backbone with weights from a file (.safetensors, .pth, .pt).
-- ``random-resnet18``: the backbone with seeded random weights, for demos and tests.
+- ``random-resnet18``: the backbone with seeded random weights, for tests.
+- ``kdzoo-tiny``: the teacher that comes with the package, trained on images made by formula.
+- ``plant-resnet``: a teacher of this machine, which `kdzoo teacher add` or `kdzoo teacher pull` gave its name.
 """
 
 from __future__ import annotations
@@ -11,6 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdzoo.errors import UsageError
+from kdzoo.settings import Settings
+from kdzoo.teachers.card import TeacherCard
+from kdzoo.teachers.local import LocalTeachers
+from kdzoo.teachers.shipping import SHIPPED_FOLDER, SHIPPED_NAMES, shipped_card, shipped_file
+from zoo_registry.names import check_part
 
 RANDOM_PREFIX = "random-"
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -22,15 +29,19 @@ class TeacherName:
 
     Attributes:
         architecture: timm's name of the backbone.
-        source: ``hub`` (published weights), ``file`` or ``random``.
-        file: where the weights lie when the source is ``file``.
+        source: ``hub`` (published weights), ``file``, ``random``, ``shipped`` or ``local``.
+        file: where the weights lie when the source is ``file``, ``shipped`` or ``local``.
+        card: what is known of shipped and local weights; they are read only if they have its digest.
     """
 
     architecture: str
     source: str
     file: Path | None = None
+    card: TeacherCard | None = None
 
     def __str__(self) -> str:
+        if self.card is not None:
+            return self.card.name
         if self.source == "random":
             return RANDOM_PREFIX + self.architecture
         return f"{self.architecture}@{self.file}" if self.file else self.architecture
@@ -38,14 +49,20 @@ class TeacherName:
     @property
     def label(self) -> str:
         """The name as shown to people and stored in manifests: a file without its folder."""
-        return f"{self.architecture}@{self.file.name}" if self.file else str(self)
+        return f"{self.architecture}@{self.file.name}" if self.file and self.card is None else str(self)
 
 
-def parse_teacher(text: str) -> TeacherName:
-    """Parses a teacher name.
+def parse_teacher(text: str, *, teachers: LocalTeachers | None = None) -> TeacherName:
+    """Parses a teacher name. A teacher of this machine goes before one of the hub that has the same name.
+
+    Args:
+        text: as people write it.
+        teachers: those of this machine; default those in the cache that the environment names.
 
     Raises:
         UsageError: empty, a file with an unknown suffix, or a file that is not there.
+        TeacherError: the card of a shipped or local teacher is damaged.
+        StoreUnavailableError: the card of a local teacher cannot be read.
     """
     text = text.strip()
     architecture, at, file = text.partition("@")
@@ -66,7 +83,7 @@ def parse_teacher(text: str) -> TeacherName:
             raise UsageError(
                 f"teacher '{text}' names a file but no backbone", hint=f"write the backbone first: resnet18@{text}"
             )
-        return TeacherName(architecture=architecture, source="hub")
+        return _named(architecture, teachers or LocalTeachers.of(Settings.from_environment()))
     if Path(file).suffix not in WEIGHT_SUFFIXES:
         raise UsageError(
             f"teacher weights '{file}' have an unknown suffix", hint=f"one of {', '.join(WEIGHT_SUFFIXES)}"
@@ -79,3 +96,44 @@ def parse_teacher(text: str) -> TeacherName:
     if not there:
         raise UsageError(f"there is no teacher weight file '{path}'")
     return TeacherName(architecture=architecture, source="file", file=path)
+
+
+def check_own_name(name: str) -> str:
+    """Gives ``name`` back when a teacher of one's own may bear it.
+
+    Raises:
+        NameInvalidError: it is no valid name.
+        UsageError: it means something else after ``--teacher``: a backbone of timm, random weights, a file, a
+            teacher that ships with kdzoo.
+    """
+    import timm
+
+    check_part(name, "teacher")
+    taken = None
+    if name in SHIPPED_NAMES:
+        taken = "the teacher that ships with kdzoo"
+    elif name.startswith(RANDOM_PREFIX):
+        taken = "a backbone with random weights"
+    elif name.endswith(WEIGHT_SUFFIXES):
+        taken = "a file"
+    elif timm.is_model(name.partition(".")[0]):
+        taken = "a backbone of timm with its published weights"
+    if taken is not None:
+        raise UsageError(f"the teacher name '{name}' is taken: it means {taken}", hint=f"for example: my-{name}")
+    return name
+
+
+def shipped_name(name: str, *, folder: Path = SHIPPED_FOLDER) -> TeacherName:
+    """The parsed name of a shipped teacher; see `shipped_card`, whose errors it raises."""
+    card, file = shipped_card(name, folder=folder), shipped_file(name, folder=folder)
+    return TeacherName(architecture=card.architecture, source="shipped", file=file, card=card)
+
+
+def _named(name: str, teachers: LocalTeachers) -> TeacherName:
+    """The shipped or local teacher of a name, else the hub's."""
+    if name in SHIPPED_NAMES:
+        return shipped_name(name)
+    found = teachers.card(name)
+    if found is None:
+        return TeacherName(architecture=name, source="hub")
+    return TeacherName(architecture=found.architecture, source="local", file=teachers.file(found), card=found)

@@ -1,14 +1,17 @@
-"""Weights of a backbone: from the timm hub (safetensors only), its local cache, or a file."""
+"""Weights of a backbone: from the timm hub (safetensors only), its local cache, a file, or under a digest."""
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from kdzoo.errors import TeacherError
+from kdzoo.errors import TeacherError, TeacherUnavailableError
+from kdzoo.teachers.card import TeacherCard
+from kdzoo.teachers.shipping import REINSTALL, SHIPPED, SHIPPED_NAMES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,15 +26,18 @@ def read_weights(name: TeacherName, *, offline: bool) -> dict[str, Tensor]:
     """Reads the weights that a teacher name asks for.
 
     Args:
-        name: a teacher of source ``hub`` or ``file``.
+        name: a teacher of any source but ``random``.
         offline: look in the local cache only.
 
     Returns:
         The state dict as it is in the file; `kdzoo.teachers.backbone` fits it to the backbone.
 
     Raises:
-        TeacherError: not to be had; the hint names the ways out.
+        TeacherUnavailableError: not to be had; the hint names the ways out.
+        TeacherError: the file is damaged, holds more than tensors, or is not the one that its card names.
     """
+    if name.card is not None and name.file is not None:
+        return read_carded_file(name.file, name.card)
     path = name.file if name.file is not None else _hub_file(name.architecture, offline=offline)
     return read_weight_file(path)
 
@@ -64,6 +70,34 @@ def read_weight_file(path: Path) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in loaded.items()}
 
 
+def read_carded_file(path: Path, card: TeacherCard) -> dict[str, Tensor]:
+    """Reads the weights that a card names: the very bytes that were found to have its digest.
+
+    Raises:
+        TeacherError: not there, other bytes than the card's, or no safetensors file.
+    """
+    from safetensors.torch import load
+
+    again = f"kdzoo teacher pull {card.name}, or kdzoo teacher remove {card.name} and add it again"
+    hint = REINSTALL if card.name in SHIPPED_NAMES else f"bring it back: {again}"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TeacherError(
+            f"cannot read the weights of teacher '{card.name}', '{path}': {error.strerror or error}", hint=hint
+        ) from error
+    if hashlib.sha256(data).hexdigest() != card.sha256:
+        raise TeacherError(
+            f"the weights of teacher '{card.name}' are damaged: '{path}' does not have sha256 {card.sha256}", hint=hint
+        )
+    try:
+        return dict(load(data))
+    except Exception as error:  # of a damaged header the reader raises several kinds, some of them PyTorch's
+        raise TeacherError(
+            f"cannot read the weights of teacher '{card.name}': {_first_line(error)}", hint=hint
+        ) from error
+
+
 def _is_plain_tensor(value: object) -> bool:
     import torch
 
@@ -82,17 +116,17 @@ def _hub_file(architecture: str, *, offline: bool) -> Path:
     config = timm.get_pretrained_cfg(architecture)
     repository = getattr(config, "hf_hub_id", None)
     if not repository:
-        raise TeacherError(f"timm publishes no weights for '{architecture}'", hint=ways_out(architecture))
+        raise TeacherUnavailableError(f"timm publishes no weights for '{architecture}'", hint=ways_out(architecture))
     cached = try_to_load_from_cache(repository, HUB_FILE)
     if isinstance(cached, str):
         return Path(cached)
     if offline or not _reachable():
         why = "KDZOO_OFFLINE is set" if offline else "the weight hub cannot be reached"
-        raise TeacherError(f"no weights for teacher '{architecture}': {why}", hint=ways_out(architecture))
+        raise TeacherUnavailableError(f"no weights for teacher '{architecture}': {why}", hint=ways_out(architecture))
     try:
         return Path(hf_hub_download(repository, HUB_FILE))
     except Exception as error:  # the client lets through errors of whichever HTTP library its version uses
-        raise TeacherError(
+        raise TeacherUnavailableError(
             f"no weights for teacher '{architecture}': {_first_line(error)}", hint=ways_out(architecture)
         ) from error
 
@@ -103,8 +137,8 @@ def ways_out(architecture: str) -> str:
 
     return (
         f"three ways out: (1) a file: --teacher {architecture}@weights.safetensors; "
-        f"(2) a cache: copy {HF_HUB_CACHE} from a machine that loaded '{architecture}' before; "
-        f"(3) a teacher that needs no download: --teacher random-{architecture} (random weights, for trying things out)"
+        f"(2) a machine that has them: kdzoo teacher push {architecture} --zoo ZOO, or copy its {HF_HUB_CACHE}; "
+        f"(3) a teacher that needs no download: --teacher {SHIPPED} (trained on formula images, ships with kdzoo)"
     )
 
 

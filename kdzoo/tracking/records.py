@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-TrialStatus = Literal["finished", "stopped_early", "failed"]
+TrialStatus = Literal["finished", "stopped_early", "interrupted", "failed"]
 """How a trial ended."""
 SweepStatus = Literal["finished", "failed", "interrupted"]
 """How a sweep ended."""

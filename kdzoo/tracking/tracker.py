@@ -28,7 +28,12 @@ from kdzoo.tracking.records import (
 )
 from kdzoo.tracking.sender import Sender
 
-_TRIAL_STATE: Final[Mapping[str, RunState]] = {"finished": "FINISHED", "stopped_early": "FINISHED", "failed": "FAILED"}
+_TRIAL_STATE: Final[Mapping[str, RunState]] = {
+    "finished": "FINISHED",
+    "stopped_early": "FINISHED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+}
 _SWEEP_STATE: Final[Mapping[str, RunState]] = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
@@ -90,6 +95,11 @@ class SweepTracker:
             tags: further tags, their names without the ``kdzoo.`` prefix.
         """
         self._log(self._sweep, params=params, tags=_tags({**(tags or {}), "status": "running"}), state="RUNNING")
+
+    def category_run(self, category: str) -> dict[str, str]:
+        """Where a category's run is found: its ``experiment``, and the ``run``'s tag ``kdzoo.key``; for a manifest."""
+        ref = self._category(category)
+        return {"experiment": ref.experiment, "run": ref.key}
 
     def start_category(self, category: str, *, tags: Mapping[str, object] | None = None) -> None:
         """A category's study begins.

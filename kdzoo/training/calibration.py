@@ -107,7 +107,7 @@ def _kept(values: NDArray[np.float32]) -> tuple[float, ...]:
 def _upper_quantile(ascending: tuple[float, ...], rate: float) -> float:
     """The smallest kept score that at most ``rate`` of them exceed."""
     # A rate such as 0.07 of 100 is 7.000000000000001 or 6.999999999999999 in binary: both allow 7.
-    allowed = math.floor(rate * len(ascending) + 1e-9)
+    allowed = min(math.floor(rate * len(ascending) + 1e-9), len(ascending) - 1)
     return ascending[len(ascending) - 1 - allowed]
 
 

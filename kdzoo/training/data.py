@@ -6,8 +6,9 @@ the final report.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 from kdzoo.data.catalog import Dataset
 from kdzoo.data.decoded_cache import DecodedPart, decode
-from kdzoo.data.foreground import estimate_foreground
+from kdzoo.data.foreground import find_foreground
+from kdzoo.data.foreground_masks import read_foreground_masks
+from kdzoo.data.foreground_rule import ForegroundRule
 from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, split
 from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
@@ -26,6 +29,8 @@ from kdzoo.errors import DatasetError
 from kdzoo.training.spec import RunOptions
 
 _CHUNK = 16
+_DESCRIBED = 64
+"""Images from which the document's share of the foreground is taken."""
 
 Progress = Callable[[int, int], None]
 
@@ -66,7 +71,9 @@ class TrialData:
     ) -> None:
         self.dataset, self.options = dataset, options
         self.index = dataset.category(category)
-        self.parts: Parts = split(self.index, options.protocol, seed=options.split_seed)
+        self._rule = ForegroundRule.parse(options.foreground)
+        parts = split(self.index, options.protocol, seed=options.split_seed)
+        self.parts: Parts = replace(parts, digest=_selection_digest(parts, self._rule))
         self.skipped: dict[str, str] = {}
         self._cache, self._progress = cache, progress
 
@@ -80,15 +87,28 @@ class TrialData:
 
     @cached_property
     def foreground(self) -> NDArray[np.bool_]:
-        """``[N, S, S]``: where the product is in each train image."""
-        return estimate_foreground(self.train.images)
+        """``[N, S, S]``: where the product is in each train image.
+
+        Raises:
+            DatasetError: the person's masks are not there, incomplete or unusable.
+        """
+        return self._foreground_of(self.train)
+
+    def check_foreground(self) -> None:
+        """Reads the person's masks, if that is where the foreground comes from: before hours of training.
+
+        Raises:
+            DatasetError: they are not there, incomplete or unusable.
+        """
+        if self._rule.kind == "masks":
+            _ = self.foreground
 
     @cached_property
     def selection(self) -> EvaluationSet:
         """What selection and the decision threshold may look at."""
         part = self._decode(self.parts.select, masks=not self.parts.synthetic_select)
         if self.parts.synthetic_select:
-            return _with_synthetic_anomalies(part, seed=self.options.split_seed)
+            return _with_synthetic_anomalies(part, self._foreground_of(part), seed=self.options.split_seed)
         return _evaluation_set(part)
 
     @cached_property
@@ -109,7 +129,28 @@ class TrialData:
             "select_images": len(self.parts.select) - self._skipped_of(self.parts.select),
             "report_images": len(self.parts.report) - self._skipped_of(self.parts.report),
             "skipped": sorted(self.skipped),
+            "foreground": self._describe_foreground(),
         }
+
+    def _describe_foreground(self) -> dict[str, Any]:
+        """The rule, the share of the train images that is product, and of a person's masks their digest."""
+        if self._rule.kind == "masks":
+            digest = hashlib.sha256(np.packbits(self.foreground).tobytes()).hexdigest()
+            return {"rule": self._rule.label, "share": float(self.foreground.mean()), "sha256": digest}
+        # Some of the images tell it as well, and a method that never asks for the foreground pays little for it.
+        some = self.train.images[np.unique(np.linspace(0, len(self.train.images) - 1, _DESCRIBED).round().astype(int))]
+        return {"rule": self._rule.label, "share": float(self._estimated(some).mean())}
+
+    def _foreground_of(self, part: DecodedPart) -> NDArray[np.bool_]:
+        folder = self._rule.folder
+        if folder is None:
+            return self._estimated(part.images)
+        names = (self.index.category, self.index.root.name)
+        return read_foreground_masks(folder, part.samples, size=self.options.image_size, names=names)
+
+    def _estimated(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """By the rule; whether a category shows objects is for its train images to say, also of held-out ones."""
+        return find_foreground(images, self._rule, of_category=self.train.images)
 
     def _skipped_of(self, samples: tuple[Sample, ...]) -> int:
         return sum(sample.id in self.skipped for sample in samples)
@@ -133,14 +174,24 @@ def _evaluation_set(part: DecodedPart) -> EvaluationSet:
     return EvaluationSet(images=part.images, masks=part.masks, labels=part.labels, names=names)
 
 
-def _with_synthetic_anomalies(part: DecodedPart, *, seed: int) -> EvaluationSet:
+def _selection_digest(parts: Parts, rule: ForegroundRule) -> str:
+    """The digest of the parts, and of where anomalies are planted on the selection part where that is not estimated.
+
+    Another rule plants them elsewhere: what was selected under one does not compare with the other.
+    """
+    if not parts.synthetic_select or rule.kind == "auto":
+        return parts.digest
+    return hashlib.sha256(f"{parts.digest}\0{rule.label}".encode()).hexdigest()
+
+
+def _with_synthetic_anomalies(part: DecodedPart, product: NDArray[np.bool_], *, seed: int) -> EvaluationSet:
     """Held-out normal images, and the same once more with an anomaly planted on each.
 
     Made on the CPU from the split's seed, so that every trial on every machine selects on the same pixels.
     """
     generator = torch.Generator().manual_seed(seed)
     synthesizer = Perlin(PerlinConfig(probability=1.0))
-    foreground = torch.from_numpy(estimate_foreground(part.images))[:, None]
+    foreground = torch.from_numpy(product)[:, None]
     planted, masks = [], []
     for start in range(0, len(part.images), _CHUNK):
         chunk = torch.from_numpy(np.array(part.images[start : start + _CHUNK])).permute(0, 3, 1, 2).float() / 255

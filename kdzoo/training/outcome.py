@@ -11,10 +11,13 @@ import numpy as np
 import torch
 
 from kdzoo._version import __version__
+from kdzoo.data.foreground_rule import ForegroundRule
 from kdzoo.errors import KdzooError, TrainingError
 from kdzoo.methods.base import Method
 from kdzoo.metrics.report import Report
 from kdzoo.pictures import Case, as_png, sheet
+from kdzoo.teachers.backbone import Teacher
+from kdzoo.teachers.card import UNKNOWN_LICENCE
 from kdzoo.training.calibration import Calibration, calibrate
 from kdzoo.training.data import EvaluationSet
 from kdzoo.training.document import DOCUMENT_SCHEMA
@@ -23,6 +26,8 @@ from kdzoo.training.images import ImageSource
 from kdzoo.training.trainer import Trainer, objective_value
 
 _SHOWN = 4
+_RESIZE = "bilinear-antialiased-square"
+"""What `kdzoo.data.images.resize_rgb` does, under the name that the document's schema explains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +128,18 @@ def _document(
         "schema": DOCUMENT_SCHEMA,
         "method": spec.method,
         "config": spec.config.as_dict(),
-        "options": {**options.as_dict(), "teacher": teacher.name.label},
-        "teacher": teacher.describe(),
-        "input": {"size": options.image_size, "mean": list(teacher.mean), "std": list(teacher.std)},
+        "options": {
+            **options.as_dict(),
+            "teacher": teacher.name.label,
+            "foreground": ForegroundRule.parse(options.foreground).label,
+        },
+        "teacher": _described(teacher),
+        "input": {
+            "size": options.image_size,
+            "resize": _RESIZE,
+            "mean": list(teacher.mean),
+            "std": list(teacher.std),
+        },
         "calibration": calibration.as_dict(),
         "protocol": options.protocol,
         "split": {"seed": options.split_seed, "digest": data.parts.digest, "notes": list(data.parts.notes)},
@@ -137,6 +151,12 @@ def _document(
         "cost": cost(trainer),
         "software": software(),
     }
+
+
+def _described(teacher: Teacher) -> dict[str, Any]:
+    """What the document says of the teacher, with the licence of its weights where its card knows it."""
+    card = teacher.name.card
+    return teacher.describe() | ({} if card is None or card.licence == UNKNOWN_LICENCE else {"licence": card.licence})
 
 
 def cost(trainer: Trainer) -> dict[str, float | str]:

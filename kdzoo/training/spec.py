@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from kdzoo.config import Config, knob
+from kdzoo.data.foreground_rule import ForegroundRule
 from kdzoo.errors import ConfigError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
@@ -32,6 +33,7 @@ class RunOptions(Config):
     false_positive_rate: float = knob(0.01, "share of normal images that the threshold lets alarm", low=0.0, high=0.5)
     aupro_limit: float = knob(0.3, "false-positive rate up to which AUPRO integrates", above=0.0, high=1.0)
     skip_unreadable: bool = knob(False, "leave unreadable images out instead of stopping")
+    foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,6 +44,7 @@ class RunOptions(Config):
             )
         if self.objective not in OBJECTIVES:
             raise UnknownNameError("objective", self.objective, OBJECTIVES)
+        ForegroundRule.parse(self.foreground)
 
 
 @dataclass(frozen=True, kw_only=True)

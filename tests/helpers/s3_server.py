@@ -51,6 +51,8 @@ class S3Server:
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and path, with the query, of every request."""
+    chaos: Callable[[dict[str, Any], Callable[[], Answer]], Answer] | None = None
+    """What stands between the requests and the server; see `helpers.chaos`."""
 
     def client(self, *, attempts: int = 3) -> Any:
         """A boto3 client that waits little and tries ``attempts`` times in all."""
@@ -106,7 +108,10 @@ class _Application:
                 if fault is not None and fault.ignore_conditions:
                     environ.pop("HTTP_IF_MATCH", None)
                     environ.pop("HTTP_IF_NONE_MATCH", None)
-                status, headers, body = self._run(environ)
+                if self._server.chaos is not None:
+                    status, headers, body = self._server.chaos(environ, lambda: self._run(environ))
+                else:
+                    status, headers, body = self._run(environ)
             if fault is not None and fault.lose_answer:
                 environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             if fault is not None and fault.change is not None:

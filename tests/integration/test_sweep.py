@@ -19,6 +19,7 @@ from kdzoo.data.images import ImageError
 from kdzoo.detector import Detector
 from kdzoo.errors import SweepError
 from kdzoo.methods.aand.config import AANDConfig
+from kdzoo.search.plan_file import read_plan
 from kdzoo.search.sweep import run_sweep
 from kdzoo.tracking import read_leaderboard
 from kdzoo.training.data import TrialData
@@ -115,7 +116,7 @@ def test_runs_are_nested_and_tagged(swept):
     assert sweep.data.params["trials"] == str(TRIALS)
     assert 0 < sweep.data.metrics.pop("elapsed_seconds") < swept.board.elapsed()
     assert sweep.data.metrics == {}
-    assert sweep.data.tags["kdzoo.key"] == (swept.plan.folder / "run-key").read_text() != swept.plan.name
+    assert sweep.data.tags["kdzoo.key"] == read_plan(swept.plan.folder / "plan.json")["run_key"] != swept.plan.name
     for category in ("bottle", "cable"):
         (found,) = swept.runs("category", category=category)
         outcome = swept.board.outcomes[category]
@@ -163,6 +164,8 @@ def test_a_release_has_the_numbers_that_were_published(swept, credentials, categ
     assert detector.document["config"] == outcome.best.config
     assert detector.document["objective"]["value"] == pytest.approx(outcome.best.objective, abs=1e-5)
     assert detector.document["sweep"] == "first"
+    (found,) = swept.runs("category", category=category)
+    assert detector.document["mlflow"] == {"experiment": "kdzoo/aand/parts", "run": found.data.tags["kdzoo.key"]}
     options = RunOptions.from_mapping(detector.document["options"])
     data = TrialData(swept.plan.dataset, category, options, cache=swept.plan.settings.cache)
     assert data.report is not None
@@ -253,6 +256,9 @@ def test_a_time_budget_ends_the_training_but_not_the_publishing(swept, tmp_path)
     assert ended_itself
     assert len(board.rows) < 400
     assert not board.running()
+    cut_off = [row for row in board.rows.values() if row.reason]
+    assert cut_off
+    assert {row.status for row in cut_off} == {"interrupted"}
     for category in {row.category for row in ended_itself}:
         assert board.outcomes[category].published.release == 1
     (sweep,) = Swept(plan, board, watcher).runs("sweep")

@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -96,6 +98,31 @@ def test_it_trains_and_its_detector_opens_again(installed, tmp_path):
     saved = Detector(outcome.method, outcome.document)
     folder = saved.save(tmp_path / "detector")
     assert Detector.open(folder).predict(image).score == saved.predict(image).score
+
+
+def test_the_suite_of_all_methods_checks_it(installed):
+    """As the page says it is run, in a process of its own; a few of its checks, because all take their time."""
+    chosen = "stfpm and (overfits or maps_have or the_last_detects)"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/contracts/test_methods.py",
+            "-k",
+            chosen,
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
 
 
 def test_its_map_is_larger_where_student_and_teacher_differ(installed, tmp_path):

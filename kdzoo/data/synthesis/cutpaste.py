@@ -19,6 +19,7 @@ from kdzoo.config import knob
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.photometric import chroma_matrix
+from kdzoo.data.synthesis.pixels import above, as_mask, marked_places, read_colours, with_colours
 from kdzoo.errors import ConfigError
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -78,16 +79,22 @@ class CutPaste:
         shades = torch.rand((4, len(images)), generator=generator, device=images.device)
         size, angle = self._shapes(dice[:4], images.shape[-2], images.shape[-1])
         rows, columns = _within_piece(size, angle, _somewhere(foreground[:, 0], dice[4]), foreground)
-        covered = (rows >= 0) & (rows < size[0, :, None, None]) & (columns >= 0) & (columns < size[1, :, None, None])
-        covered &= foreground[:, 0] & (dice[5] < self.config.probability)[:, None, None]
-        image, row, column = covered.nonzero(as_tuple=True)
+        # How deep a pixel's middle lies within the piece: one comparison in place of four, which are the slow part.
+        tall, wide = size[:, :, None, None] / 2
+        depth = torch.minimum(tall - (rows + (0.5 - tall)).abs_(), wide - (columns + (0.5 - wide)).abs_())
+        covered = above(depth, 0.0).bitwise_and_(foreground[:, 0])
+        covered.index_fill_(0, marked_places(dice[5] >= self.config.probability), False)
+        places = marked_places(covered)
+        image = torch.div(places, covered[0].numel(), rounding_mode="floor")
         room = torch.tensor(images.shape[-2:], device=images.device)[:, None] - size
         start = torch.minimum((dice[6:] * (room + 1)).long(), room)
-        source = (start[0, image] + rows[image, row, column], start[1, image] + columns[image, row, column])
-        colour = images.permute(0, 2, 3, 1)[image, source[0], source[1]]
-        result = images.clone()
-        result.permute(0, 2, 3, 1)[image, row, column] = self._recoloured(colour, image, shades)
-        return SyntheticBatch(images=result, masks=covered[:, None].to(images.dtype))
+        row, column = (
+            first.index_select(0, image) + place.view(-1).index_select(0, places).long()
+            for first, place in zip(start, (rows, columns), strict=True)
+        )
+        colour = read_colours(images, (image * images.shape[-2] + row) * images.shape[-1] + column)
+        pasted = with_colours(images, places, self._recoloured(colour, image, shades))
+        return SyntheticBatch(images=pasted, masks=as_mask(covered[:, None], images.dtype))
 
     def _shapes(self, dice: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Height and width of each piece, ``[2, B]`` int64, and the angle that it is turned by, ``[B]`` radians."""
@@ -105,19 +112,20 @@ class CutPaste:
         return torch.minimum(size.clamp_min(1), most), angle
 
     def _recoloured(self, colour: Tensor, image: Tensor, shades: Tensor) -> Tensor:
-        """Pixels with their piece's change of colour: ``[R, 3]`` to ``[R, 3]`` in [0, 1]; `shades` is ``[4, B]``."""
+        """Pixels with their piece's change of colour: ``[3, R]`` to ``[3, R]`` in [0, 1]; `shades` is ``[4, B]``."""
         if not self.config.jitter:
             return colour
         brightness, contrast, saturation, hue = (shades * 2 - 1) * self.config.jitter
         matrix = chroma_matrix(hue * (2 * math.pi), 1 + saturation) * ((1 + contrast) * (1 + brightness))[:, None, None]
-        luma = colour.float() @ torch.tensor(_LUMA, device=colour.device)
+        luma = torch.tensor(_LUMA, device=colour.device) @ colour.float()
         number = torch.bincount(image, minlength=len(hue)).clamp_min(1)
         mean = torch.bincount(image, weights=luma, minlength=len(hue)).to(luma.dtype) / number
         # Contrast pulls a piece towards its own mean grey; brightness scales the outcome.
-        lift = (-contrast * mean * (1 + brightness)).index_select(0, image)[:, None]
-        red, green, blue = (matrix[:, :, one].index_select(0, image) * colour[:, one, None] for one in range(3))
-        changed: Tensor = red + green + blue + lift
-        return changed.clamp(0, 1).to(colour.dtype)
+        changed: Tensor = (-contrast * mean * (1 + brightness)).index_select(0, image).repeat(3, 1)
+        for target in range(3):
+            for source in range(3):
+                changed[target].addcmul_(matrix[:, target, source].index_select(0, image), colour[source])
+        return changed.clamp_(0, 1).to(colour.dtype)
 
 
 def _between(low: float, high: float, dice: Tensor) -> Tensor:
@@ -126,24 +134,30 @@ def _between(low: float, high: float, dice: Tensor) -> Tensor:
 
 def _somewhere(room: Tensor, dice: Tensor) -> Tensor:
     """A random marked pixel of each ``[H, W]`` field: row and column, ``[2, B]`` int64; of an empty one, its first."""
-    ranks = room.flatten(1).long().cumsum(dim=1)
-    number = ranks[:, -1]
-    wanted = torch.minimum((dice * number).long(), number - 1).clamp_min(0) + 1
-    place = torch.searchsorted(ranks, wanted[:, None])[:, 0]
-    place = torch.where(number > 0, place, 0)
-    return torch.stack([place // room.shape[-1], place % room.shape[-1]])
+    counts = room.view(torch.uint8).sum(dim=2, dtype=torch.int32)
+    ranks = counts.cumsum(dim=1)
+    number = ranks[:, -1:]
+    wanted = torch.minimum((dice[:, None] * number).long(), number - 1).clamp_min(0) + 1
+    # First its row, then its column within that: a table of sums of all pixels would be most of the work.
+    row = torch.searchsorted(ranks, wanted).clamp_max(room.shape[1] - 1)
+    wanted = wanted - ranks.gather(1, row) + counts.gather(1, row)
+    line = room.gather(1, row[:, :, None].expand(-1, -1, room.shape[2]))[:, 0]
+    column = torch.searchsorted(line.cumsum(dim=1), wanted)
+    place: Tensor = torch.where(number > 0, torch.cat([row, column], dim=1), 0)
+    return place.t()
 
 
 def _within_piece(size: Tensor, angle: Tensor, middle: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """For each pixel of the image its row and column within the piece, ``[B, H, W]`` int64, outside it too.
+    """For each pixel of the image its row and column within the piece, ``[B, H, W]`` whole float32, outside it too.
 
     The piece lies with its middle on ``middle [2, B]``, turned by ``angle [B]``; a piece that is not turned keeps whole
     pixels on whole pixels.
     """
     height, width = like.shape[-2:]
-    down = (torch.arange(height, device=like.device) - middle[0, :, None])[:, :, None]
-    right = (torch.arange(width, device=like.device) - middle[1, :, None])[:, None, :]
-    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
-    rows = torch.floor(cos * down - sin * right + size[0, :, None, None] / 2)
-    columns = torch.floor(sin * down + cos * right + size[1, :, None, None] / 2)
-    return rows.long(), columns.long()
+    down = torch.arange(height, device=like.device) - middle[0, :, None]
+    right = torch.arange(width, device=like.device) - middle[1, :, None]
+    cos, sin = torch.cos(angle)[:, None], torch.sin(angle)[:, None]
+    # Each is the sum of what the row gives and what the column gives.
+    rows = (cos * down + size[0, :, None] / 2)[:, :, None] - (sin * right)[:, None, :]
+    columns = (sin * down + size[1, :, None] / 2)[:, :, None] + (cos * right)[:, None, :]
+    return rows.floor_(), columns.floor_()

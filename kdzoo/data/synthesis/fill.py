@@ -10,27 +10,31 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 
-from kdzoo.data.textures import formula_textures
+from kdzoo.data.formula.textures import formula_textures
+from kdzoo.data.synthesis.filling import Filling
+from kdzoo.data.synthesis.pixels import read_colours
 from kdzoo.errors import DatasetNotFoundError, ImageError, UsageError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 _TILES = 4
 _LEAST_SIDE = 64
+_USES = 2
+"""Fillings that a texture by formula is used in: its photometric changes and its place there are each one's own."""
 
 
 class TextureSource(Protocol):
     """Gives textures to fill anomalies with."""
 
-    def __call__(self, images: Tensor, count: int, generator: Generator) -> Tensor:
-        """Gives textures.
+    def __call__(self, images: Tensor, count: int, generator: Generator) -> Filling:
+        """Gives fillings.
 
         Args:
             images: ``[B, 3, H, W]`` float in [0, 1]: the batch to be filled, on the textures' device.
-            count: how many.
+            count: how many, 1 or more.
             generator: source of all randomness, on the images' device.
 
         Returns:
-            ``[count, 3, h, w]``, float in [0, 1] or uint8, of any size: a texture goes on mirrored beyond its edges.
+            ``count`` fillings, their textures on the images' device and of any size.
         """
         ...
 
@@ -50,17 +54,28 @@ class FormulaTextures:
             raise UsageError(f"from_batch = {from_batch} is out of range", hint="allowed: >= 0, <= 1")
         self.from_batch = from_batch
 
-    def __call__(self, images: Tensor, count: int, generator: Generator) -> Tensor:
-        """Gives textures; see `TextureSource`."""
+    def __call__(self, images: Tensor, count: int, generator: Generator) -> Filling:
+        """Gives fillings, each texture in two of them, at places of their own; see `TextureSource`."""
         device = images.device
         # Half the side costs a quarter, and anomalies are too small to show that the texture repeats, mirrored.
         height, width = (max(min(side, _LEAST_SIDE), -(-side // 2)) for side in images.shape[-2:])
-        pieces = round(self.from_batch * count)
+        stock = -(-count // _USES)
+        pieces = round(self.from_batch * stock)
         # The share is exact and not drawn, so that the sizes of both parts are known without asking the device.
-        textures = formula_textures(count - pieces, (height, width), generator, device)
+        textures = _bytes(formula_textures(stock - pieces, (height, width), generator, device))
         if pieces:
-            textures = torch.cat([textures, _shuffled(images, pieces, (height, width), generator).float()])
-        return textures[torch.randperm(count, generator=generator, device=device)]
+            textures = torch.cat([textures, _bytes(_shuffled(images, pieces, (height, width), generator))])
+        period = torch.tensor([[height], [width]], device=device) * 2 - 2
+        return Filling(
+            textures=textures,
+            chosen=torch.randperm(count, generator=generator, device=device) % stock,
+            start=(torch.rand((2, count), generator=generator, device=device) * period).long(),
+        )
+
+
+def _bytes(textures: Tensor) -> Tensor:
+    """Textures in [0, 1] as uint8: of every later step a quarter of the memory."""
+    return (textures * 255).round_().byte()
 
 
 def _shuffled(images: Tensor, count: int, size: tuple[int, int], generator: Generator) -> Tensor:
@@ -77,8 +92,8 @@ def _shuffled(images: Tensor, count: int, size: tuple[int, int], generator: Gene
     source = torch.gather(deal, 1, tile.flatten(1)).view_as(tile)
     row = (source // _TILES * tall + (rows % tall)[:, :, None]).clamp_max(height - 1)
     column = (source % _TILES * wide + (columns % wide)[:, None, :]).clamp_max(width - 1)
-    flat = (row * width + column).flatten(1)[:, None, :].expand(-1, 3, -1)
-    return torch.gather(images[chosen].flatten(2), 2, flat).view(count, 3, *size)
+    places = (chosen[:, None, None] * height + row) * width + column
+    return read_colours(images, places.flatten()).view(3, count, *size).transpose(0, 1)
 
 
 class FolderTextures:
@@ -111,14 +126,18 @@ class FolderTextures:
         self.textures = torch.from_numpy(np.stack([_decoded(file, size) for file in files]))
         """``[N, 3, size, size]`` uint8, on the CPU."""
 
-    def __call__(self, images: Tensor, count: int, generator: Generator) -> Tensor:
+    def __call__(self, images: Tensor, count: int, generator: Generator) -> Filling:
         """Gives photographs, each mirrored at random; see `TextureSource`."""
         device = images.device
-        chosen = torch.randint(len(self.textures), (count,), generator=generator, device=device)
-        mirrored = torch.rand((count, 1, 1, 1), generator=generator, device=device) < 0.5
-        # Only the chosen bytes travel to the device.
-        textures = self.textures[chosen.cpu()].to(device)
-        return torch.where(mirrored, textures.flip(3), textures)
+        textures = self.textures
+        chosen = torch.randint(len(textures), (count,), generator=generator, device=device)
+        mirrored = torch.rand(count, generator=generator, device=device) < 0.5
+        if device != textures.device:
+            # Only the chosen bytes travel to the device.
+            textures = textures.index_select(0, chosen.to(textures.device)).to(device)
+            chosen = torch.arange(count, device=device)
+        start = torch.stack([torch.zeros_like(chosen), mirrored * (textures.shape[-1] - 1)])
+        return Filling(textures=textures, chosen=chosen, start=start)
 
 
 def _decoded(file: Path, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

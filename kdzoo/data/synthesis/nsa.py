@@ -22,6 +22,7 @@ from torch.nn import functional
 from kdzoo.config import knob
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
+from kdzoo.data.synthesis.pixels import as_mask, marked_places, read_colours, with_colours
 from kdzoo.errors import ConfigError
 
 _MEDIAN_SIDE = 7
@@ -103,24 +104,30 @@ class Nsa:
         level = config.background_level
         product = foreground if level is None else object_mask(images, level, config.background_tolerance)
         patches = draw_patches(product[:, 0], config, generator)
-        # For each pixel the number of the last patch that covers it, from 1; 0 for none.
-        top = torch.zeros_like(product[:, 0], dtype=torch.uint8)
-        rows, columns = (torch.arange(side, device=images.device) for side in images.shape[-2:])
-        for number in range(config.patches):
-            tall, wide = (
-                (line >= start[:, number, None]) & (line < (start + size)[:, number, None])
-                for line, start, size in zip((rows, columns), patches.target, patches.size, strict=True)
-            )
-            covered = tall[:, :, None] & wide[:, None, :] & patches.used[:, number, None, None]
-            top = torch.where(covered, number + 1, top)
-        if config.inside:
-            top = torch.where(product[:, 0], top, 0)
-        image, row, column = top.nonzero(as_tuple=True)
-        patch = top[image, row, column].long() - 1
-        down, right = (patches.source - patches.target)[:, image, patch]
-        result = images.clone()
-        result.permute(0, 2, 3, 1)[image, row, column] = images.permute(0, 2, 3, 1)[image, row + down, column + right]
-        return SyntheticBatch(images=result, masks=(top > 0)[:, None].to(images.dtype))
+        top = _topmost(patches, product[:, 0], inside=config.inside)
+        planted = top.clamp_max(1).view(torch.bool)
+        places = marked_places(planted)
+        image = torch.div(places, top[0].numel(), rounding_mode="floor")
+        patch = image * config.patches + top.view(-1).index_select(0, places) - 1
+        down, right = patches.source - patches.target
+        shift = (down * images.shape[-1] + right).view(-1).index_select(0, patch)
+        swapped = with_colours(images, places, read_colours(images, places + shift))
+        return SyntheticBatch(images=swapped, masks=as_mask(planted[:, None], images.dtype))
+
+
+def _topmost(patches: Patches, product: Tensor, *, inside: bool) -> Tensor:
+    """For each pixel the number of the last patch that covers it, from 1; 0 for none: ``[B, H, W]`` uint8."""
+    device = product.device
+    top = torch.zeros_like(product, dtype=torch.uint8)
+    lines = [torch.arange(side, device=device) for side in product.shape[1:]]
+    for number in range(patches.used.shape[1]):
+        tall, wide = (
+            (line >= start[:, number, None]) & (line < (start + size)[:, number, None])
+            for line, start, size in zip(lines, patches.target, patches.size, strict=True)
+        )
+        value = (tall & patches.used[:, number, None]).to(torch.uint8) * (number + 1)
+        top = torch.maximum(top, value[:, :, None] * wide.to(torch.uint8)[:, None, :])
+    return top * product.view(torch.uint8) if inside else top
 
 
 def draw_patches(product: Tensor, config: NsaConfig, generator: Generator) -> Patches:

@@ -22,6 +22,7 @@ from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.fill import FormulaTextures, TextureSource
 from kdzoo.data.synthesis.photometric import augmented_pixels
+from kdzoo.data.synthesis.pixels import above, marked_places, read_colours, with_colours
 from kdzoo.errors import ConfigError
 
 
@@ -76,38 +77,43 @@ class Perlin:
         """
         check_shapes(images, foreground)
         count, _, height, width = images.shape
-        masks = torch.zeros((count, 1, height, width), device=images.device, dtype=images.dtype)
-        picked = torch.rand(count, generator=generator, device=images.device) < self.config.probability
-        chosen = picked.nonzero().flatten()
+        device = images.device
+        masks = torch.zeros((count, 1, height, width), device=device, dtype=images.dtype)
+        picked = torch.rand(count, generator=generator, device=device) < self.config.probability
+        chosen = marked_places(picked)
         if len(chosen) == 0:
             return SyntheticBatch(images=images.clone(), masks=masks)
-        shapes = self._shapes(foreground[chosen], generator)
-        textures = self.source(images, len(chosen), generator)
-        owner, rows, columns = shapes[:, 0].nonzero(as_tuple=True)
-        filling = augmented_pixels(textures, (owner, rows, columns), generator).to(images.dtype)
+        source = self.source(images, len(chosen), generator)
+        # Only pixels within the anomalies are touched from here on.
+        places = marked_places(self._shapes(foreground.index_select(0, chosen), generator))
+        owner = torch.div(places, height * width, rounding_mode="floor")
+        within = places - owner * (height * width)
+        rows = torch.div(within, width, rounding_mode="floor")
+        filling = augmented_pixels(source, (owner, rows, within - rows * width), generator).to(images.dtype)
         low, high = self.config.blend_low, self.config.blend_high
-        blend = torch.rand((len(chosen), 1), generator=generator, device=images.device, dtype=images.dtype)
-        # Only pixels within the masks are touched; a pixel is the three channels at one place.
-        result = images.clone()
-        pixels = result.permute(0, 2, 3, 1)
-        where = (chosen.index_select(0, owner), rows, columns)
-        weight = (blend * (high - low) + low).index_select(0, owner)
-        pixels[where] = torch.lerp(filling, pixels[where], weight)
-        masks[chosen] = shapes.to(images.dtype)
-        return SyntheticBatch(images=result, masks=masks)
+        blend = torch.rand(len(chosen), generator=generator, device=device, dtype=images.dtype) * (high - low) + low
+        targets = within + (chosen * (height * width)).index_select(0, owner)
+        blended = torch.lerp(filling, read_colours(images, targets), blend.index_select(0, owner))
+        masks.view(-1).index_fill_(0, targets, 1)
+        return SyntheticBatch(images=with_colours(images, targets, blended), masks=masks)
 
     def _shapes(self, foreground: Tensor, generator: Generator) -> Tensor:
         """Where the anomalies lie, ``[B, 1, H, W]`` bool; only images that got too little are drawn again."""
-        shapes = torch.zeros_like(foreground, dtype=torch.bool)
-        waiting = torch.arange(len(foreground), device=foreground.device)
-        for _ in range(self.config.max_redraws):
-            drawn = self._noise_above(len(waiting), foreground, generator) & foreground[waiting]
-            large = drawn.flatten(1).sum(dim=1) > self.config.min_pixels
-            shapes[waiting] = drawn & large[:, None, None, None]
-            waiting = waiting[~large]
+        shapes = self._noise_above(len(foreground), foreground, generator).bitwise_and_(foreground)
+        waiting = self._too_small(shapes)
+        for _ in range(1, self.config.max_redraws):
             if len(waiting) == 0:
                 break
-        return shapes
+            drawn = self._noise_above(len(waiting), foreground, generator)
+            drawn.bitwise_and_(foreground.index_select(0, waiting))
+            shapes.index_copy_(0, waiting, drawn)
+            waiting = waiting.index_select(0, self._too_small(drawn))
+        return shapes.index_fill_(0, waiting, False)
+
+    def _too_small(self, shapes: Tensor) -> Tensor:
+        """Numbers of the shapes that have not enough pixels, ``[N]`` int64."""
+        areas = shapes.view(torch.uint8).flatten(1).sum(dim=1, dtype=torch.int32)
+        return marked_places(areas <= self.config.min_pixels)
 
     def _noise_above(self, count: int, like: Tensor, generator: Generator) -> Tensor:
         """Turned Perlin noise above the threshold, ``[count, 1, H, W]`` bool, of the size and device of ``like``."""
@@ -117,7 +123,7 @@ class Perlin:
         )
         noise = perlin_noise(exponents, config.max_scale_exponent, like.shape[-2], like.shape[-1], generator)
         angle = (torch.rand(count, generator=generator, device=device) * 2 - 1) * math.radians(config.rotation)
-        return rotated(noise, angle) > config.threshold
+        return above(rotated(noise, angle), config.threshold)
 
 
 def rotated(fields: Tensor, angle: Tensor) -> Tensor:
@@ -131,14 +137,15 @@ def rotated(fields: Tensor, angle: Tensor) -> Tensor:
         ``[B, 1, H, W]``, bilinear, 0 beyond the edges.
     """
     height, width = fields.shape[-2:]
-    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
+    cos, sin = torch.cos(angle)[:, None], torch.sin(angle)[:, None]
     # In half-sides, as grid_sample counts. affine_grid would multiply a matrix for each pixel: ten times slower.
-    down = ((torch.arange(height, device=angle.device) * 2 + 1) / height - 1)[:, None]
+    down = (torch.arange(height, device=angle.device) * 2 + 1) / height - 1
     right = (torch.arange(width, device=angle.device) * 2 + 1) / width - 1
-    # The two axes are counted in different units: the ratio of the sides keeps a turn from becoming a shear.
-    x = cos * right - sin * (height / width) * down
-    y = sin * (width / height) * right + cos * down
-    grid = torch.view_as_real(torch.complex(x, y))
+    # The two axes are counted in different units: the ratio of the sides keeps a turn from becoming a shear. As complex
+    # numbers, x and y of all pixels are one sum of a row and a column.
+    along = torch.complex(cos * right, sin * (width / height) * right)
+    across = torch.complex(-sin * (height / width) * down, cos * down)
+    grid = torch.view_as_real(across[:, :, None] + along[:, None, :])
     return functional.grid_sample(fields, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
@@ -159,19 +166,24 @@ def perlin_noise(exponents: Tensor, largest: int, height: int, width: int, gener
     """
     points = 2**largest + 1
     angle = torch.rand((len(exponents), points, points), generator=generator, device=exponents.device) * (2 * math.pi)
-    cells = torch.exp2(exponents.to(torch.float32))
-    rows, rows_away = _weights(cells[:, 0], height, points)
-    columns, columns_away = _weights(cells[:, 1], width, points)
-    across = torch.cat([torch.sin(angle) @ columns.mT, torch.cos(angle) @ columns_away.mT], dim=1)
-    noise = torch.cat([rows_away, rows], dim=2) @ across
+    rows = _weights(largest, height, exponents.device)
+    columns = rows if width == height else _weights(largest, width, exponents.device)
+    rows, columns = rows.index_select(0, exponents[:, 0]), columns.index_select(0, exponents[:, 1])
     # Unit gradients reach sqrt(1/2) in the middle of a cell.
-    return (noise * math.sqrt(2)).unsqueeze(1)
+    down, right = torch.sin(angle).mul_(math.sqrt(2)), torch.cos(angle).mul_(math.sqrt(2))
+    across = torch.cat([right @ columns[:, :, points:].mT, down @ columns[:, :, :points].mT], dim=1)
+    return (rows @ across).unsqueeze(1)
 
 
-def _weights(cells: Tensor, length: int, points: int) -> tuple[Tensor, Tensor]:
-    """Fade weight of each grid point at each pixel, and that times the distance to it; each ``[B, length, points]``."""
-    place = torch.arange(length, device=cells.device) * (cells[:, None] / length)
-    away = place[:, :, None] - torch.arange(points, device=cells.device)
+def _weights(largest: int, length: int, device: torch.device) -> Tensor:
+    """For each exponent the fade weight of each grid point at each pixel, then that times the distance to it.
+
+    Returns:
+        ``[largest + 1, length, 2 * (2 ** largest + 1)]`` float32.
+    """
+    cells = torch.exp2(torch.arange(largest + 1, device=device))
+    place = torch.arange(length, device=device) * (cells[:, None] / length)
+    away = place[:, :, None] - torch.arange(2**largest + 1, device=device)
     near = (1 - away.abs()).clamp_min(0)
     fade = near**3 * (near * (near * 6 - 15) + 10)
-    return fade, fade * away
+    return torch.cat([fade, fade * away], dim=2)

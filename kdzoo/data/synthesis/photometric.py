@@ -1,11 +1,16 @@
 """Textures photometrically augmented, at just the pixels that are needed: the list of DRAEM (arXiv 2108.07610).
 
 An anomaly covers a few per cent of an image, so augmenting whole textures would spend nearly all its time on pixels
-that nobody sees. Here the needed pixels of all textures stand in one list, together with a regular sample of each
-texture, from which the two operations that look at the whole picture (autocontrast, equalize) take their statistics.
-Rotation and sharpness, which look at neighbours, come first, as the pixels are read; the others follow in random order.
+that nobody sees. Rotation and sharpness, which look at neighbours, come first, as the needed pixels are read; the other
+operations follow in random order. Of these all but one change each channel by itself, and so a run of them is a table
+of 256 levels a channel: operations are computed on such tables, and a pixel is looked up once. The one that mixes
+channels, hue and saturation, is a matrix between two tables.
 
-Letters: T textures, H height, W width, R pixels in the list, S sample pixels a texture.
+Autocontrast and equalize look at a whole picture; they take their statistics from a regular sample of it, which goes
+through the same operations as the tables.
+
+Letters: T fillings, K textures, H height, W width, N colours a filling, R pixels in the list, S sample pixels a
+filling.
 """
 
 from __future__ import annotations
@@ -18,119 +23,240 @@ from typing import TypeAlias
 import torch
 from torch import Generator, Tensor
 
+from kdzoo.data.synthesis.filling import Filling
+from kdzoo.data.synthesis.pixels import marked_places
+
 ROUNDS = 3
 """Different operations a texture."""
 
-_SAMPLE_SIDE = 24
+_SAMPLE_SIDE = 16
+_LEVELS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pixels:
-    """Pixels of some textures, and what an operation may know about them.
+class Colours:
+    """Colours of some fillings, and what an operation may know about these.
 
     Attributes:
-        colour: ``[R, 3]`` float in [0, 1].
-        owner: ``[R]`` int64, the texture that each belongs to.
-        dice: ``[T, 2]`` in [0, 1), each texture's own.
-        sample: ``[T, S, 3]`` float in [0, 1], pixels spread over each whole texture.
+        colour: ``[T, 3, N]`` float in [0, 1].
+        dice: ``[T, 2]`` in [0, 1), each filling's own.
+        sample: ``[T, 3, S]`` float in [0, 1], pixels spread over each whole texture.
     """
 
     colour: Tensor
-    owner: Tensor
     dice: Tensor
     sample: Tensor
 
-    def own(self, values: Tensor) -> Tensor:
-        """For each pixel the value of its texture: ``[T, ...]`` to ``[R, ...]``."""
-        return values.index_select(0, self.owner)
-
     def spread(self, which: int, low: float, high: float) -> Tensor:
-        """One of the dice, scaled from [0, 1) to [low, high), for each pixel: ``[R, 1]``."""
-        return self.own(self.dice[:, which] * (high - low) + low)[:, None]
+        """One of the dice, scaled from [0, 1) to [low, high): ``[T, 1, 1]``."""
+        return (self.dice[:, which] * (high - low) + low)[:, None, None]
 
 
-Tone: TypeAlias = Callable[[Pixels], Tensor]
-"""Changes colours: gives ``[R, 3]`` float in [0, 1]."""
+Tone: TypeAlias = Callable[[Colours], Tensor]
+"""Changes colours: gives ``[T, 3, N]`` float in [0, 1]."""
 
 
-def augmented_pixels(textures: Tensor, places: tuple[Tensor, Tensor, Tensor], generator: Generator) -> Tensor:
-    """Reads pixels from textures, each texture changed by three of ten operations drawn at random.
+def augmented_pixels(filling: Filling, places: tuple[Tensor, Tensor, Tensor], generator: Generator) -> Tensor:
+    """Reads pixels of fillings, each changed by three of ten operations drawn at random.
 
     Args:
-        textures: ``[T, 3, H, W]``, uint8, or float in [0, 1]; left unchanged.
-        places: texture number, row and column of each pixel, each ``[R]`` int64, 0 or more; beyond its far edges a
-            texture goes on mirrored, so that it may be smaller than what it fills.
+        filling: what to fill with; left unchanged.
+        places: number of the filling, row and column of each pixel, each ``[R]`` int64, 0 or more.
         generator: source of all randomness, on the textures' device.
 
     Returns:
-        ``[R, 3]`` float32 in [0, 1].
+        ``[3, R]`` float32 in [0, 1].
     """
-    count, device = len(textures), textures.device
+    textures, chosen = filling.textures, filling.chosen
+    count, device = len(chosen), chosen.device
+    if textures.dtype != torch.uint8:
+        textures = (textures * (_LEVELS - 1)).round().byte()
     drawn = torch.rand((count, len(TONES) + 2), generator=generator, device=device).argsort(dim=1)[:, :ROUNDS]
     dice = torch.rand((ROUNDS + 1, count, 2), generator=generator, device=device)
     angle = (dice[-1, :, 0] * 2 - 1) * math.radians(45) * (drawn == len(TONES)).any(dim=1)
     sharpness = torch.where((drawn == len(TONES) + 1).any(dim=1), dice[-1, :, 1] * 2.8 + 0.2, 1.0)
-    owner, rows, columns = _with_sample(places, textures)
-    colour = read_pixels(textures, (owner, rows, columns), angle, sharpness)
+    owner, rows, columns = _with_sample(places, count, (textures.shape[-2], textures.shape[-1]))
+    rows, columns = (
+        line + start.index_select(0, owner) for line, start in zip((rows, columns), filling.start, strict=True)
+    )
+    levels = read_pixels(Book(textures, chosen), (owner, rows, columns), angle, sharpness)
     sampled = count * _SAMPLE_SIDE**2
-    # One transfer tells which operations each round needs; the rest is work on whole groups of pixels.
-    needed = [sorted(set(choices)) for choices in drawn.t().tolist()]
-    for round_ in range(ROUNDS):
-        sample = colour[:sampled].clone().view(count, -1, 3)
-        choice = drawn[:, round_].index_select(0, owner)
-        for number in needed[round_]:
-            if number < len(TONES):
-                members = (choice == number).nonzero().flatten()
-                group = Pixels(
-                    colour=colour.index_select(0, members),
-                    owner=owner.index_select(0, members),
-                    dice=dice[round_],
-                    sample=sample,
-                )
-                colour.index_copy_(0, members, TONES[number](group))
-    return colour[sampled:]
+    sample = levels[:, :sampled].reshape(3, count, -1).transpose(0, 1) / (_LEVELS - 1)
+    return _toned(levels[:, sampled:], places[0], toning(sample, drawn, dice))
 
 
-def _with_sample(places: tuple[Tensor, Tensor, Tensor], textures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The places with a regular grid of sample places for each texture put in front."""
-    count, _, height, width = textures.shape
-    line = (torch.arange(_SAMPLE_SIDE, device=textures.device) + 0.5) / _SAMPLE_SIDE
-    rows = (line * height).long().repeat_interleave(_SAMPLE_SIDE).repeat(count)
-    columns = (line * width).long().repeat(_SAMPLE_SIDE * count)
-    owner = torch.arange(count, device=textures.device).repeat_interleave(_SAMPLE_SIDE**2)
+def _with_sample(
+    places: tuple[Tensor, Tensor, Tensor], count: int, size: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The places with a regular grid of sample places for each of `count` fillings put in front."""
+    device = places[0].device
+    line = (torch.arange(_SAMPLE_SIDE, device=device) + 0.5) / _SAMPLE_SIDE
+    rows = (line * size[0]).long().repeat_interleave(_SAMPLE_SIDE).repeat(count)
+    columns = (line * size[1]).long().repeat(_SAMPLE_SIDE * count)
+    owner = torch.arange(count, device=device).repeat_interleave(_SAMPLE_SIDE**2)
     return torch.cat([owner, places[0]]), torch.cat([rows, places[1]]), torch.cat([columns, places[2]])
 
 
-def read_pixels(textures: Tensor, places: tuple[Tensor, Tensor, Tensor], angle: Tensor, sharpness: Tensor) -> Tensor:
-    """Reads pixels from textures that are turned about their middle and made sharper or softer.
+@dataclass(frozen=True, kw_only=True)
+class Toning:
+    """What becomes of each of 256 levels: a table, and for some fillings a matrix on RGB and another table after it.
+
+    Attributes:
+        first: ``[T, 3, 256]`` float in [0, 1].
+        mixed: ``[T]`` bool, the fillings that the matrix and the last table are for.
+        matrix: ``[T, 3, 3]`` float.
+        last: ``[T, 3, 256]`` float in [0, 1].
+    """
+
+    first: Tensor
+    mixed: Tensor
+    matrix: Tensor
+    last: Tensor
+
+
+def toning(sample: Tensor, drawn: Tensor, dice: Tensor) -> Toning:
+    """Works out what the tones drawn for each filling do to its colours.
 
     Args:
-        textures: ``[T, 3, H, W]``, uint8, or float in [0, 1].
-        places: texture number, row and column of each pixel, each ``[R]`` int64.
-        angle: ``[T]`` radians. Beyond its edges a texture is mirrored.
+        sample: ``[T, 3, S]`` float in [0, 1].
+        drawn: ``[T, ROUNDS]`` int64, the numbers of its operations in order; those beyond the tones are passed over.
+        dice: ``[ROUNDS, T, 2]`` or more, in [0, 1).
+    """
+    device = sample.device
+    count, mixing = len(sample), TONES.index(_hue_saturation)
+    plain = torch.linspace(0, 1, _LEVELS, device=device)
+    # What the levels have become so far, and behind them the sample.
+    state = torch.cat([plain.expand(count, 3, -1), sample], dim=2)
+    first, matrix = state[:, :, :_LEVELS].clone(), torch.zeros((count, 3, 3), device=device)
+    # One transfer tells which fillings each tone is for; the rest is work on whole groups of them.
+    for round_, choices in enumerate(drawn.t().tolist()):
+        for number in sorted(set(choices)):
+            if number >= len(TONES):
+                continue
+            members = torch.tensor([one for one, choice in enumerate(choices) if choice == number], device=device)
+            colour = state.index_select(0, members)
+            group = Colours(colour=colour, dice=dice[round_].index_select(0, members), sample=colour[:, :, _LEVELS:])
+            changed = TONES[number](group)
+            if number == mixing:
+                first.index_copy_(0, members, colour[:, :, :_LEVELS])
+                matrix.index_copy_(0, members, _hue_matrix(group))
+                changed[:, :, :_LEVELS] = plain
+            state.index_copy_(0, members, changed)
+    last = state[:, :, :_LEVELS].contiguous()
+    mixed = (drawn == mixing).any(dim=1)
+    return Toning(first=torch.where(mixed[:, None, None], first, last), mixed=mixed, matrix=matrix, last=last)
+
+
+def _toned(levels: Tensor, owner: Tensor, toning: Toning) -> Tensor:
+    """Pixels ``[3, R]`` uint8 of fillings ``owner [R]`` with their toning: ``[3, R]`` float32 in [0, 1]."""
+    colour = _looked_up(toning.first, owner, levels)
+    places = marked_places(toning.mixed.index_select(0, owner))
+    whose = owner.index_select(0, places)
+    weight = _columns(toning.matrix.flatten(1).t(), whose).view(3, 3, -1)
+    mixture = (weight * _columns(colour, places)).sum(dim=1).clamp_(0, 1)
+    again = _looked_up(toning.last, whose, mixture.mul_(_LEVELS - 1).round_().byte())
+    return _put_columns(colour, places, again)
+
+
+def _looked_up(table: Tensor, owner: Tensor, levels: Tensor) -> Tensor:
+    """``[3, R]`` uint8 in each filling's own table, ``[T, 3, 256]``: ``[3, R]``."""
+    channels = torch.arange(3, device=owner.device)[:, None] * _LEVELS
+    return table.view(-1).index_select(0, (owner * (3 * _LEVELS) + channels + levels).flatten()).view(3, -1)
+
+
+def _columns(rows: Tensor, places: Tensor) -> Tensor:
+    """Columns of a table: ``[C, R]`` to ``[C, P]``; as one row of numbers, which is read far faster."""
+    starts = torch.arange(len(rows), device=rows.device)[:, None] * rows.shape[1]
+    return rows.reshape(-1).index_select(0, (starts + places).flatten()).view(len(rows), -1)
+
+
+def _put_columns(rows: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """Writes columns ``[C, P]`` into a contiguous table ``[C, R]``, which is given back."""
+    starts = torch.arange(len(rows), device=rows.device)[:, None] * rows.shape[1]
+    rows.view(-1).scatter_(0, (starts + places).flatten(), values.flatten())
+    return rows
+
+
+def read_pixels(book: Book, places: tuple[Tensor, Tensor, Tensor], angle: Tensor, sharpness: Tensor) -> Tensor:
+    """Reads pixels of fillings that are turned about their texture's middle and made sharper or softer.
+
+    Args:
+        book: the textures, and which of them each filling is made of.
+        places: number of the filling, row and column of each pixel, each ``[R]`` int64; beyond its far edges a texture
+            goes on mirrored, so that it may be smaller than what it fills.
+        angle: ``[T]`` radians.
         sharpness: ``[T]``: 1 leaves a texture as it is, 0 gives the mean of 3x3 pixels, more than 1 sharpens.
 
     Returns:
-        ``[R, 3]`` float32 in [0, 1].
+        ``[3, R]`` uint8.
     """
     owner, rows, columns = places
-    book = _Book(textures)
     height, width = book.height, book.width
-    cos, sin = torch.cos(angle).index_select(0, owner), torch.sin(angle).index_select(0, owner)
-    down, right = rows - (height - 1) / 2, columns - (width - 1) / 2
-    y = _mirrored(cos * down + sin * right + (height - 1) / 2, height)
-    x = _mirrored(cos * right - sin * down + (width - 1) / 2, width)
-    colour = book.at(owner, y.long(), x.long())
-    turned = (angle != 0).index_select(0, owner).nonzero().flatten()
-    colour.index_copy_(0, turned, book.between(owner[turned], y[turned], x[turned]))
-    filtered = (sharpness != 1).index_select(0, owner).nonzero().flatten()
-    middle, centre, whose = y[filtered].round().long(), x[filtered].round().long(), owner[filtered]
-    soft = torch.zeros_like(colour[filtered])
-    for shift in range(9):
-        row = (middle + (shift // 3 - 1)).clamp(0, height - 1)
-        soft += book.at(whose, row, (centre + (shift % 3 - 1)).clamp(0, width - 1)) / 9
-    sharp = soft + (colour[filtered] - soft) * sharpness[whose, None]
-    return colour.index_copy_(0, filtered, sharp.clamp_(0, 1))
+    y, x = _mirrored(rows, height), _mirrored(columns, width)
+    colour = book.at(owner, y, x)
+    turned = marked_places((angle != 0).index_select(0, owner))
+    if len(turned):
+        whose, down, right = (each.index_select(0, turned) for each in places)
+        cos, sin = torch.cos(angle).index_select(0, whose), torch.sin(angle).index_select(0, whose)
+        down, right = down - (height - 1) / 2, right - (width - 1) / 2
+        above = _mirrored(cos * down + sin * right + (height - 1) / 2, height)
+        before = _mirrored(cos * right - sin * down + (width - 1) / 2, width)
+        _put_columns(colour, turned, book.between(whose, above, before).round_().byte())
+        y.index_copy_(0, turned, above.round().long())
+        x.index_copy_(0, turned, before.round().long())
+    filtered = marked_places((sharpness != 1).index_select(0, owner))
+    if len(filtered):
+        whose, middle, centre = (each.index_select(0, filtered) for each in (owner, y, x))
+        soft = book.mean_of_nine(whose, middle, centre)
+        sharp = torch.lerp(soft, _columns(colour, filtered).float(), sharpness.index_select(0, whose))
+        _put_columns(colour, filtered, sharp.round_().clamp_(0, _LEVELS - 1).byte())
+    return colour
+
+
+class Book:
+    """Textures laid end to end for reading single pixels; coordinates are ``[R]``, colours ``[3, R]`` in [0, 255].
+
+    Args:
+        textures: ``[K, 3, H, W]`` uint8.
+        chosen: ``[T]`` int64, the texture of each owner of pixels.
+    """
+
+    def __init__(self, textures: Tensor, chosen: Tensor) -> None:
+        self.height, self.width = textures.shape[-2:]
+        self._values = textures.reshape(-1)
+        self._first_rows = chosen * (3 * self.height)
+        self._channels = torch.arange(3, device=textures.device)[:, None] * (self.height * self.width)
+
+    def at(self, owner: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """The pixels at whole coordinates, uint8."""
+        red = (self._first_rows.index_select(0, owner) + rows) * self.width + columns
+        return self._values.index_select(0, (red + self._channels).flatten()).view(3, -1)
+
+    def between(self, owner: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Bilinear interpolation at places between the pixels, float32."""
+        top, left = y.long(), x.long()
+        bottom, right = (top + 1).clamp_max(self.height - 1), (left + 1).clamp_max(self.width - 1)
+        beside = x - left
+        upper = torch.lerp(self.at(owner, top, left).float(), self.at(owner, top, right).float(), beside)
+        lower = torch.lerp(self.at(owner, bottom, left).float(), self.at(owner, bottom, right).float(), beside)
+        return torch.lerp(upper, lower, y - top)
+
+    def mean_of_nine(self, owner: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """The mean of the pixels at and around whole coordinates, the edge repeated, float32."""
+        total = torch.zeros((3, len(owner)), dtype=torch.int16, device=owner.device)
+        across = [(columns + shift).clamp(0, self.width - 1) for shift in (-1, 0, 1)]
+        for shift in (-1, 0, 1):
+            row = (rows + shift).clamp(0, self.height - 1)
+            for column in across:
+                total += self.at(owner, row, column)
+        return total / 9
+
+
+def _mirrored(place: Tensor, length: int) -> Tensor:
+    """Coordinates, whole or not, folded back into [0, length - 1]."""
+    last = max(length - 1, 1)
+    folded = last - ((place % (2 * last)) - last).abs()
+    return folded.clamp(0, length - 1)
 
 
 def chroma_matrix(angle: Tensor, scale: Tensor) -> Tensor:
@@ -154,89 +280,62 @@ def chroma_matrix(angle: Tensor, scale: Tensor) -> Tensor:
     return to_rgb @ turn @ to_yiq
 
 
-class _Book:
-    """Textures laid end to end for reading single pixels."""
-
-    def __init__(self, textures: Tensor) -> None:
-        self.height, self.width = textures.shape[-2:]
-        self._values = textures.reshape(-1)
-        self._channels = torch.arange(3, device=textures.device) * (self.height * self.width)
-
-    def at(self, owner: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """The pixels at whole coordinates: ``[R, 3]`` float32 in [0, 1]."""
-        red = (owner * (3 * self.height) + rows) * self.width + columns
-        colour = self._values.index_select(0, (red[:, None] + self._channels).flatten()).view(-1, 3)
-        return colour / 255 if colour.dtype == torch.uint8 else colour.float()
-
-    def between(self, owner: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """Bilinear interpolation at places between the pixels: ``[R, 3]`` float32 in [0, 1]."""
-        top, left = y.long(), x.long()
-        bottom, right = (top + 1).clamp_max(self.height - 1), (left + 1).clamp_max(self.width - 1)
-        beside = (x - left)[:, None]
-        upper = torch.lerp(self.at(owner, top, left), self.at(owner, top, right), beside)
-        lower = torch.lerp(self.at(owner, bottom, left), self.at(owner, bottom, right), beside)
-        return torch.lerp(upper, lower, (y - top)[:, None])
-
-
-def _mirrored(place: Tensor, length: int) -> Tensor:
-    """Coordinates folded back into [0, length - 1]."""
-    last = max(length - 1, 1)
-    folded = last - ((place % (2 * last)) - last).abs()
-    return folded.clamp(0, length - 1)
-
-
-def _gamma(pixels: Pixels) -> Tensor:
+def _gamma(colours: Colours) -> Tensor:
     """Exponent from 0.5 to 2."""
-    return torch.pow(pixels.colour, torch.exp2(pixels.spread(0, -1, 1)))
+    return torch.pow(colours.colour, torch.exp2(colours.spread(0, -1, 1)))
 
 
-def _brightness(pixels: Pixels) -> Tensor:
+def _brightness(colours: Colours) -> Tensor:
     """Gain from 0.8 to 1.2, offset of up to 30 of 255."""
-    return (pixels.colour * pixels.spread(0, 0.8, 1.2) + pixels.spread(1, -30 / 255, 30 / 255)).clamp(0, 1)
+    return (colours.colour * colours.spread(0, 0.8, 1.2) + colours.spread(1, -30 / 255, 30 / 255)).clamp(0, 1)
 
 
-def _hue_saturation(pixels: Pixels) -> Tensor:
-    """Chroma turned by up to 70 degrees and scaled by 0.4 to 1.6, luma kept."""
-    angle = (pixels.dice[:, 0] * 2 - 1) * math.radians(70)
-    matrix = chroma_matrix(angle, pixels.dice[:, 1] * 1.2 + 0.4)
-    red, green, blue = (pixels.own(matrix[:, :, one]) * pixels.colour[:, one, None] for one in range(3))
-    return (red + green + blue).clamp(0, 1)
+def _hue_matrix(colours: Colours) -> Tensor:
+    """Chroma turned by up to 70 degrees and scaled by 0.4 to 1.6: ``[T, 3, 3]``."""
+    angle = (colours.dice[:, 0] * 2 - 1) * math.radians(70)
+    return chroma_matrix(angle, colours.dice[:, 1] * 1.2 + 0.4)
 
 
-def _solarize(pixels: Pixels) -> Tensor:
+def _hue_saturation(colours: Colours) -> Tensor:
+    """Chroma turned and scaled, luma kept."""
+    return (_hue_matrix(colours) @ colours.colour).clamp(0, 1)
+
+
+def _solarize(colours: Colours) -> Tensor:
     """Inverts what is brighter than a threshold from 32 to 128 of 255."""
-    return torch.where(pixels.colour > pixels.spread(0, 32 / 255, 128 / 255), 1 - pixels.colour, pixels.colour)
+    return torch.where(colours.colour > colours.spread(0, 32 / 255, 128 / 255), 1 - colours.colour, colours.colour)
 
 
-def _posterize(pixels: Pixels) -> Tensor:
+def _posterize(colours: Colours) -> Tensor:
     """Two to sixteen levels (one to four bits) a channel."""
-    levels = torch.exp2(1 + torch.floor(pixels.spread(0, 0, 4)))
-    return (torch.floor(pixels.colour * levels) / (levels - 1)).clamp(0, 1)
+    levels = torch.exp2(1 + torch.floor(colours.spread(0, 0, 4)))
+    return (torch.floor(colours.colour * levels) / (levels - 1)).clamp(0, 1)
 
 
-def _invert(pixels: Pixels) -> Tensor:
+def _invert(colours: Colours) -> Tensor:
     """The negative."""
-    return 1 - pixels.colour
+    return 1 - colours.colour
 
 
-def _autocontrast(pixels: Pixels) -> Tensor:
+def _autocontrast(colours: Colours) -> Tensor:
     """Each channel stretched to the whole range; a flat channel stays as it is."""
-    low, high = pixels.own(pixels.sample.amin(dim=1)), pixels.own(pixels.sample.amax(dim=1))
-    stretched = (pixels.colour - low) / (high - low).clamp_min(1 / 255)
-    return torch.where(high - low > 1 / 255, stretched.clamp(0, 1), pixels.colour)
+    low, high = torch.aminmax(colours.sample, dim=2, keepdim=True)
+    stretched = (colours.colour - low) / (high - low).clamp_min(1 / 255)
+    return torch.where(high - low > 1 / 255, stretched.clamp(0, 1), colours.colour)
 
 
-def _equalize(pixels: Pixels) -> Tensor:
+def _equalize(colours: Colours) -> Tensor:
     """Each channel's histogram of 256 levels made flat: a colour becomes the share of the sample that is darker."""
-    count, size, _ = pixels.sample.shape
-    channel = torch.arange(3 * count, device=pixels.sample.device) * 256
-    levels = (pixels.sample * 255).long()
-    histogram = torch.bincount((levels + channel.view(count, 1, 3)).flatten(), minlength=768 * count)
-    ranks = histogram.view(count, 3, 256).cumsum(dim=2)
-    lowest = ranks.gather(2, levels.amin(dim=1)[:, :, None])
+    count, _, size = colours.sample.shape
+    levels = (colours.sample * 255).long()
+    ranks = (
+        torch.zeros((count, 3, _LEVELS), device=levels.device)
+        .scatter_add_(2, levels, torch.ones_like(colours.sample))
+        .cumsum(dim=2)
+    )
+    lowest = ranks.gather(2, levels.amin(dim=2, keepdim=True))
     table = ((ranks - lowest) / (size - lowest).clamp_min(1)).clamp_min(0)
-    place = (pixels.colour * 255).long() + pixels.own(channel.view(count, 3))
-    return table.flatten().index_select(0, place.flatten()).view(-1, 3)
+    return table.gather(2, (colours.colour * 255).long())
 
 
 TONES: tuple[Tone, ...] = (

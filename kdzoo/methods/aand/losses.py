@@ -10,20 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdzoo.methods.layers.masks import focal_loss, pooled_mask
+
 NORMAL_SAMPLES = 5000
 ANOMALOUS_SAMPLES = 1000
-
-_LEAST = 1e-12
 
 
 def level_mask(masks: Tensor, size: tuple[int, int], *, threshold: float) -> Tensor:
     """``[B, 1, H, W]`` pixel masks to ``[B, h*w, 1]``: 1 where the marked share of a position exceeds ``threshold``."""
-    pooled = F.adaptive_avg_pool2d(masks, size) > threshold
-    return pooled.flatten(2).transpose(1, 2).to(masks.dtype)
+    return pooled_mask(masks, size, threshold=threshold).flatten(2).transpose(1, 2)
 
 
 def focal_gate_loss(gates: list[Tensor], truths: list[Tensor], *, alpha: float, gamma: float) -> Tensor:
-    """Focal binary cross-entropy of the gates, mean over positions, summed over levels.
+    """`focal_loss` of the gates, mean over positions, summed over levels.
 
     Args:
         gates: ``[B, h*w, 1]`` a level, in [0, 1]; rounding beyond either end is cut, NaN gives NaN.
@@ -31,15 +30,8 @@ def focal_gate_loss(gates: list[Tensor], truths: list[Tensor], *, alpha: float, 
         alpha: weight of anomalous positions; normal ones weigh ``1 - alpha``.
         gamma: focus on positions that are still wrong.
     """
-    losses = []
-    for gate, truth in zip(gates, truths, strict=True):
-        # Written out, because binary_cross_entropy stops the whole GPU process on a gate of NaN or 1.0000001. Logarithm
-        # and power have no gradient at 0, so neither gets there.
-        right = gate * truth + (1 - gate) * (1 - truth)
-        entropy = -right.clamp(_LEAST, 1.0).log()
-        weight = alpha * truth + (1 - alpha) * (1 - truth)
-        losses.append((weight * (1 - right).clamp(_LEAST, 1.0) ** gamma * entropy).mean())
-    return torch.stack(losses).sum()
+    pairs = zip(gates, truths, strict=True)
+    return torch.stack([focal_loss(gate, truth, alpha=alpha, gamma=gamma) for gate, truth in pairs]).sum()
 
 
 def amplification_loss(

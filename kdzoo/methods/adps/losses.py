@@ -1,4 +1,4 @@
-"""Losses of ADPS.
+"""The loss of asymmetric distillation.
 
 Source: Xing et al., arXiv 2210.10495; the exact forms are this project's reading, as no code was released.
 Shapes: B images, C_k channels and h x w positions of level k = 1..3, H x W input size.
@@ -9,11 +9,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-def pooled_mask(masks: Tensor, size: tuple[int, int], *, threshold: float) -> Tensor:
-    """``[B, 1, H, W]`` pixel masks to ``[B, 1, h, w]``: 1 where a position's marked share exceeds ``threshold``."""
-    return (F.adaptive_avg_pool2d(masks, size) > threshold).to(masks.dtype)
 
 
 def distillation_losses(
@@ -36,21 +31,6 @@ def distillation_losses(
         pulls.append(_mean_where(1 - similarity, 1 - truth))
         pushes.append(_mean_where(F.relu(similarity - margin), truth))
     return torch.stack(pulls).sum(), torch.stack(pushes).sum()
-
-
-def focal_loss(logits: Tensor, truth: Tensor, *, alpha: float, gamma: float) -> Tensor:
-    """Focal binary cross-entropy (Lin et al., arXiv 1708.02002), mean over all elements.
-
-    Args:
-        logits: any shape.
-        truth: the same shape, 0 or 1.
-        alpha: weight of the ones; the zeros weigh ``1 - alpha``.
-        gamma: focus on elements that are still wrong.
-    """
-    # With s the logit of being right, log(1 - p) is logsigmoid(-s): no power or logarithm of 0, for any gamma.
-    right = logits * (2 * truth - 1)
-    weight = alpha * truth + (1 - alpha) * (1 - truth)
-    return (weight * torch.exp(gamma * F.logsigmoid(-right)) * -F.logsigmoid(right)).mean()
 
 
 def _mean_where(values: Tensor, weights: Tensor) -> Tensor:

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from kdzoo.data.synthesis.perlin import PerlinConfig
 from kdzoo.methods.adps.config import ADPSConfig
-from kdzoo.methods.adps.losses import distillation_losses, focal_loss, pooled_mask
+from kdzoo.methods.adps.losses import distillation_losses
 from kdzoo.methods.adps.segmentation import PostSegmentation, WeightMask
 from kdzoo.methods.adps.student import PatchStudent
 from kdzoo.methods.base import Batch, Method, OptimizerConfig, Stage
 from kdzoo.methods.layers.maps import smooth
+from kdzoo.methods.layers.masks import focal_loss_of_logits, pooled_mask
 from kdzoo.teachers.backbone import Teacher
 
 _MILESTONES = (0.8, 0.9)
@@ -109,13 +110,14 @@ class ADPS(Method):
     def _segment_loss(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
         logits, coarse = self._segmented(batch.augmented)
-        focal = focal_loss(logits, batch.masks, alpha=config.focal_alpha, gamma=config.focal_gamma)
+        focal = focal_loss_of_logits(logits, batch.masks, alpha=config.focal_alpha, gamma=config.focal_gamma)
         distance = F.l1_loss(torch.sigmoid(logits), batch.masks)
         losses = {"loss": focal + config.l1_weight * distance, "focal_loss": focal, "l1_loss": distance}
         if coarse:
             pairs = zip(coarse, self._truths(batch, coarse), strict=True)
             each = [
-                focal_loss(mask, truth, alpha=config.focal_alpha, gamma=config.focal_gamma) for mask, truth in pairs
+                focal_loss_of_logits(mask, truth, alpha=config.focal_alpha, gamma=config.focal_gamma)
+                for mask, truth in pairs
             ]
             losses["mask_loss"] = torch.stack(each).sum()
             losses["loss"] = losses["loss"] + config.wmb_weight * losses["mask_loss"]

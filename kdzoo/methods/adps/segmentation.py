@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdzoo.methods.layers.blocks import conv_norm, initialise
+from kdzoo.methods.layers.masks import start_at_prior
 
 _MASK_CHANNELS = 64
 
@@ -27,12 +28,10 @@ class WeightMask(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            *conv_norm(channels + 1, _MASK_CHANNELS, 3),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(_MASK_CHANNELS, 1, 3, padding=1),
-        )
+        head = nn.Conv2d(_MASK_CHANNELS, 1, 3, padding=1)
+        self.body = nn.Sequential(*conv_norm(channels + 1, _MASK_CHANNELS, 3), nn.ReLU(inplace=True), head)
         initialise(self)
+        start_at_prior(head)
 
     def forward(self, teacher: Tensor, student: Tensor) -> Tensor:
         """Logits of the mask: twice ``[B, C, h, w]`` to ``[B, 1, h, w]``."""
@@ -61,6 +60,7 @@ class PostSegmentation(nn.Module):
         self.refine = nn.ModuleList([_step(width, width // 2), _step(width // 2, width // 4)])
         self.head = nn.Conv2d(width // 4, 1, 1)
         initialise(self)
+        start_at_prior(self.head)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Logits of the map: three levels to ``[B, 1, H, W]``."""

@@ -49,8 +49,9 @@ def parts(tmp_path_factory):
     return root
 
 
-def test_train_evaluate_publish_predict(capsys, parts, tmp_path):
+def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     out = tmp_path / "run"
+    monkeypatch.setenv("KDZOO_WHO", "kim of line 3")
     ran = run(capsys, "train", "rd", "-d", parts, *SMALL, "--out", out, "--publish", "--json")
     assert ran.status == 0, ran.err
     result = json.loads(ran.out.splitlines()[-1])
@@ -79,6 +80,8 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path):
         with Image.open(row["heatmap"]) as picture:
             assert picture.size == (64, 48)
 
+    (move,) = json.loads(run(capsys, "zoo", "history", "rd/lids/small", "--json").out)
+    assert (move["action"], move["who"]) == ("publish", "kim of line 3")
     listed = json.loads(run(capsys, "zoo", "--json").out)
     assert [(row["entry"], row["champion"]) for row in listed] == [("rd/lids/small", 1)]
     assert "rd/lids/small" in run(capsys, "zoo").out
@@ -106,6 +109,26 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path):
     assert lines.status == 0
     row = json.loads((tmp_path / "again" / "predictions.jsonl").read_text())
     assert row["score"] == pytest.approx(float(rows[0]["score"]), abs=1e-6) and row["heatmap"] == ""
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "status", "said"),
+    [
+        ("KDZOO_ZOO", "{here}/notes.txt/zoo", 1, "notes.txt"),
+        ("KDZOO_ZOO", "s3://models?x", 2, "'?' or '#'"),
+        ("KDZOO_SIGNING_KEY", "{here}/none.key", 1, "none.key"),
+        ("KDZOO_SIGNING_KEY", "{here}/notes.txt", 1, "notes.txt"),
+    ],
+)
+def test_what_cannot_be_published_to_is_told_before_the_training(
+    capsys, parts, tmp_path, monkeypatch, setting, value, status, said
+):
+    (tmp_path / "notes.txt").write_text("mine")
+    monkeypatch.setenv(setting, value.format(here=tmp_path))
+    out = tmp_path / "run"
+    ran = run(capsys, "train", "rd", "-d", parts, *SMALL, "--out", out, "--publish")
+    assert (ran.status, ran.out) == (status, "") and said in ran.err
+    assert "epoch" not in ran.err and list(out.glob("*")) == []
 
 
 def test_predict_names_an_unreadable_image_and_leaves_it_out_when_asked(capsys, parts, tmp_path):

@@ -17,7 +17,7 @@ def settings(tmp_path):
 
 
 def test_catalog_facts():
-    assert set(CATALOG) == {"demo", "mvtec"}
+    assert set(CATALOG) == {"demo", "mvtec", "visa", "mvtec3d", "ksdd2"}
     demo, mvtec = CATALOG["demo"], CATALOG["mvtec"]
     assert (demo.default_protocol, demo.default_teacher, demo.default_image_size) == ("holdout", "random-resnet18", 128)
     assert (mvtec.default_protocol, mvtec.default_teacher, mvtec.default_image_size) == (
@@ -50,7 +50,7 @@ def test_a_catalog_data_set_that_is_not_there(settings, state):
     with pytest.raises(DatasetNotFoundError) as caught:
         open_dataset("mvtec", settings)
     assert str(settings.data / "mvtec") in str(caught.value)
-    for words in ("https://www.mvtec.com", "--dataset PATH", "KDZOO_DATA"):
+    for words in ("https://www.mvtec.com", "kdzoo data download mvtec", "kdzoo data add mvtec PATH"):
         assert words in caught.value.hint
 
 

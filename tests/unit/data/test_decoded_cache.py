@@ -68,7 +68,7 @@ def no_decoding(monkeypatch):
         raise AssertionError(f"{path} was opened")
 
     def forbid():
-        monkeypatch.setattr(cache_entry, "read_image", forbidden)
+        monkeypatch.setattr(cache_entry, "read_with_peak", forbidden)
         monkeypatch.setattr(cache_entry, "read_mask", forbidden)
 
     return forbid

@@ -158,7 +158,8 @@ def test_categories(tmp_path):
     (tmp_path / "papers").mkdir()
     write_image(tmp_path / ".hidden/train/good/0.png")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
-    assert categories(tmp_path) == ["bolt", "nut"]
+    found = categories(tmp_path)
+    assert list(found) == ["bolt", "nut"] and found["nut"] == tmp_path / "nut"
     with pytest.raises(DatasetNotFoundError, match="gone"):
         categories(tmp_path / "gone")
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kdzoo.data.synthesis.fill import FolderTextures, FormulaTextures
+from kdzoo.data.synthesis.filling import Filling
 from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig, perlin_noise, rotated
 from kdzoo.errors import ConfigError, DatasetNotFoundError, ImageError, UsageError
 
@@ -25,7 +26,8 @@ class White:
     """A texture source that is easy to tell apart: all ones."""
 
     def __call__(self, images, count, generator):
-        return torch.ones((count, *images.shape[1:]))
+        start = torch.zeros((2, count), dtype=torch.int64)
+        return Filling(textures=torch.ones((count, *images.shape[1:])), chosen=torch.arange(count), start=start)
 
 
 def test_the_same_seed_gives_the_same_bits():
@@ -100,7 +102,7 @@ def test_a_small_foreground_is_drawn_again_until_it_is_hit():
 def test_the_blend_is_texture_and_image_in_the_stated_shares(monkeypatch):
     monkeypatch.setattr(
         "kdzoo.data.synthesis.perlin.augmented_pixels",
-        lambda textures, places, generator: torch.ones(len(places[0]), 3),
+        lambda filling, places, generator: torch.ones(3, len(places[0])),
     )
     images, room = batch()
     half = PerlinConfig(probability=1.0, blend_low=0.5, blend_high=0.5)
@@ -168,20 +170,25 @@ def test_a_quarter_turn_is_a_quarter_turn_also_of_a_rectangle():
 def test_formula_source_mixes_in_pieces_of_the_batch():
     # Images of one constant each: only shuffled pieces of them are constant.
     images = torch.arange(1, 5).view(4, 1, 1, 1).expand(4, 3, 40, 52) / 10
-    textures = FormulaTextures(from_batch=0.5)(images, 8, seeded())
+    filling = FormulaTextures(from_batch=0.5)(images, 16, seeded())
+    textures = filling.textures
     assert textures.shape == (8, 3, 40, 52)  # small images: no less than they are
-    flat = textures.flatten(1).std(dim=1) < 1e-6
+    assert filling.chosen.bincount().tolist() == [2] * 8
+    assert (filling.start >= 0).all() and len(set(map(tuple, filling.start.t().tolist()))) > 12
+    assert textures.dtype == torch.uint8
+    flat = (textures == textures[:, :1, :1, :1]).all(dim=3).all(dim=2).all(dim=1)
     assert int(flat.sum()) == 4
-    assert {round(float(one) * 10, 4) for one in textures[flat][:, 0, 0, 0]} <= {1, 2, 3, 4}
+    assert set(textures[flat][:, 0, 0, 0].tolist()) <= {round(tenth * 25.5) for tenth in (1, 2, 3, 4)}
     with pytest.raises(UsageError):
         FormulaTextures(from_batch=1.5)
 
 
 def test_shuffled_pieces_hold_the_images_own_pixels():
     images = torch.rand((1, 3, 32, 32), generator=seeded())
-    piece = FormulaTextures(from_batch=1.0)(images, 1, seeded())
-    assert not torch.equal(piece, images)
-    torch.testing.assert_close(piece.flatten().sort().values, images.flatten().sort().values)
+    coded = (images * 255).round().byte()
+    piece = FormulaTextures(from_batch=1.0)(images, 1, seeded()).textures
+    assert not torch.equal(piece, coded)
+    assert torch.equal(piece.flatten().sort().values, coded.flatten().sort().values)
 
 
 @pytest.fixture
@@ -198,9 +205,9 @@ def test_folder_source(photographs):
     source = FolderTextures(photographs, 16)
     assert source.textures.shape == (6, 3, 16, 16) and source.textures.dtype == torch.uint8
     images, room = batch(5, 24, 20)
-    textures = source(images, 40, seeded())
-    assert textures.shape == (40, 3, 16, 16) and textures.dtype == torch.uint8
-    assert set(textures[:, 0, 0, 0].tolist()) == {0, 40, 80, 120, 160, 200}
+    filling = source(images, 40, seeded())
+    assert set(filling.chosen.tolist()) == set(range(6)) and filling.textures is source.textures
+    assert set(filling.start[1].tolist()) == {0, 15} and not filling.start[0].any()
     result = Perlin(PerlinConfig(probability=1.0), source)(images, room, seeded())
     assert result.masks.amax(dim=(1, 2, 3)).all()
 

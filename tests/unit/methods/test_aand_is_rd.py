@@ -5,7 +5,6 @@ import torch
 from helpers.trials import small_trial
 
 from kdzoo.methods.aand.config import AANDConfig
-from kdzoo.methods.aand.losses import focal_gate_loss
 from kdzoo.methods.aand.model import AAND
 from kdzoo.methods.base import Batch, OptimizerConfig
 from kdzoo.teachers.backbone import load_teacher
@@ -67,25 +66,3 @@ def test_published_rates():
     assert [stage.optimizer.rate(epoch, 100) for stage in stages for epoch in (0, 80, 90)] == pytest.approx(
         [0.005, 0.001, 0.0002] * 2
     )
-
-
-def test_focal_loss_by_hand():
-    gates, truths = torch.tensor([[[0.9], [0.2]]]), torch.tensor([[[1.0], [0.0]]])
-    expected = (0.8 * 0.1**2 * -torch.log(torch.tensor(0.9)) + 0.2 * 0.2**2 * -torch.log(torch.tensor(0.8))) / 2
-    assert float(focal_gate_loss([gates], [truths], alpha=0.8, gamma=2.0)) == pytest.approx(float(expected), rel=1e-5)
-
-
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 1.5, 2.0])
-@pytest.mark.parametrize("gate", [0.0, 1.0, 1.0000002])
-@pytest.mark.parametrize("truth", [0.0, 1.0])
-def test_focal_loss_of_a_gate_at_or_beyond_its_ends_is_finite_and_so_is_its_gradient(gamma, gate, truth):
-    gates = torch.full((1, 1, 1), gate, requires_grad=True)
-    loss = focal_gate_loss([gates], [torch.full((1, 1, 1), truth)], alpha=0.8, gamma=gamma)
-    loss.backward()
-    assert torch.isfinite(loss)
-    assert torch.isfinite(gates.grad).all()
-
-
-def test_focal_loss_of_nan_is_nan():
-    gates = torch.full((1, 1, 1), float("nan"))
-    assert torch.isnan(focal_gate_loss([gates], [torch.ones(1, 1, 1)], alpha=0.8, gamma=2.0))

@@ -10,8 +10,13 @@ from ray import cloudpickle
 
 from kdzoo.errors import WorkerError
 from kdzoo.search.board import SweepBoard
+from kdzoo.search.checkpoints import Checkpoints
+from kdzoo.search.conclusion import CategoryConclusions
 from kdzoo.search.finish import Finished
-from kdzoo.search.monitor import SweepMonitor
+from kdzoo.search.monitor import CUT_SHORT, SweepMonitor
+from kdzoo.search.publisher import Publisher
+from kdzoo.search.studies import CategoryStudies
+from kdzoo.search.sweep_folder import SweepFolder
 
 
 class Recorder:
@@ -44,11 +49,31 @@ class FailingLine:
 def swept(tmp_path):
     make_dataset(tmp_path / "parts", ("bottle",))
     plan = small_plan(tmp_path, name="watched", trials=2)
-    board = SweepBoard(plan.spaces, trials=plan.trials, objective="image_auroc")
-    monitor = SweepMonitor(
-        plan, board, tracker=Recorder(), line=FailingLine(), publish=None, teacher=b"", view=Watcher()
+    board, folder, view = (
+        SweepBoard(plan.spaces, trials=2, objective="image_auroc"),
+        SweepFolder(plan.folder),
+        Watcher(),
     )
-    return SimpleNamespace(plan=plan, board=board, monitor=monitor)
+    studies = CategoryStudies(plan.spaces, storage=folder.studies, trials=2, seed=0)
+    tracker, checkpoints = Recorder(), Checkpoints(folder)
+    conclusions = CategoryConclusions(
+        plan,
+        board,
+        tracker=tracker,
+        line=FailingLine(),
+        publisher=Publisher(None),
+        checkpoints=checkpoints,
+        folder=folder,
+        teacher=b"",
+        view=view,
+    )
+    monitor = SweepMonitor(
+        plan, board, tracker=tracker, studies=studies, checkpoints=checkpoints, conclusions=conclusions, view=view
+    )
+    for _ in range(2):
+        studies.ask("bottle")
+    yield SimpleNamespace(plan=plan, board=board, monitor=monitor, studies=studies)
+    studies.close()
 
 
 def trial(swept, folder, number, *, objective=None, error=None):
@@ -61,6 +86,7 @@ def trial(swept, folder, number, *, objective=None, error=None):
     return SimpleNamespace(
         trial_id=f"t{number}",
         config={"category": "bottle", "number": number, "spec": spec},
+        latest_checkpoint_result=SimpleNamespace(metrics={"saved_objective": objective}),
         checkpoint=SimpleNamespace(path=str(folder / str(number)), filesystem=LocalFileSystem()),
         last_result={"finished": True},
         pickled_error_file=str(file),
@@ -112,3 +138,20 @@ def test_a_category_without_a_usable_trial_has_no_checkpoint_to_show(swept, tmp_
     for number in range(2):
         swept.monitor.on_trial_error(1, [], trial(swept, tmp_path, number, error=WorkerError("on node 'a': no disk")))
     assert swept.board.outcomes["bottle"].reason == "no usable trial: on node 'a': no disk"
+
+
+def test_how_trials_end_reaches_their_study(swept, tmp_path):
+    first, second = trial(swept, tmp_path, 0), trial(swept, tmp_path, 1, objective=0.4)
+    for one, value in ((first, 0.9), (second, 0.7)):
+        swept.monitor.on_trial_start(1, [], one)
+        swept.monitor.on_trial_result(1, [], one, result(value))
+    swept.monitor.on_trial_complete(1, [], first)
+    swept.monitor.conclude_rest()
+    ended, under_way = swept.studies.past("bottle")
+    assert ended.outcome["status"] == "finished"
+    assert (ended.outcome["objective"], ended.outcome["seconds"], ended.outcome["epoch"]) == (0.9, 1.0, 1)
+    assert under_way.outcome is None
+    row = swept.board.rows["bottle-0001"]
+    assert (row.status, row.objective, row.reason) == ("interrupted", 0.4, CUT_SHORT)
+    assert (swept.board.ended(), swept.board.done()) == (2, 1)
+    assert (tmp_path / "1").exists()

@@ -1,9 +1,7 @@
 """The searcher: trials of all categories in turn, each result to its own study."""
 
 import dataclasses
-import math
 
-import optuna
 import pytest
 from helpers.layouts import make_dataset
 from helpers.sweeps import Watcher
@@ -20,6 +18,7 @@ from kdzoo.search.sent_teacher import SentTeacher
 from kdzoo.search.space import SearchSpace
 from kdzoo.search.studies import CategoryStudies
 from kdzoo.search.sweep import _tuner
+from kdzoo.search.sweep_folder import SweepFolder
 from kdzoo.search.trainable import WorkerContext
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions, TrialSpec
@@ -46,24 +45,19 @@ def plan(tmp_path):
 
 
 @pytest.fixture
+def folder(plan):
+    return SweepFolder(plan.folder)
+
+
+@pytest.fixture
 def studies(plan, tmp_path):
     made = CategoryStudies(plan.spaces, storage=tmp_path / "studies.db", trials=plan.trials, seed=0)
     yield made
     made.close()
 
 
-def states(tmp_path, category):
-    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'studies.db'}")
-    try:
-        trials = optuna.load_study(study_name=category, storage=storage).trials
-        return [(trial.state.name, trial.value) for trial in trials]
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def test_categories_take_turns_until_all_have_their_trials(plan, studies):
-    searcher = CategorySearcher(plan, studies)
+def test_categories_take_turns_until_all_have_their_trials(plan, studies, folder):
+    searcher = CategorySearcher(plan, studies, folder)
     suggested = [searcher.suggest(f"trial{number}") for number in range(6)]
     assert [one["category"] for one in suggested] == ["bottle", "cable", "screw"] * 2
     assert [one["number"] for one in suggested] == [0, 0, 0, 1, 1, 1]
@@ -72,32 +66,45 @@ def test_categories_take_turns_until_all_have_their_trials(plan, studies):
     assert searcher.suggest("trial6") == CategorySearcher.FINISHED
 
 
-def test_each_ending_reaches_its_study(plan, studies, tmp_path):
-    searcher = CategorySearcher(plan, studies)
-    for number in range(6):
-        searcher.suggest(f"trial{number}")
-    searcher.on_trial_result("trial0", {"objective": 0.4, "selection_epoch": 1})
+def test_what_earlier_drivers_ran_counts(plan, studies, folder):
+    searcher = CategorySearcher(plan, studies, folder, done={"bottle": 2, "cable": 1})
+    assert [searcher.suggest(f"trial{number}")["category"] for number in range(3)] == ["screw", "cable", "screw"]
+    assert searcher.suggest("trial3") == CategorySearcher.FINISHED
+
+
+def test_an_interrupted_trial_goes_on_from_its_latest_checkpoint(plan, studies, folder):
+    asked = studies.ask("bottle")
+    for name in ("checkpoint_000000", "checkpoint_000001", "checkpoint_000002"):
+        (folder.path / "trials" / "bottle-0000" / name).mkdir(parents=True)
+    for name in ("checkpoint_000000", "checkpoint_000001"):
+        (folder.path / "trials" / "bottle-0000" / name / "state.pt").write_bytes(b"")
+    for _ in range(2):
+        studies.interrupt("bottle", asked.number)
+    repeated = CategorySearcher(plan, studies, folder).suggest("trial0")
+    assert (repeated["number"], repeated["again"]) == (1, ["bottle-0000"])
+    assert [path.split("/")[-2] for path in repeated["states"]] == ["checkpoint_000001", "checkpoint_000000"]
+    assert studies.ask("bottle").again == ()
+
+
+def test_the_last_value_of_a_trial_reaches_its_study(plan, studies, folder):
+    searcher = CategorySearcher(plan, studies, folder)
+    searcher.suggest("trial0")
     searcher.on_trial_complete("trial0", {"objective": 0.5, "selection_epoch": 2, "finished": True})
-    searcher.on_trial_complete("trial3", {"objective": 0.3, "selection_epoch": 1, "finished": False})
-    searcher.on_trial_complete("trial1", {"failure": "the loss became nan", "finished": False})
-    searcher.on_trial_complete("trial4", None, error=True)
-    searcher.on_trial_complete("trial2", {"objective": math.nan, "selection_epoch": 1, "finished": True})
     searcher.on_trial_complete("unknown", {"objective": 1.0})
-    assert states(tmp_path, "bottle") == [("COMPLETE", 0.5), ("PRUNED", 0.3)]
-    assert states(tmp_path, "cable") == [("FAIL", None), ("FAIL", None)]
-    assert states(tmp_path, "screw") == [("FAIL", None), ("RUNNING", None)]
+    studies.tell("bottle", 0, objective=0.5, stopped=False, outcome={"status": "finished"})
+    (past,) = studies.past("bottle")
+    assert past.outcome == {"status": "finished"}
+    assert studies._study("bottle").trials[0].intermediate_values == {2: 0.5}
 
 
-def test_its_state_goes_through_a_file(plan, studies, tmp_path):
-    searcher = CategorySearcher(plan, studies)
+def test_its_state_goes_through_a_file(plan, studies, folder, tmp_path):
+    searcher = CategorySearcher(plan, studies, folder)
     for number in range(4):
         searcher.suggest(f"trial{number}")
     searcher.save(str(tmp_path / "searcher.json"))
-    restored = CategorySearcher(plan, studies)
+    restored = CategorySearcher(plan, studies, folder)
     restored.restore(str(tmp_path / "searcher.json"))
     assert restored.suggest("trial4")["category"] == "cable"
-    restored.on_trial_complete("trial0", {"objective": 0.5, "selection_epoch": 1, "finished": True})
-    assert states(tmp_path, "bottle")[0] == ("COMPLETE", 0.5)
 
 
 def test_no_password_gets_into_the_run_folder(plan, tmp_path):
@@ -110,10 +117,12 @@ def test_no_password_gets_into_the_run_folder(plan, tmp_path):
         dataset=plan.dataset, cache=settings.cache, threads=1, device="cpu", teacher=SentTeacher.__new__(SentTeacher)
     )
     board = SweepBoard(plan.spaces, trials=plan.trials, objective="image_auroc")
-    monitor = SweepMonitor(secret, board, tracker=None, line=None, publish=None, teacher=b"", view=Watcher())
+    monitor = SweepMonitor(
+        secret, board, tracker=None, studies=made, checkpoints=None, conclusions=None, view=Watcher()
+    )
     try:
-        _tuner(secret, context, monitor, made)
-        assert b"hunter2" not in cloudpickle.dumps(CategorySearcher(secret, made))
+        _tuner(secret, context, monitor, made, SweepFolder(secret.folder), {})
+        assert b"hunter2" not in cloudpickle.dumps(CategorySearcher(secret, made, SweepFolder(secret.folder)))
     finally:
         made.close()
     written = [path for path in secret.folder.rglob("*") if path.is_file()]

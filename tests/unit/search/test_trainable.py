@@ -10,7 +10,7 @@ from helpers.layouts import make_dataset
 from helpers.trials import TEACHER, small_spec, toy
 
 from kdzoo.errors import KdzooError, StorageError, TeacherError, WorkerError
-from kdzoo.search.trainable import TrialTrainable, WorkerContext
+from kdzoo.search.trainable import STATE_FILE, TrialTrainable, WorkerContext
 from kdzoo.teachers.backbone import Teacher, load_teacher
 from kdzoo.training.trainer import Trainer
 
@@ -102,3 +102,27 @@ def test_a_disk_that_fails_in_the_middle(context, monkeypatch, error):
     monkeypatch.setattr(Trainer, "step", broken)
     with pytest.raises(WorkerError, match=r"disk full|Input/output error"):
         actor.step()
+
+
+def test_a_trial_goes_on_from_the_first_state_that_is_whole(context, tmp_path):
+    longer = {"spec": small_spec("rd", epochs=3, protocol="holdout").as_dict()}
+    before = trial(context, longer)
+    before.step()
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    for folder in (whole, torn):
+        folder.mkdir()
+        before.save_checkpoint(str(folder))
+    (torn / STATE_FILE).write_bytes((torn / STATE_FILE).read_bytes()[:-100])
+    states = [str(folder / STATE_FILE) for folder in (tmp_path / "gone", torn, whole)]
+    assert trial(context, {**longer, "states": states}).step()["epoch"] == 2
+    assert trial(context, {**longer, "states": states[:2]}).step()["epoch"] == 1
+
+
+def test_a_trial_that_was_at_its_end_trains_no_more(context, tmp_path):
+    before = trial(context, config_of())
+    ended = before.step()
+    before.save_checkpoint(str(tmp_path))
+    again = trial(context, {**config_of(), "states": [str(tmp_path / STATE_FILE)]}).step()
+    assert (again["finished"], again["done"], again["epoch"]) == (True, True, 1)
+    for key in ("objective", "selection_epoch", "total_epochs", "train_seconds", "stage"):
+        assert again[key] == ended[key]

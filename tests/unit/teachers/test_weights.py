@@ -250,5 +250,5 @@ def test_a_hub_that_serves_its_cache_and_a_hub_that_is_gone(tmp_path, whole, mon
     ]:
         message, hint, seconds = found[case]
         assert said in message
-        assert all(way in hint for way in ("@weights.safetensors", str(cache), "random-"))
+        assert all(way in hint for way in ("@weights.safetensors", str(cache), "--teacher kdzoo-tiny"))
         assert seconds < 10

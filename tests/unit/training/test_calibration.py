@@ -35,6 +35,10 @@ def test_a_rate_that_binary_numbers_miss_by_a_hair():
         assert of(scores).threshold(percent / 100) == 100 - percent
 
 
+def test_a_rate_a_hair_below_one_lets_all_but_the_lowest_alarm():
+    assert of([0.0, 1.0]).threshold(1 - 2**-53) == 0.0
+
+
 def test_one_image_is_its_own_threshold():
     assert of([3.5]).threshold() == of([3.5]).threshold(0.5) == 3.5
 
@@ -50,6 +54,7 @@ def test_no_more_than_the_rate_alarms_and_any_lower_score_would_let_more(scores,
     above = sum(score > threshold for score in ordered)
     assert above <= rate * len(ordered) + 1e-6
     lower = [score for score in ordered if score < threshold]
+    assert threshold in ordered
     if lower:
         assert sum(score > lower[-1] for score in ordered) > rate * len(ordered) - 1e-6
 

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from helpers.zoos import filler
 
 from zoo_registry.cache import BlobCache
 from zoo_registry.errors import BlobCorruptError, StoreUnavailableError
@@ -21,7 +22,7 @@ def cache(tmp_path) -> BlobCache:
 
 def test_add_then_find(cache, tmp_path):
     assert cache.find(REF) is None
-    path = cache.add(REF, lambda to: to.write_bytes(DATA), origin="here")
+    path = cache.add(REF, filler(DATA), origin="here")
     assert path == tmp_path / "cache" / "sha256" / REF.sha256[:2] / REF.sha256
     assert cache.find(REF) == cache.find(REF, verify=True) == path
     assert path.read_bytes() == DATA
@@ -32,7 +33,7 @@ def test_add_then_find(cache, tmp_path):
 )
 def test_wrong_bytes_do_not_get_in(cache, tmp_path, wrong):
     with pytest.raises(BlobCorruptError, match="from there"):
-        cache.add(REF, lambda to: to.write_bytes(wrong), origin="there")
+        cache.add(REF, filler(wrong), origin="there")
     assert cache.find(REF) is None
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -48,12 +49,12 @@ def test_a_failed_fill_leaves_nothing(cache, tmp_path):
 
 
 def test_a_damaged_file_is_not_served(cache):
-    path = cache.add(REF, lambda to: to.write_bytes(DATA), origin="here")
+    path = cache.add(REF, filler(DATA), origin="here")
     path.write_bytes(DATA[:-1])
     assert cache.find(REF) is None
     path.write_bytes(b"\1" + DATA[1:])
     assert cache.find(REF, verify=True) is None
-    assert cache.add(REF, lambda to: to.write_bytes(DATA), origin="here").read_bytes() == DATA
+    assert cache.add(REF, filler(DATA), origin="here").read_bytes() == DATA
 
 
 def test_many_at_once(cache):
@@ -61,7 +62,7 @@ def test_many_at_once(cache):
 
     def work(n):
         barrier.wait()
-        return cache.add(REF, lambda to: to.write_bytes(DATA), origin="here").read_bytes() == DATA
+        return cache.add(REF, filler(DATA), origin="here").read_bytes() == DATA
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(8)))
@@ -70,7 +71,7 @@ def test_many_at_once(cache):
 def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreUnavailableError, match="file/cache") as error:
-        BlobCache(tmp_path / "file" / "cache").add(REF, lambda to: to.write_bytes(DATA), origin="here")
+        BlobCache(tmp_path / "file" / "cache").add(REF, filler(DATA), origin="here")
     assert isinstance(error.value, OSError) and error.value.hint
 
 

@@ -177,11 +177,11 @@ def test_64_levels_are_read():
 
 
 def test_hostile_size_takes_no_time():
-    began = time.perf_counter()
+    began = time.process_time()
     for data in (b'"' + b'\\"' * 400_000, b'\\"' * 400_000, b'"' * 800_000, b"{" * 800_000, b"x" * (9 * 1024 * 1024)):
         with pytest.raises(ManifestInvalidError):
             strict_json.parse(data, "it")
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("value", [float("inf"), object(), {1, 2}, b"x", "\udc80"])

@@ -90,8 +90,8 @@ def test_a_lost_answer_to_our_own_swap_is_no_conflict(server, store, times):
 
 def test_a_lost_answer_to_a_refused_creation_is_a_conflict(server, store):
     store.put_if_absent("a", b"theirs")
-    with server.fault(method="PUT", contains="/a", lose_answer=True, times=2), pytest.raises(PublishStateUnknownError):
-        store.put_if_absent("a", b"mine")
+    with server.fault(method="PUT", contains="/a", lose_answer=True, times=2):
+        assert store.put_if_absent("a", b"mine") is False
     assert store.put_if_absent("a", b"mine") is False
     assert store.get("a") == b"theirs"
 
@@ -242,7 +242,7 @@ def test_a_large_blob_is_sent_in_parts(server, parts_store, large, tmp_path):
     told = []
     began = len(server.requests)
     assert parts_store.put_if_absent("big", large, sha256=sha256(large), progress=told.append) is True
-    sent = [path for method, path in server.requests[began:] if method == "PUT"]
+    sent = sorted(path for method, path in server.requests[began:] if method == "PUT")
     assert len(sent) == 2 and "partNumber=1" in sent[0] and "partNumber=2" in sent[1]
     assert told == [5 * 1024 * 1024, 6_400_000 - 5 * 1024 * 1024]
     parts_store.get_to_file("big", tmp_path / "out")

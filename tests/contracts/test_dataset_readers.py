@@ -2,12 +2,16 @@
 
 import shutil
 from collections import Counter
+from functools import partial
 
 import pytest
-from helpers.layouts import make_category, make_dataset
+from helpers.layouts import make_category, make_dataset, write_image
+from helpers.public_layouts import make_ksdd2, make_mvtec3d, make_visa
 
 from kdzoo.data.catalog import CATALOG, open_dataset
 from kdzoo.data.decoded_cache import decode
+from kdzoo.data.demo import DemoCounts, ensure_demo
+from kdzoo.data.registered import register
 from kdzoo.data.samples import GOOD
 from kdzoo.data.splits import split
 from kdzoo.errors import UnknownNameError
@@ -45,15 +49,62 @@ def own_normals(home):
     return str(root)
 
 
-OPENERS = [by_name, half_of_it, by_its_folder, own_folder, own_category, own_normals]
+def own_validation(home):
+    root = make_category(home / "checked" / "nut", good=1).parent
+    write_image(root / "nut/validation/good/0.png")
+    return str(root)
+
+
+def own_by_its_name(home):
+    root = make_dataset(home / "v7", ("Left Door", "nut"))
+    register("doors", root, Settings.from_environment({"KDZOO_HOME": str(home)}))
+    return "doors"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A small demo data set, drawn once."""
+    counts = DemoCounts(train=2, test_good=2, per_defect=1)
+    return ensure_demo(tmp_path_factory.mktemp("demo") / "drawn", counts=counts)
+
+
+def drawn(home, demo):
+    return str(shutil.copytree(demo, home / "drawn"))
+
+
+def visa(home):
+    make_visa(home / "data" / "visa")
+    return "visa"
+
+
+def visa_elsewhere(home):
+    register("visa", make_visa(home / "VisA_20220922"), Settings.from_environment({"KDZOO_HOME": str(home)}))
+    return "visa"
+
+
+def mvtec3d(home):
+    return str(make_mvtec3d(home / "mvtec3d"))
+
+
+def ksdd2(home):
+    make_ksdd2(home / "data" / "ksdd2")
+    return "ksdd2"
+
+
+OPENERS = [by_name, half_of_it, by_its_folder, own_folder, own_category, own_normals, own_validation, own_by_its_name]
+OPENERS += [drawn, visa, visa_elsewhere, mvtec3d, ksdd2]
 
 
 @pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
 def opened(request, tmp_path):
     """A data set, and the function that opens it from the same files in another home."""
 
+    make = request.param
+    if make is drawn:
+        make = partial(drawn, demo=request.getfixturevalue("demo"))
+
     def opening(home):
-        return open_dataset(request.param(home), Settings.from_environment({"KDZOO_HOME": str(home)}))
+        return open_dataset(make(home), Settings.from_environment({"KDZOO_HOME": str(home)}))
 
     return opening(tmp_path / "one"), opening
 
@@ -79,17 +130,30 @@ def test_samples(opened):
         for sample in index.samples:
             assert sample.path == index.root / sample.id and sample.path.is_file()
             assert sample.label == (sample.defect_type != GOOD)
-            assert sample.split == "test" or not sample.label
+            assert sample.label == 0 or sample.split != "train"
             assert sample.mask_path is None or (sample.label and sample.mask_path.is_file())
         assert index.of_split("train")
+        assert sum(index.count(split) for split in ("train", "validation", "test")) == len(index.samples)
 
 
-def test_every_file_is_one_sample_or_one_mask(opened):
+def test_no_file_is_taken_twice_and_all_but_strays_are_taken(opened):
     dataset, _ = opened
     for name in dataset.categories():
         index = dataset.category(name)
         used = Counter(path for sample in index.samples for path in (sample.path, sample.mask_path) if path)
-        assert used == Counter(path for path in index.root.rglob("*") if path.is_file())
+        assert set(used.values()) == {1}
+        left_out = {path for path in index.root.rglob("*") if path.is_file()} - used.keys()
+        assert all(meant_to_be_left_out(path, dataset.info.layout) for path in left_out)
+
+
+def meant_to_be_left_out(path, layout):
+    """What a layout brings along that is neither an image to use nor a mask that says something."""
+    return {
+        "mvtec": False,
+        "visa": path.name == "9999.JPG",
+        "mvtec3d": path.parent.name == "xyz" or path.parts[-3:-1] == ("good", "gt"),
+        "ksdd2": "(copy)" in path.name or path.stem.endswith("_GT"),
+    }[layout]
 
 
 def test_the_default_protocol_can_be_followed(opened):
@@ -106,7 +170,8 @@ def test_another_home_holds_the_same(opened, tmp_path):
     for name in dataset.categories():
         here, there = dataset.category(name), other.category(name)
         assert here.fingerprint() == there.fingerprint()
-        assert split(here, "synthetic").digest == split(there, "synthetic").digest
+        for protocol in ("synthetic", dataset.info.default_protocol):
+            assert split(here, protocol, seed=3).digest == split(there, protocol, seed=3).digest
 
 
 def test_nothing_is_written_to_the_data_set(opened, tmp_path):
@@ -127,7 +192,7 @@ def test_a_category_that_does_not_exist(opened):
 def test_a_category_that_went_away(opened):
     dataset, _ = opened
     name = dataset.categories()[0]
-    root = dataset.category(name).root
-    shutil.rmtree(root / "train")
+    index = dataset.category(name)
+    shutil.rmtree(index.root / index.of_split("train")[0].id.partition("/")[0])
     with pytest.raises((LookupError, FileNotFoundError), match=name):
         dataset.category(name)

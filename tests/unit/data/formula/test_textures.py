@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kdzoo.data.textures import formula_textures
+from kdzoo.data.formula.textures import formula_textures
 from kdzoo.errors import UsageError
 
 

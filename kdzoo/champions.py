@@ -1,0 +1,217 @@
+"""Who becomes champion, and how it is undone: every move of an alias that kdzoo makes, with its reason in the log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kdzoo.errors import PromotionError
+from zoo_registry import Alias, EntryName, Registry
+from zoo_registry.alias import Move
+from zoo_registry.aliasing import Reason
+from zoo_registry.errors import ConflictError, EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
+from zoo_registry.history import way_back
+
+CHAMPION = "champion"
+_MOVES = 20
+"""How often to try anew when other publishers keep moving the champion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How a document stands against the champion.
+
+    Attributes:
+        against: the alias that was read; None when there is none.
+        wins: whether the alias is to be moved.
+        loses: whether it was compared and is no better, so that there is nothing to publish.
+        note: one line that says why.
+    """
+
+    against: Alias | None
+    wins: bool
+    loses: bool
+    note: str
+
+
+def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any]) -> Verdict:
+    """Compares a document with the champion of this moment.
+
+    A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
+    size; one that cannot be compared is not.
+
+    Raises:
+        RegistryError: the zoo cannot be read.
+    """
+    alias = None
+    try:
+        alias = registry.read_alias(entry, CHAMPION)
+        champion = registry.resolve(entry, alias.release)
+    except (EntryNotFoundError, ReleaseNotFoundError):
+        note = f"champion {alias.release} is no longer there" if alias else "first champion"
+        return Verdict(against=alias, wins=True, loses=False, note=note)
+    except ManifestInvalidError as error:
+        note = f"not compared with the champion, which cannot be read: {error}"
+        return Verdict(against=alias, wins=False, loses=False, note=note)
+    number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
+    if ours is None or theirs is None or ours[0] != theirs[0]:
+        differs = "another protocol, split, objective, input size or data"
+        note = f"not compared with champion {number}: {differs}; `kdzoo zoo promote --force` moves it"
+        return Verdict(against=alias, wins=False, loses=False, note=note)
+    wins = ours[1] > theirs[1]
+    note = f"beats champion {number} ({theirs[1]:.4f})" if wins else f"champion {number} stays ({theirs[1]:.4f})"
+    return Verdict(against=alias, wins=wins, loses=not wins, note=note)
+
+
+def crown(
+    registry: Registry, entry: EntryName, document: Mapping[str, Any], release: int, *, who: str | None = None
+) -> Verdict:
+    """Points `champion` at a release just published if that beats whichever champion there is by now.
+
+    Returns:
+        The verdict that counted: the alias was moved if it ``wins``.
+
+    Raises:
+        RegistryError: the alias cannot be read or moved.
+    """
+    for _ in range(_MOVES):
+        verdict = judge(registry, entry, document)
+        if not verdict.wins:
+            return verdict
+        reason = Reason(action="publish", who=who, why=verdict.note)
+        try:
+            registry.set_alias(entry, CHAMPION, release, expected=verdict.against, reason=reason)
+        except ConflictError:
+            continue  # another publisher was faster: its champion is the one to beat now
+        return verdict
+    raise _contended(entry)
+
+
+def promote(
+    registry: Registry, entry: EntryName, release: int, *, force: bool = False, who: str | None = None, why: str = ""
+) -> Alias:
+    """Makes a release champion if it beats the present one.
+
+    Args:
+        registry: the zoo.
+        entry: whose.
+        release: which; one that is champion already stays it, and nothing is logged.
+        force: also if it is worse or cannot be compared.
+        who: who does so, for the log; default this process's ``user@host``.
+        why: one line for the log; default what the comparison said.
+
+    Raises:
+        PromotionError: it does not beat the champion.
+        EntryNotFoundError, ReleaseNotFoundError: there is no such release.
+        ConflictError: somebody else moved the champion meanwhile.
+        ManifestInvalidError: ``who`` or ``why`` cannot be logged, or the release's manifest is damaged.
+    """
+    document = registry.resolve(entry, release).document
+    for _ in range(_MOVES):
+        verdict = judge(registry, entry, document)
+        if verdict.against is not None and verdict.against.release == release:
+            return verdict.against
+        if not verdict.wins and not force:
+            raise PromotionError(
+                f"release {release} of {entry} does not become champion: {verdict.note}",
+                hint=f"to do it all the same: kdzoo zoo promote {entry} {release} --force",
+            )
+        reason = Reason(action="promote", who=who, why=why or (verdict.note if verdict.wins else "by force"))
+        try:
+            return registry.set_alias(entry, CHAMPION, release, expected=verdict.against, reason=reason)
+        except ConflictError:
+            if force:  # what was to be overruled is no longer what was seen
+                raise
+    raise _contended(entry)
+
+
+def point(
+    registry: Registry,
+    entry: EntryName,
+    alias: str,
+    release: int,
+    *,
+    force: bool = False,
+    who: str | None = None,
+    why: str = "",
+) -> Alias:
+    """Points any alias at a release: `champion` as `promote` does, another wherever it was.
+
+    Raises:
+        PromotionError: it does not beat the champion.
+        EntryNotFoundError, ReleaseNotFoundError: there is no such release.
+        ConflictError: somebody else moved the alias meanwhile.
+        NameInvalidError, ManifestInvalidError: the alias is not a valid name, ``who`` or ``why`` cannot be logged.
+    """
+    if alias == CHAMPION:
+        return promote(registry, entry, release, force=force, who=who, why=why)
+    return registry.set_alias(entry, alias, release, reason=Reason(who=who, why=why))
+
+
+def delete(
+    registry: Registry, entry: EntryName, alias: str, *, force: bool = False, who: str | None = None, why: str = ""
+) -> Move:
+    """Deletes an alias; its log stays, and `rollback` brings it back.
+
+    Raises:
+        PromotionError: it is `champion`, which `kdzoo.load` follows, and ``force`` is not set.
+        ReleaseNotFoundError: there is no such alias.
+        ConflictError: others moved it every time.
+    """
+    if alias == CHAMPION and not force:
+        raise PromotionError(
+            f"without {CHAMPION}, {entry} is loaded by alias or release alone",
+            hint="to delete it all the same, add --force",
+        )
+    return registry.alias_log.delete(entry, alias, reason=Reason(action="delete", who=who, why=why))
+
+
+def rollback(
+    registry: Registry, entry: EntryName, alias: str = CHAMPION, *, who: str | None = None, why: str = ""
+) -> Alias:
+    """Points an alias at the release before the present one, by its log; a deleted one at what it was.
+
+    Two rollbacks in a row go back two releases.
+
+    Args:
+        registry: the zoo.
+        entry: whose.
+        alias: which.
+        who: who does so, for the log; default this process's ``user@host``.
+        why: one line for the log.
+
+    Raises:
+        EntryNotFoundError, ReleaseNotFoundError: there never was such an alias, or the release before is gone.
+        PromotionError: there is no release before.
+        ConflictError: somebody else moved the alias meanwhile.
+    """
+    moves = registry.alias_log.moves(entry, alias)
+    if not moves:
+        registry.read_alias(entry, alias)  # says what there is instead
+    target = way_back(moves)
+    if target is None:
+        raise PromotionError(
+            f"{alias} of {entry} has no release before this one", hint=f"its moves: kdzoo zoo history {entry}"
+        )
+    reason = Reason(action="rollback", who=who, why=why)
+    return registry.set_alias(entry, alias, target, expected=moves[-1].alias, reason=reason)
+
+
+def _contended(entry: EntryName) -> ConflictError:
+    return ConflictError(f"others moved it {_MOVES} times meanwhile", hint=f"kdzoo zoo history {entry}")
+
+
+def _comparable(document: Mapping[str, Any]) -> tuple[tuple[Any, ...], float] | None:
+    """What two documents must share to be compared, and the value they are compared by; None when one does not say."""
+    try:
+        objective = document["objective"]
+        data, size = document["dataset"]["fingerprint"], document["input"]["size"]
+        shared = (document["protocol"], document["split"]["digest"], objective["name"], data, size)
+        value = objective["value"]
+    except (KeyError, TypeError):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return shared, float(value)

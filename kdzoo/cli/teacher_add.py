@@ -1,0 +1,96 @@
+"""`kdzoo teacher add` and `remove`: a name for weights on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kdzoo.cli.options import json_option
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="What to write after --teacher; default that of the card beside the file.")
+@click.option("--architecture", metavar="NAME", help="timm's name of the backbone; default the card's.")
+@click.option("--mean", metavar="R,G,B", help="Channel means that the weights were trained with; default timm's.")
+@click.option("--std", metavar="R,G,B", help="Channel standard deviations likewise.")
+@click.option("--licence", metavar="TEXT", help="Of the weights; default the card's, else unknown.")
+@click.option("--replace", is_flag=True, help="Take the name from other weights.")
+@json_option
+def add(
+    file: Path, name: str | None, architecture: str | None, mean: str | None, std: str | None, licence: str | None,
+    replace: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Give the weights in FILE a name, so that --teacher NAME finds them in every command.
+
+    FILE is a .safetensors, .pth or .pt state dict of a timm backbone, or of torchvision's resnets, densenets,
+    convnexts, efficientnets b0 to b7 and mobilenets v3. What a backbone needs of it is kept in the cache; FILE itself
+    is not needed any more. `kdzoo teacher pretrain` leaves a card beside its weights, which says the rest.
+
+    \b
+    Examples:
+      kdzoo teacher add resnet18.pth --name plant-resnet --architecture resnet18
+      kdzoo teacher add runs/plant/plant-tiny.safetensors
+    """
+    from kdzoo.settings import Settings
+    from kdzoo.teachers.adding import add_teacher
+    from kdzoo.teachers.local import LocalTeachers
+
+    card, new = add_teacher(
+        file,
+        LocalTeachers.of(Settings.from_environment()),
+        name=name,
+        architecture=architecture,
+        mean=_three(mean, "--mean"),
+        std=_three(std, "--std"),
+        licence=licence,
+        replace=replace,
+    )
+    if as_json:
+        click.echo(json.dumps({**card.document(), "new": new}))
+        return
+    click.echo(f"'{card.name}' is a {card.architecture}, sha256 {card.sha256}" + ("" if new else ", as before"))
+    click.echo(f"Next: kdzoo sweep aand --dataset demo --teacher {card.name}")
+
+
+@click.command()
+@click.argument("name")
+@json_option
+def remove(name: str, as_json: bool) -> None:
+    """Forget a teacher of this machine. Detectors that were trained with it keep their own copy.
+
+    \b
+    Example:
+      kdzoo teacher remove plant-resnet
+    """
+    from kdzoo.errors import UsageError
+    from kdzoo.settings import Settings
+    from kdzoo.teachers.local import LocalTeachers
+    from kdzoo.teachers.shipping import SHIPPED_NAMES
+
+    if name in SHIPPED_NAMES:
+        raise UsageError(f"'{name}' ships with kdzoo and cannot be removed")
+    LocalTeachers.of(Settings.from_environment()).remove(name)
+    click.echo(json.dumps({"removed": name}) if as_json else f"'{name}' is no longer a teacher of this machine")
+
+
+def _three(text: str | None, option: str) -> tuple[float, ...] | None:
+    """Three numbers.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    from kdzoo.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        values: Any = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise UsageError(f"{option} '{text}' is not three numbers", hint=f"for example {option} 0.485,0.456,0.406")
+    return tuple(values)

@@ -1,0 +1,1 @@
+"""Archives of data sets: fetched over HTTP, checked, unpacked safely, put in their place in one step."""

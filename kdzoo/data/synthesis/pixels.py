@@ -1,0 +1,84 @@
+"""Reading and changing scattered pixels of a batch of images, whatever order its channels lie in.
+
+An anomaly covers a few per cent of an image. To touch just its pixels, they stand in a list of places, and colours in a
+table of three long rows, one a channel: long rows are read, computed with and written several times faster than many
+short ones.
+
+Letters: B images, H height, W width, R pixels in the list.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def marked_places(marks: Tensor) -> Tensor:
+    """The places of what is marked.
+
+    Args:
+        marks: bool, of any shape.
+
+    Returns:
+        ``[R]`` int64, ascending: numbers of elements as if the marks lay in one row.
+    """
+    if marks.device.type == "cpu":
+        # NumPy finds them in a quarter of the time.
+        return torch.from_numpy(np.flatnonzero(marks.numpy()))
+    return marks.flatten().nonzero().flatten()
+
+
+def above(values: Tensor, limit: float) -> Tensor:
+    """Where values are above a limit; bool, of their shape."""
+    if values.device.type == "cpu":
+        # Of PyTorch's operations on a CPU those that give bool are the slow ones; NumPy takes a seventh of the time.
+        return torch.from_numpy(values.numpy() > limit)
+    return values > limit
+
+
+def as_mask(marks: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bool as 1 and 0 of another type; by way of bytes, which takes an eighth of the time."""
+    return marks.view(torch.uint8).to(dtype)
+
+
+def read_colours(images: Tensor, places: Tensor) -> Tensor:
+    """Reads pixels.
+
+    Args:
+        images: ``[B, 3, H, W]``.
+        places: ``[R]`` int64, numbers of pixels as if all ``B * H * W`` lay in one row.
+
+    Returns:
+        ``[3, R]``, of the images' dtype.
+    """
+    values, offsets = _laid_out(images, places)
+    return values.index_select(0, offsets.flatten()).view(3, -1)
+
+
+def with_colours(images: Tensor, places: Tensor, colours: Tensor) -> Tensor:
+    """A copy of images in which some pixels have other colours.
+
+    Args:
+        images: ``[B, 3, H, W]``; left unchanged.
+        places: ``[R]`` int64, as for `read_colours`, none twice.
+        colours: ``[3, R]``, of the images' dtype.
+
+    Returns:
+        ``[B, 3, H, W]``, channels in the order of the given ones.
+    """
+    result = images.clone()
+    values, offsets = _laid_out(result, places)
+    values.scatter_(0, offsets.flatten(), colours.flatten())
+    return result if values.data_ptr() == result.data_ptr() else values.view(result.shape)
+
+
+def _laid_out(images: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """All values of the images in one row, and for each channel of each place its number there, ``[3, R]`` int64."""
+    area = images.shape[-2] * images.shape[-1]
+    channels = torch.arange(3, device=places.device)[:, None]
+    if images.is_contiguous(memory_format=torch.channels_last):
+        return images.permute(0, 2, 3, 1).view(-1), places * 3 + channels
+    # From a pixel's number among pixels to that of its red among values: an image before it counts three times.
+    red = places + torch.div(places, area, rounding_mode="floor") * (2 * area)
+    return images.contiguous().view(-1), red + channels * area

@@ -1,0 +1,102 @@
+"""Does MLflow answer, to us, and in a version that kdzoo knows?"""
+
+from __future__ import annotations
+
+import sqlite3
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from kdzoo.doctor.finding import Asked, Finding
+from kdzoo.errors import TrackingError
+from kdzoo.settings import Settings
+from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.tracking.records import without_credentials
+
+LEAST_SERVER = (3, 12)
+_SECONDS = 5.0
+_MOST_BYTES = 64
+_START = "start one (infra/local-stack does, for trying out), or unset MLFLOW_TRACKING_URI for a file under KDZOO_HOME"
+
+
+def check(asked: Asked, settings: Settings) -> list[Finding]:
+    """Asks for one experiment; writes nothing.
+
+    Raises:
+        TrackingError: it cannot be reached, or refuses.
+    """
+    del asked
+    prepare_mlflow()
+    from kdzoo.tracking.store import open_client, sqlite_path
+
+    uri, shown = settings.mlflow_uri, without_credentials(settings.mlflow_uri)
+    path = sqlite_path(uri)
+    if path is not None:
+        return [_file(path)]
+    version = None
+    if uri.startswith(("http://", "https://")):
+        version = _version(uri, shown)
+    try:
+        open_client(uri).search_experiments(max_results=1)
+    except Exception as error:  # MLflow lets through whatever its database or its HTTP library raises
+        raise TrackingError(f"MLflow at {shown} refuses: {_line(error)}", hint=_START) from error
+    return [_judged(shown, version)]
+
+
+def _judged(shown: str, version: str | None) -> Finding:
+    if version is None:
+        return Finding(check="mlflow", state="ok", what=f"{shown} answers")
+    if _numbers(version) < LEAST_SERVER:
+        least = ".".join(map(str, LEAST_SERVER))
+        return Finding(
+            check="mlflow",
+            state="warn",
+            what=f"{shown} runs MLflow {version}, which is older than {least}",
+            hint="update the server; older ones were not tested and have known holes",
+        )
+    return Finding(check="mlflow", state="ok", what=f"{shown} answers, MLflow {version}")
+
+
+def _version(uri: str, shown: str) -> str | None:
+    """The server's version; None where it keeps it to itself.
+
+    Raises:
+        TrackingError: nothing answers.
+    """
+    parts = urlsplit(uri)
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/version", "", ""))
+    try:
+        with urllib.request.urlopen(bare, timeout=_SECONDS) as answer:
+            text = answer.read(_MOST_BYTES).decode("ascii", "replace").strip()
+    except urllib.error.HTTPError:
+        return None  # something is there; whether it takes our name and password, the next request tells
+    except (OSError, ValueError) as error:
+        raise TrackingError(f"no MLflow answers at {shown}: {_line(error)}", hint=_START) from error
+    return text if _numbers(text) else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Major and minor number; empty for what is no version."""
+    numbers = version.split(".")[:2]
+    return tuple(map(int, numbers)) if len(numbers) == 2 and all(map(str.isdecimal, numbers)) else ()
+
+
+def _file(path: Path) -> Finding:
+    """A database in a file: read without MLflow, which would bring an older one up to date."""
+    if not path.exists():
+        return Finding(check="mlflow", state="ok", what=f"{path} is made at its first use")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_SECONDS)) as database:
+            (count,) = database.execute("SELECT COUNT(*) FROM experiments").fetchone()
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"'{path}' is no MLflow database that can be read: {error}", hint="move it away; a new one is made"
+        ) from error
+    return Finding(check="mlflow", state="ok", what=f"{path}: {count} experiments")
+
+
+def _line(error: BaseException) -> str:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return (without_credentials(str(cause)).strip().splitlines() or [type(error).__name__])[0][:300]

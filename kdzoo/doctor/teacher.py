@@ -1,0 +1,78 @@
+"""Are the teacher's weights at hand? Only the driver needs them: it sends them to the workers."""
+
+from __future__ import annotations
+
+from kdzoo.data.catalog import CATALOG, DatasetInfo
+from kdzoo.doctor.finding import Asked, Finding
+from kdzoo.errors import DatasetError, UnknownNameError
+from kdzoo.settings import Settings
+from kdzoo.teachers.names import TeacherName, parse_teacher
+from kdzoo.teachers.weights import HUB_FILE, read_weights, ways_out
+
+
+def check(asked: Asked, settings: Settings) -> list[Finding]:
+    """Reads the weights, but downloads nothing.
+
+    Raises:
+        TeacherError: a file is damaged, or holds more than tensors.
+        UsageError: the name is none.
+    """
+    text = asked.teacher or _default(asked, settings)
+    if text is None:
+        return []
+    name = parse_teacher(text)
+    if name.source == "random":
+        _architecture(name)
+        return [_ok(f"{name} is drawn from the seed")]
+    if name.source == "hub" and not _in_hub_cache(name):
+        return [
+            Finding(
+                check="teacher",
+                state="fail" if settings.offline else "warn",
+                what=f"the published weights of {name} are not on this machine"
+                + (", and KDZOO_OFFLINE is set" if settings.offline else "; they are downloaded at their first use"),
+                hint=ways_out(name.architecture),
+            )
+        ]
+    tensors = len(read_weights(name, offline=True))
+    return [_ok(f"{name}: {tensors} tensors, {_where(name)}")]
+
+
+def _default(asked: Asked, settings: Settings) -> str | None:
+    """The data set's own teacher; None where no data set was asked for, or it cannot be opened."""
+    if asked.dataset is None:
+        return None
+    if asked.dataset in CATALOG:
+        return CATALOG[asked.dataset].default_teacher
+    from kdzoo.data.catalog import open_dataset
+
+    try:
+        info: DatasetInfo = open_dataset(asked.dataset, settings).info
+    except (DatasetError, UnknownNameError):
+        return None  # the check of the data set says so
+    return info.default_teacher
+
+
+def _architecture(name: TeacherName) -> None:
+    import timm
+
+    if not timm.is_model(name.architecture):
+        raise UnknownNameError("backbone", name.architecture, timm.list_models())
+
+
+def _in_hub_cache(name: TeacherName) -> bool:
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    if not timm.is_model(name.architecture.partition(".")[0]):
+        raise UnknownNameError("backbone", name.architecture, timm.list_models())
+    repository = getattr(timm.get_pretrained_cfg(name.architecture), "hf_hub_id", None)
+    return repository is not None and isinstance(try_to_load_from_cache(repository, HUB_FILE), str)
+
+
+def _where(name: TeacherName) -> str:
+    return {"shipped": "comes with kdzoo", "hub": "in the hub's cache"}.get(name.source, str(name.file))
+
+
+def _ok(what: str) -> Finding:
+    return Finding(check="teacher", state="ok", what=what)

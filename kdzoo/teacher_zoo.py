@@ -1,0 +1,355 @@
+"""Teachers in and out of the zoo, for machines that reach a zoo and no internet.
+
+::
+
+    <zoo>/teachers/plant-resnet.json          the card, written once and never changed
+    <zoo>/blobs/sha256/ab/abcdef...           the weights, by their digest, beside all other blobs
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdzoo.errors import TeacherError, TeacherUnavailableError, UnknownNameError, UsageError
+from kdzoo.settings import Settings
+from kdzoo.teachers.card import TeacherCard
+from kdzoo.teachers.local import LocalTeachers
+from kdzoo.teachers.names import TeacherName, check_own_name, parse_teacher
+from zoo_registry import BlobCache, RegistryError, Store, open_store
+from zoo_registry.blob_upload import BlobSender
+from zoo_registry.errors import (
+    BlobCorruptError,
+    ConflictError,
+    NameInvalidError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+)
+from zoo_registry.files import Progress as Pieces
+from zoo_registry.files import temporary
+from zoo_registry.layout import blob_key
+from zoo_registry.manifest import BlobRef
+from zoo_registry.names import check_part
+from zoo_registry.probing import probe
+from zoo_registry.references import TEACHERS, check_is_zoo
+from zoo_registry.remembering import RememberingReader
+
+if TYPE_CHECKING:
+    from kdzoo.teachers.backbone import Teacher
+
+Told = Callable[[int, int], None]
+"""Told ``(done, total)`` bytes."""
+
+_LARGEST_CARD = 2**20
+_MEDIA_TYPE = "application/vnd.safetensors"
+
+
+class TeacherZoo:
+    """The teachers of a zoo.
+
+    Args:
+        store: where the zoo is.
+        cache: keeps cards for when the store is out of reach.
+        offline: never reach a remote store.
+        warn: called with a sentence when something other than asked for is used.
+    """
+
+    def __init__(self, store: Store, cache: BlobCache, *, offline: bool, warn: Callable[[str], None]) -> None:
+        self._store, self._warn = store, warn
+        self._reader = RememberingReader(store, cache, offline=offline, warn=warn)
+
+    @classmethod
+    def of(cls, settings: Settings, zoo: str | None = None, *, warn: Callable[[str], None]) -> TeacherZoo:
+        """Those of a zoo.
+
+        Args:
+            settings: where the default zoo and the cache are, whether this is offline.
+            zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
+            warn: as in `TeacherZoo`.
+        """
+        cache = BlobCache(settings.cache / "zoo", limit=settings.zoo_cache_limit)
+        return cls(open_store(zoo or settings.zoo), cache, offline=settings.offline, warn=warn)
+
+    @property
+    def uri(self) -> str:
+        """The zoo's address."""
+        return self._store.uri
+
+    def names(self) -> list[str]:
+        """The names of all teachers, sorted; none where there is no zoo yet.
+
+        Raises:
+            RegistryError: the zoo cannot be reached or read.
+        """
+        self._reader.need_store("list teachers")
+        keys = (key.removeprefix(TEACHERS) for key in self._store.list(TEACHERS))
+        return [key.removesuffix(".json") for key in keys if key.endswith(".json") and "/" not in key]
+
+    def card(self, name: str) -> TeacherCard | None:
+        """The card of a teacher; None when the zoo has none of that name.
+
+        Raises:
+            NameInvalidError: it is no valid name.
+            TeacherError: the card is damaged.
+            RegistryError: the zoo cannot be reached or read.
+        """
+        check_part(name, "teacher")
+        what = f"the card of teacher '{name}' in {self.uri}"
+        try:
+            return self._reader.load(
+                f"{TEACHERS}{name}.json",
+                lambda data: TeacherCard.parse(data, name=name, what=what),
+                what=what,
+                max_bytes=_LARGEST_CARD,
+            )
+        except ObjectNotFoundError:
+            return None
+
+    def push(self, card: TeacherCard, weights: Path, *, progress: Told | None = None) -> bool:
+        """Puts a teacher into the zoo: its weights first, then the card.
+
+        Args:
+            card: ``size`` must be said.
+            weights: the file that has the card's digest.
+            progress: told of bytes that are sent or found to be there.
+
+        Returns:
+            False when the zoo had the same weights under that name; they are sent again if they are damaged.
+
+        Raises:
+            ConflictError: the zoo has other weights under that name, which are never replaced.
+            BlobCorruptError: the file does not have the card's digest.
+            RegistryError: the zoo cannot be written.
+        """
+        self._reader.need_store(f"push teacher '{card.name}'")
+        ref = _ref(card)
+        self._refuse_other(card)
+        probe(self._store)
+        sender = BlobSender(self._store, warn=self._warn)
+        sender.send(ref, weights, _pieces(progress, ref.size))
+        created = self._store.put_if_absent(f"{TEACHERS}{card.name}.json", card.to_bytes())
+        if not created:
+            self._refuse_other(card)
+        sender.keep({ref: weights})
+        return created
+
+    def pull(
+        self, name: str, teachers: LocalTeachers, *, replace: bool = False, progress: Told | None = None
+    ) -> TeacherCard:
+        """Brings a teacher to this machine, once it is known to be what its card says and to fit its backbone.
+
+        Args:
+            name: as in the zoo.
+            teachers: where to.
+            replace: take the name from other weights on this machine.
+            progress: told of bytes that are downloaded.
+
+        Returns:
+            Its card.
+
+        Raises:
+            UnknownNameError: the zoo has no such teacher.
+            UsageError: the name means something else, or this machine has other weights under it.
+            TeacherError: card or weights are damaged or do not fit the backbone.
+            BlobCorruptError: the zoo's bytes are not those of the card, twice in a row.
+            RegistryError: the zoo cannot be reached, or this machine's folder not be written.
+        """
+        card = self.card(name)
+        if card is None:
+            if not self.names():
+                check_is_zoo(self._store)
+            raise UnknownNameError("zoo teacher", name, self.names())
+        _check_name(card)
+        there = None if replace else teachers.card(name)
+        if there is not None and there.sha256 == card.sha256 and teachers.holds(card):
+            return card
+        with temporary(teachers.folder / ".tmp") as path:
+            self._download(card, path, progress)
+            _check_fits(card, path)
+            teachers.add(card, path, replace=replace)
+        return card
+
+    def _download(self, card: TeacherCard, path: Path, progress: Told | None) -> None:
+        size = _ref(card).size
+        self._reader.need_store(f"fetch teacher '{card.name}'")
+        for chance in (1, 2):  # damage on the way is as likely as damage in the store
+            path.unlink(missing_ok=True)
+            try:
+                pieces = _pieces(progress, size)
+                found = self._store.get_to_file(blob_key(card.sha256), path, max_bytes=size, progress=pieces)
+            except ObjectTooLargeError:
+                found = f"none, for it is more than {size} bytes"
+            except ObjectNotFoundError as error:
+                raise TeacherError(
+                    f"{self.uri} has the card of teacher '{card.name}' and not its weights",
+                    hint=f"push it again from a machine that has it: kdzoo teacher push {card.name}",
+                ) from error
+            if found == card.sha256:
+                return
+            if chance == 1:
+                self._warn(f"the weights of teacher '{card.name}' came damaged and are fetched again")
+        raise BlobCorruptError(
+            f"the weights of teacher '{card.name}' in {self.uri} do not have sha256 {card.sha256}, but {found}",
+            hint=f"push it again from a machine that has it: kdzoo teacher push {card.name}",
+        )
+
+    def _refuse_other(self, card: TeacherCard) -> None:
+        there = self.card(card.name)
+        if there is not None and there.sha256 != card.sha256:
+            raise ConflictError(
+                f"{self.uri} has a teacher '{card.name}' with other weights (sha256 {there.sha256[:12]}...), "
+                "and what is in a zoo never changes",
+                hint="give yours another name: kdzoo teacher add FILE --name NAME --architecture ARCHITECTURE",
+            )
+
+
+def push_teacher(
+    name: str, settings: Settings, target: TeacherZoo, *, progress: Told | None = None
+) -> tuple[TeacherCard, bool]:
+    """Puts a teacher of this machine, or the hub's weights of a backbone, into a zoo.
+
+    Returns:
+        Its card, and whether it was new to the zoo.
+
+    Raises:
+        UsageError: it is none that could be pushed.
+        TeacherError: its weights are damaged or not to be had.
+        RegistryError: see `TeacherZoo.push`.
+    """
+    import hashlib
+
+    from kdzoo.teachers.backbone import load_named_teacher
+
+    teachers = LocalTeachers.of(settings)
+    parsed = parse_teacher(name, teachers=teachers)
+    if parsed.source not in ("hub", "local"):
+        raise UsageError(*_unpushable(parsed))
+    check_part(str(parsed), "teacher")
+    teacher = load_named_teacher(parsed, offline=settings.offline)
+    with tempfile.TemporaryDirectory(prefix="kdzoo-teacher-") as folder:
+        if parsed.card is not None and parsed.file is not None:
+            card, file = parsed.card, parsed.file
+        else:
+            data, file = teacher.weights(), Path(folder) / "weights"
+            file.write_bytes(data)
+            card = hub_card(teacher, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+        return card, target.push(card, file, progress=progress)
+
+
+def obtain_teacher(name: str, settings: Settings, *, zoo: str | None = None, note: Callable[[str], None]) -> Teacher:
+    """A teacher with its weights, from the zoo if this machine has not got them and the hub is out of reach.
+
+    Args:
+        name: see `kdzoo.teachers.names`.
+        settings: where the cache and the default zoo are, whether this is offline.
+        zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
+        note: told when the teacher comes from the zoo.
+
+    Raises:
+        UnknownNameError: there is no such teacher anywhere.
+        TeacherUnavailableError: neither the hub nor the zoo gives the weights.
+        TeacherError: the weights are damaged or do not fit.
+        BlobCorruptError: the zoo's bytes are not those of the teacher's card.
+    """
+    from kdzoo.teachers.backbone import load_teacher
+
+    teachers = LocalTeachers.of(settings)
+    try:
+        return load_teacher(name, offline=settings.offline, teachers=teachers)
+    except (TeacherUnavailableError, UnknownNameError):
+        wanted = parse_teacher(name, teachers=teachers)
+        if wanted.source != "hub" or not _pulled(str(wanted), settings, zoo, teachers, note):
+            raise
+    return load_teacher(name, offline=settings.offline, teachers=teachers)
+
+
+def _pulled(
+    name: str, settings: Settings, zoo: str | None, teachers: LocalTeachers, note: Callable[[str], None]
+) -> bool:
+    """Whether a zoo had a teacher, which is on this machine then."""
+    source = TeacherZoo.of(settings, zoo, warn=note)
+    try:
+        if source.card(name) is None:
+            note(f"{source.uri} has no teacher '{name}' either")
+            return False
+        card = source.pull(name, teachers)
+    except NameInvalidError:
+        return False  # no zoo can have a teacher of that name
+    except (BlobCorruptError, ConflictError):
+        raise
+    except RegistryError as error:
+        note(f"teacher '{name}' is not taken from {source.uri}: {error}")
+        return False
+    note(f"teacher '{name}' comes from {source.uri} (sha256 {card.sha256[:12]}...)")
+    return True
+
+
+def hub_card(teacher: Teacher, *, sha256: str, size: int) -> TeacherCard:
+    """The card of a backbone with its published weights, by timm's metadata."""
+    import timm
+
+    config = timm.get_pretrained_cfg(teacher.name.architecture)
+    return TeacherCard(
+        name=teacher.name.architecture,
+        architecture=teacher.name.architecture,
+        sha256=sha256,
+        size=size,
+        mean=teacher.mean,
+        std=teacher.std,
+        licence=getattr(config, "license", None) or "unknown",
+        details={"origin": f"hub {getattr(config, 'hf_hub_id', None) or 'timm'}"},
+    )
+
+
+def _check_name(card: TeacherCard) -> None:
+    """A teacher that bears a backbone's name must be of that backbone; any other name must be free.
+
+    Raises:
+        UsageError: it is not.
+    """
+    import timm
+
+    if not timm.is_model(card.name.partition(".")[0]):
+        check_own_name(card.name)
+    elif card.architecture != card.name:
+        raise UsageError(
+            f"the zoo's teacher '{card.name}' is of backbone '{card.architecture}', not of the one it is named after",
+            hint="do not use it; push yours under another name",
+        )
+
+
+def _check_fits(card: TeacherCard, weights: Path) -> None:
+    """Raises a `TeacherError` for weights that are not safetensors, or not those of the card's backbone."""
+    from kdzoo.teachers.backbone import load_named_teacher
+
+    load_named_teacher(TeacherName(architecture=card.architecture, source="local", file=weights, card=card))
+
+
+def _pieces(progress: Told | None, total: int) -> Pieces | None:
+    """What a store tells of each piece, added up."""
+    if progress is None:
+        return None
+    done = 0
+
+    def moved(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return moved
+
+
+def _ref(card: TeacherCard) -> BlobRef:
+    if card.size is None:
+        raise TeacherError(f"the card of teacher '{card.name}' does not say how large its weights are")
+    return BlobRef(sha256=card.sha256, size=card.size, media_type=_MEDIA_TYPE)
+
+
+def _unpushable(parsed: TeacherName) -> tuple[str]:
+    if parsed.source == "shipped":
+        return (f"'{parsed}' ships with kdzoo, so every machine has it",)
+    if parsed.source == "random":
+        return (f"'{parsed}' has seeded random weights, which every machine makes by itself",)
+    return (f"'{parsed.label}' has no name of its own yet: kdzoo teacher add gives it one",)

@@ -1,0 +1,66 @@
+"""Signatures as the settings ask for them: what is published is signed, what is loaded must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdzoo.settings import Settings, signing_passphrase
+
+if TYPE_CHECKING:
+    from zoo_registry import Manifest, Registry
+    from zoo_registry.signing import PublicKey, SigningKey
+
+
+def require_signature(settings: Settings, registry: Registry, manifest: Manifest) -> PublicKey | None:
+    """Refuses a release that is not signed by a trusted key, where the settings ask for one.
+
+    The manifest names the sha256 of every blob, and the document in it the teacher's, so with it all that is loaded is
+    covered.
+
+    Args:
+        settings: whose ``require_signature`` names the file of trusted public keys.
+        registry: where the release is from.
+        manifest: as the registry resolved it.
+
+    Returns:
+        The key that signed it; None when no signature is asked for.
+
+    Raises:
+        SignatureError: it is not signed by one of the keys.
+        KeyInvalidError, StoreUnavailableError: the keys' file cannot be used.
+        SigningUnavailableError: `cryptography` is not installed.
+    """
+    if settings.require_signature is None:
+        return None
+    from zoo_registry.signing import TrustedKeys
+
+    return registry.signatures.require(manifest, TrustedKeys.read(settings.require_signature))
+
+
+def sign_what_is_published(settings: Settings, registry: Registry) -> None:
+    """Lets a registry sign what it publishes, if the settings name a key; the key is read when it first publishes."""
+    path = settings.signing_key
+    if path is not None:
+        registry.signatures.sign_by(lambda: read_signing_key(path))
+
+
+def read_signing_key(path: Path, *, ask: Callable[[], str | None] | None = None) -> SigningKey:
+    """A private key; an encrypted one is opened with ``KDZOO_SIGNING_PASSPHRASE``.
+
+    Args:
+        path: its file.
+        ask: asks a person for the passphrase when it is needed and not set.
+
+    Raises:
+        KeyInvalidError: the file holds no such key, or its passphrase is missing or another.
+        StoreUnavailableError: the file cannot be read.
+        SigningUnavailableError: `cryptography` is not installed.
+    """
+    from zoo_registry.signing import SigningKey
+
+    def passphrase() -> str | None:
+        return signing_passphrase() or (ask() if ask is not None else None)
+
+    return SigningKey.read(path, passphrase=passphrase)

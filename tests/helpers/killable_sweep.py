@@ -1,0 +1,56 @@
+"""A sweep as a process that a test can kill at a chosen moment: ``python -m helpers.killable_sweep FOLDER TRIALS``."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers.sweeps import Watcher, small_plan
+
+NAME = "killed"
+_ROOT = Path(__file__).parents[2]
+
+
+def start(folder, *, trials):
+    """Starts the sweep, or resumes it; its lines on stdout say what happens."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), str(_ROOT / "tests")])}
+    return subprocess.Popen(
+        [sys.executable, "-m", "helpers.killable_sweep", str(folder), str(trials)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ,
+        start_new_session=True,
+    )
+
+
+def main(folder, trials):
+    from kdzoo.search.sweep import run_sweep
+
+    told = set()
+
+    def say(line):
+        if line not in told:
+            told.add(line)
+            print(line, flush=True)
+
+    def tell(board):
+        say("began")
+        for row in board.rows.values():
+            if row.epoch and not row.ended:
+                say(f"epoch of {row.trial_id}")
+        for row in board.rows.values():
+            if row.ended and row.total_epochs:
+                say(f"ended {row.trial_id}")
+        for category in board.outcomes:
+            say(f"published {category}")
+
+    plan = small_plan(folder, name=NAME, trials=trials)
+    board = run_sweep(plan, Watcher(tell), resume=(plan.folder / "plan.json").exists())
+    outcomes = {name: [outcome.published.release, outcome.reason] for name, outcome in board.outcomes.items()}
+    print(json.dumps({"outcomes": outcomes, "done": board.done()}), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,171 @@
+"""The promises of publishing and loading, each with its count: killed, raced, disturbed, damaged.
+
+The counts are small by default. `ZOO_TEST_FULL=1 pytest tests/integration/test_zoo_promises.py` takes the full ones;
+`ZOO_TEST_KILLS=10000` and so on set one.
+"""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import publishers
+from helpers.chaos import Chaos
+from helpers.counts import repeats
+from helpers.s3_server import CREDENTIALS, s3_server
+
+import zoo_registry
+from zoo_registry.cache import BlobCache
+from zoo_registry.errors import (
+    BlobCorruptError,
+    PublishStateUnknownError,
+    StoreUnavailableError,
+)
+from zoo_registry.folder_store import FolderStore
+from zoo_registry.fsck import fsck
+from zoo_registry.gc import collect
+from zoo_registry.registry import Registry
+from zoo_registry.s3_store import S3Store
+
+KILLS = repeats("KILLS", 30, 500)
+S3_KILLS = repeats("S3_KILLS", 10, 200)
+PROCESSES = repeats("PROCESSES", 64, 64)
+S3_PROCESSES = repeats("S3_PROCESSES", 8, 64)
+DISTURBED = repeats("DISTURBED", 40, 1000)
+DAMAGED = repeats("DAMAGED", 300, 1000)
+LIMIT_S = 3600
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place(request, tmp_path):
+    """A store, its address, and the environment that reaches it."""
+    if request.param == "folder":
+        yield FolderStore(tmp_path / "zoo"), str(tmp_path / "zoo"), {}
+        return
+    with s3_server() as server:
+        client = server.client()
+        bucket = server.new_bucket(client)
+        names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
+        settings = {names[key]: value for key, value in CREDENTIALS.items() if key in names}
+        settings |= {"AWS_REGION": CREDENTIALS["region_name"], "AWS_ENDPOINT_URL": server.url}
+        yield S3Store(bucket, "zoo", client=client), f"s3://{bucket}/zoo", settings
+
+
+def run(command, uri, settings, scratch: Path, *numbers):
+    scratch.mkdir()
+    done = subprocess.run(
+        [sys.executable, publishers.__file__, command, uri, str(scratch), *map(str, numbers)],
+        env=os.environ | settings | {"PYTHONPATH": str(Path(zoo_registry.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.timeout(LIMIT_S)
+def test_killed_at_random_points_the_zoo_is_sound(place, tmp_path):
+    store, uri, settings = place
+    count = KILLS if isinstance(store, FolderStore) else S3_KILLS
+    assert run("kill", uri, settings, tmp_path / "scratch", count, 7)["killed"] == count
+    checked = fsck(store, deep=True)
+    assert checked.is_sound, checked.findings
+    assert checked.releases > 1 and checked.aliases == 1
+    # What the killed ones left is known as such, and gc removes it and nothing else.
+    assert {found.kind.value for found in checked.findings} <= {"leftover", "unreferenced-blob"}
+    collect(store, grace=0, now=1e11)
+    assert fsck(store, deep=True).findings == ()
+    registry = Registry(store, BlobCache(tmp_path / "cache"))
+    assert registry.publish(publishers.ENTRY, {}, {}).release == checked.releases + 1
+
+
+@pytest.mark.timeout(LIMIT_S)
+def test_many_processes_at_once_each_get_a_release(place, tmp_path):
+    store, uri, settings = place
+    count = PROCESSES if isinstance(store, FolderStore) else S3_PROCESSES
+    done = run("race", uri, settings, tmp_path / "scratch", count)
+    assert done["failed"] == 0
+    assert sorted(release for _, release in done["won"]) == list(range(1, count + 1))
+    registry = Registry(store, BlobCache(tmp_path / "cache"))
+    for writer, release in done["won"]:
+        assert registry.resolve(publishers.ENTRY, release).document["writer"] == writer
+    assert registry.read_alias(publishers.ENTRY, "champion").release == count
+    assert fsck(store, deep=True).findings == ()
+
+
+@pytest.mark.timeout(LIMIT_S)
+def test_publishing_through_a_bad_network(tmp_path):
+    """Each publish succeeds, or fails with a word that says so; none is lost, doubled, or in conflict with itself."""
+    with s3_server() as server:
+        client = server.client(attempts=3)
+        store = S3Store(server.new_bucket(client), "zoo", client=client)
+        registry = Registry(store, BlobCache(tmp_path / "cache"), on_warning=lambda text: None)
+        registry.probe()
+        server.chaos = chaos = Chaos(seed=11, share=0.15)
+        published, unsure, failed = {}, set(), set()
+        for n in range(DISTURBED):
+            (tmp_path / "w").write_bytes(b"weights %d" % n)
+            try:
+                published[n] = registry.publish(publishers.ENTRY, {"n": n}, {"w": tmp_path / "w"}).release
+            except PublishStateUnknownError:
+                unsure.add(n)
+            except (StoreUnavailableError, BlobCorruptError) as error:
+                (unsure if "is written" in str(error) or "is published" in str(error) else failed).add(n)
+        server.chaos = None
+        numbers = registry.releases(publishers.ENTRY)
+        held = [registry.resolve(publishers.ENTRY, number).document["n"] for number in numbers]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(set(held)) == len(held), "a publish made two releases"
+    assert all(held[release - 1] == n for n, release in published.items()), "a release is not what was published"
+    assert set(held) - published.keys() <= unsure, "a publish failed and yet made a release"
+    assert not failed & set(held)
+    assert len(published) > 0.7 * DISTURBED
+    assert len(chaos.met) >= 7 and sum(chaos.met.values()) > DISTURBED / 2
+
+
+def test_damaged_blobs_are_never_loaded(tmp_path):
+    """Bits flipped, ends cut or added: in the store, and in the cache."""
+    dice = random.Random(5)
+    data = dice.randbytes(5_000)
+    (tmp_path / "w").write_bytes(data)
+    store = FolderStore(tmp_path / "zoo")
+    manifest = (
+        Registry(store, BlobCache(tmp_path / "first")).publish("rd/demo/weave", {}, {"w": tmp_path / "w"}).manifest
+    )
+    sha256 = hashlib.sha256(data).hexdigest()
+    lies = tmp_path / "zoo" / "blobs" / "sha256" / sha256[:2] / sha256
+    cache = BlobCache(tmp_path / "cache")
+    registry = Registry(store, cache, on_warning=lambda text: None)
+    kept = cache.path(manifest.blobs["w"])
+    kept.parent.mkdir(parents=True)
+    refused = 0
+    for n in range(DAMAGED):
+        bad = damaged(dice, data)
+        if n % 2:
+            lies.write_bytes(bad)
+            with pytest.raises(BlobCorruptError):
+                registry.fetch(manifest, "w")
+            assert not kept.exists()
+        else:
+            lies.write_bytes(data)
+            kept.write_bytes(bad)
+            assert registry.fetch(manifest, "w").read_bytes() == data
+            kept.unlink()
+        refused += 1
+    assert refused == DAMAGED
+
+
+def damaged(dice: random.Random, data: bytes) -> bytes:
+    """Other bytes than ``data``, by little."""
+    kind, at = dice.randrange(4), dice.randrange(len(data))
+    if kind == 0:
+        return data[:at] + bytes([data[at] ^ (1 << dice.randrange(8))]) + data[at + 1 :]
+    if kind == 1:
+        return data[:at]
+    if kind == 2:
+        return data + dice.randbytes(1 + dice.randrange(100))
+    return data[:at] + data[at + 1 :]

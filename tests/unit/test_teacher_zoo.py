@@ -1,0 +1,236 @@
+"""Teachers to a zoo and back, and in place of a hub that is out of reach."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+import timm
+import torch
+from helpers.s3_server import s3_server
+from safetensors.torch import save, save_file
+
+from kdzoo.errors import TeacherError, TeacherUnavailableError, UnknownNameError, UsageError
+from kdzoo.settings import Settings
+from kdzoo.teacher_zoo import TeacherZoo, obtain_teacher, push_teacher
+from kdzoo.teachers.adding import add_teacher
+from kdzoo.teachers.backbone import load_teacher
+from kdzoo.teachers.card import TeacherCard
+from kdzoo.teachers.local import LocalTeachers
+from zoo_registry import BlobCache
+from zoo_registry.errors import BlobCorruptError, ConflictError, StoreUnavailableError, ZooNotFoundError
+from zoo_registry.folder_store import FolderStore
+from zoo_registry.fsck import fsck
+from zoo_registry.gc import collect
+from zoo_registry.layout import blob_key
+from zoo_registry.s3_store import S3Store
+
+TINY = "test_resnet"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    save_file(timm.create_model(TINY).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as running:
+        yield running
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request, tmp_path):
+    if request.param == "folder":
+        return FolderStore(tmp_path / "zoo")
+    server = request.getfixturevalue("server")
+    client = server.client()
+    return S3Store(server.new_bucket(client), "some/prefix", client=client)
+
+
+@pytest.fixture
+def notes():
+    return []
+
+
+@pytest.fixture
+def zoo(store, tmp_path, notes):
+    return TeacherZoo(store, BlobCache(tmp_path / "cache"), offline=False, warn=notes.append)
+
+
+@pytest.fixture
+def settings():
+    return Settings.from_environment()
+
+
+@pytest.fixture
+def teachers(settings):
+    return LocalTeachers.of(settings)
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Another machine's teachers."""
+    return LocalTeachers(tmp_path / "elsewhere")
+
+
+@pytest.fixture
+def plant(file, teachers):
+    return add_teacher(file, teachers, name="plant", architecture=TINY, mean=(0.1, 0.2, 0.3))[0]
+
+
+def carded(folder, data, **changes):
+    (folder / "w").write_bytes(data)
+    fields = {"name": "plant", "architecture": TINY, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    fields |= {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    return TeacherCard(**fields | changes), folder / "w"
+
+
+def test_to_a_zoo_and_back_on_another_machine(zoo, store, settings, plant, elsewhere):
+    assert zoo.names() == []
+    told = []
+    assert push_teacher("plant", settings, zoo, progress=lambda done, total: told.append((done, total))) == (
+        plant,
+        True,
+    )
+    assert told[-1] == (plant.size, plant.size)
+    assert (zoo.names(), zoo.card("plant"), zoo.card("other")) == (["plant"], plant, None)
+    assert zoo.pull("plant", elsewhere) == plant
+    there, here = load_teacher("plant", teachers=elsewhere), load_teacher("plant")
+    assert there.weights() == here.weights()
+    assert there.mean == (0.1, 0.2, 0.3)
+    assert push_teacher("plant", settings, zoo) == (plant, False)
+    assert fsck(store, deep=True).is_sound
+    assert collect(store, grace=0).removed == ()
+
+
+def test_a_zoo_never_changes_what_a_name_means(zoo, settings, plant, teachers, tmp_path):
+    push_teacher("plant", settings, zoo)
+    torch.manual_seed(6)
+    save_file(timm.create_model(TINY).state_dict(), tmp_path / "other.safetensors")
+    other, _ = add_teacher(tmp_path / "other.safetensors", teachers, name="plant", architecture=TINY, replace=True)
+    with pytest.raises(ConflictError, match="has a teacher 'plant' with other weights") as caught:
+        push_teacher("plant", settings, zoo)
+    assert "kdzoo teacher add" in caught.value.hint
+    assert zoo.card("plant") == plant
+    with pytest.raises(UsageError, match="with other weights"):
+        zoo.pull("plant", teachers)
+    assert teachers.card("plant") == other
+    assert zoo.pull("plant", teachers, replace=True) == teachers.card("plant") == plant
+
+
+def test_damage_in_the_zoo_is_never_taken_and_is_mended_by_a_push(zoo, store, settings, plant, elsewhere, notes):
+    push_teacher("plant", settings, zoo)
+    key = blob_key(plant.sha256)
+    whole = store.get(key)
+    for bytes_ in (whole[:-1] + b"\x7f", whole[:-9], whole + b"more"):
+        store.delete(key)
+        store.put_if_absent(key, bytes_)
+        with pytest.raises(BlobCorruptError) as caught:
+            zoo.pull("plant", elsewhere)
+        assert "kdzoo teacher push plant" in caught.value.hint
+    assert elsewhere.names() == []
+    assert push_teacher("plant", settings, zoo) == (plant, False)
+    assert any("damaged bytes" in note for note in notes)
+    assert zoo.pull("plant", elsewhere) == plant
+    store.delete(key)
+    elsewhere.remove("plant")
+    with pytest.raises(TeacherError, match="has the card of teacher 'plant' and not its weights"):
+        zoo.pull("plant", elsewhere)
+
+
+@pytest.fixture
+def folder_zoo(settings, notes):
+    """The zoo that commands of this test use when none is named."""
+    return TeacherZoo.of(settings, warn=notes.append)
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "error", "said"),
+    [
+        (b"not safetensors", {}, TeacherError, "cannot read the weights of teacher 'plant'"),
+        (save({"a": torch.ones(1)}), {}, TeacherError, "do not fit teacher 'plant'.*tensors are missing"),
+        (b"w", {"architecture": "nothing"}, UnknownNameError, "unknown teacher 'nothing'"),
+        (b"w", {"name": "kdzoo-tiny"}, UsageError, "ships with kdzoo"),
+        (b"w", {"name": "random-resnet18"}, UsageError, "random weights"),
+        (b"w", {"name": "resnet50"}, UsageError, f"'resnet50' is of backbone '{TINY}'"),
+    ],
+)
+def test_what_a_stranger_put_into_the_zoo(folder_zoo, elsewhere, tmp_path, data, changes, error, said):
+    card, weights = carded(tmp_path, data, **changes)
+    folder_zoo.push(card, weights)
+    with pytest.raises(error, match=said):
+        folder_zoo.pull(card.name, elsewhere)
+    assert elsewhere.names() == []
+
+
+def test_a_teacher_the_zoo_does_not_have(folder_zoo, settings, plant, elsewhere, tmp_path):
+    with pytest.raises(ZooNotFoundError, match="there is no zoo at"):
+        folder_zoo.pull("plant", elsewhere)
+    push_teacher("plant", settings, folder_zoo)
+    with pytest.raises(UnknownNameError, match="unknown zoo teacher 'plnat'; did you mean 'plant'"):
+        folder_zoo.pull("plnat", elsewhere)
+    with pytest.raises(ConflictError, match="other weights"):
+        folder_zoo.push(replace(plant, sha256="0" * 64), tmp_path / "w")
+
+
+@pytest.mark.parametrize("name", ["random-resnet18", "resnet18@FILE"])
+def test_what_is_not_pushed(folder_zoo, settings, file, name):
+    with pytest.raises(UsageError, match=r"every machine makes by itself|no name of its own yet"):
+        push_teacher(name.replace("FILE", str(file)), settings, folder_zoo)
+    assert folder_zoo.names() == []
+
+
+@pytest.fixture
+def no_hub(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_the_zoo_stands_in_for_a_hub_that_is_out_of_reach(folder_zoo, settings, notes, no_hub, tmp_path, offline):
+    """The weights came from the hub on another machine; here a file stands for it."""
+    settings = replace(settings, offline=offline)
+    backbone = load_teacher(f"random-{TINY}")
+    card, weights = carded(tmp_path, backbone.weights(), name=TINY)
+    with pytest.raises(TeacherUnavailableError, match=f"no weights for teacher '{TINY}'") as caught:
+        obtain_teacher(TINY, settings, note=notes.append)
+    assert "kdzoo teacher push" in caught.value.hint
+    assert "--teacher kdzoo-tiny" in caught.value.hint
+    assert notes.pop() == f"{folder_zoo.uri} has no teacher '{TINY}' either"
+    folder_zoo.push(card, weights)
+    teacher = obtain_teacher(TINY, settings, note=notes.append)
+    assert notes == [f"teacher '{TINY}' comes from {folder_zoo.uri} (sha256 {card.sha256[:12]}...)"]
+    assert teacher.weights() == backbone.weights()
+    notes.clear()
+    assert obtain_teacher(TINY, settings, note=notes.append).describe() == teacher.describe()
+    assert notes == [], "it is on this machine now"
+
+
+def test_a_teacher_of_the_zoo_is_found_by_its_name(folder_zoo, settings, notes, plant, teachers):
+    push_teacher("plant", settings, folder_zoo)
+    teachers.remove("plant")
+    assert obtain_teacher("plant", settings, note=notes.append).mean == (0.1, 0.2, 0.3)
+    with pytest.raises(UnknownNameError, match="unknown teacher 'plnt'"):
+        obtain_teacher("plnt", settings, note=notes.append)
+    with pytest.raises(UnknownNameError, match=r"unknown teacher '\.\./x'"):
+        obtain_teacher("../x", settings, note=notes.append)
+
+
+def test_a_zoo_across_a_network_is_not_asked_when_offline(settings, plant, notes, no_hub):
+    away = replace(settings, offline=True, zoo="s3://bucket/zoo")
+    zoo = TeacherZoo.of(away, warn=notes.append)
+    for ask in (zoo.names, lambda: zoo.card("plant"), lambda: push_teacher("plant", away, zoo)):
+        with pytest.raises(StoreUnavailableError, match="offline"):
+            ask()
+    with pytest.raises(TeacherUnavailableError, match="KDZOO_OFFLINE is set"):
+        obtain_teacher(TINY, away, note=notes.append)
+    assert f"teacher '{TINY}' is not taken from s3://bucket/zoo" in notes[-1]
