@@ -112,6 +112,10 @@ class NonFiniteLossError(TrainingError, ArithmeticError):
     """The loss, or a map made from the weights, became NaN or infinite."""
 
 
+class DeviceMemoryError(TrainingError, MemoryError):
+    """The GPU's memory does not hold what a trial needs, not even half a batch at a time."""
+
+
 class CheckpointError(KdzooError, ValueError):
     """A checkpoint or a detector's files are damaged or do not fit the model."""
 

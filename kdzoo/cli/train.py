@@ -80,6 +80,7 @@ def train(
         "config": spec.config.as_dict(),
         "options": outcome.document["options"],
         "epochs": outcome.document["epochs"],
+        "batches": outcome.document["batches"],
         "cost": outcome.document["cost"],
         "checkpoint": str(folder),
         "published": published,
@@ -189,7 +190,7 @@ class EpochLog:
         text = f"{result.stage} loss {result.losses['loss']:.4f}"
         if self._trainer.best.weights:
             text += f", best {self._objective} {self._trainer.best.objective:.4f}"
-        return text
+        return text + (f", batches in {result.parts} parts" if result.parts > 1 else "")
 
 
 def _save(outcome: Outcome, folder: Path, device: str | None) -> None:

@@ -121,11 +121,13 @@ def _decision(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training(document: Mapping[str, Any]) -> dict[str, Any]:
-    epochs, cost, mlflow = (_of(document, key) for key in ("epochs", "cost", "mlflow"))
+    epochs, batches, cost, mlflow = (_of(document, key) for key in ("epochs", "batches", "cost", "mlflow"))
     rows: dict[str, Any] = {}
     if epochs:
         best, trained, planned = (_text(epochs.get(key)) for key in ("best", "trained", "planned"))
         rows["epochs"] = f"{trained} of {planned}, the best was {best}"
+    if batches.get("note"):
+        rows["batches"] = f"{_text(batches.get('images'))} images in {_text(batches.get('parts'))} parts"
     if cost:
         rows["cost"] = f"{_number(cost.get('seconds'), 1)} s on {_text(cost.get('device'))}"
         rows["GPU seconds"] = cost.get("gpu_seconds")

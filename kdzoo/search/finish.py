@@ -72,7 +72,7 @@ def finish_trial(context: WorkerContext, spec: dict[str, Any], checkpoint: tune.
             raise CheckpointError(f"'{odd}' holds NaN or infinite values, so the detector is not published")
     except WorkerError:
         raise
-    except OF_THE_PLACE as error:
+    except (torch.OutOfMemoryError, *OF_THE_PLACE) as error:
         raise misplaced(error) from error
     except KdzooError as error:
         return Finished.failed(str(error))

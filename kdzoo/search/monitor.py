@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -81,6 +82,8 @@ class SweepMonitor(Callback):
             row.gpu_seconds = row.seconds * (self._plan.gpus_per_trial or 0.0) if result["on_gpu"] else 0.0
             row.objective = result.get("objective", row.objective)
             row.metrics = dict(result.get("metrics", row.metrics))
+            row.also = dict(result.get("also", row.also))
+            self._note_parts(row, int(result.get("parts", row.parts)))
             self._tracker.log_epoch(row.trial_id, row.epoch, {**result["losses"], **result.get("metrics", {})})
         self._view.update(self.board)
 
@@ -142,6 +145,16 @@ class SweepMonitor(Callback):
             self._view.update(self.board)
         return self.board.rows[name]
 
+    def _note_parts(self, row: TrialRow, parts: int) -> None:
+        """Says once of a trial that its batches did not fit the GPU."""
+        if parts != row.parts:
+            size = row.config["batch_size"]
+            self._view.note(
+                f"trial {row.number} of {row.category} takes its batches of {size} in {parts} parts: "
+                "the GPU's memory ran out for whole ones"
+            )
+        row.parts = parts
+
     def _cut_short(self, row: TrialRow) -> None:
         """Ends a trial that was running when the run ended; it counts by what its last checkpoint is worth.
 
@@ -160,6 +173,7 @@ class SweepMonitor(Callback):
                 row.number,
                 objective=None if row.failed else row.objective,
                 stopped=status == "stopped_early",
+                also=[row.also.get(name, math.nan) for name in self._plan.strategy.also],
                 reason=row.reason,
                 outcome=row.as_outcome(),
             )
@@ -175,12 +189,14 @@ class SweepMonitor(Callback):
 def record_end(tracker: SweepTracker, row: TrialRow) -> None:
     """Tells MLflow how a trial ended; its ``val_*`` are there already, epoch by epoch."""
     reached = {} if row.objective is None else {"objective": row.objective}
+    reached |= {f"objective_{name}": value for name, value in row.also.items()}
     tracker.end_trial(
         row.trial_id,
         status=_TRACKED[row.status],
         metrics=reached,
         cost=Cost(seconds=row.seconds, gpu_seconds=row.gpu_seconds),
         reason=row.reason or None,
+        tags={"batch_parts": row.parts} if row.parts > 1 else None,
     )
 
 

@@ -16,6 +16,7 @@ from kdzoo.data.catalog import Dataset
 from kdzoo.detector import choose_device
 from kdzoo.errors import CheckpointError, KdzooError, TeacherError, UsageError, WorkerError
 from kdzoo.search.sent_teacher import SentTeacher
+from kdzoo.search.strategy import COSTS
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.checkpoint import load_state, save_state
 from kdzoo.training.data import TrialData
@@ -133,7 +134,7 @@ class TrialTrainable(tune.Trainable):
         except OF_THE_PLACE as error:
             raise misplaced(error) from error
         except KdzooError as error:
-            self._failure = str(error)
+            self._failure = _told(error)
             return self._failed()
         finished = self._trainer.finished
         report: dict[str, Any] = {
@@ -144,6 +145,7 @@ class TrialTrainable(tune.Trainable):
             "train_seconds": self._trainer.train_seconds,
             "measure_seconds": self._trainer.measure_seconds,
             "on_gpu": self._trainer.device.type == "cuda",
+            "parts": self._trainer.parts,
             "losses": result.losses,
             "finished": finished,
             "done": finished,
@@ -151,6 +153,8 @@ class TrialTrainable(tune.Trainable):
         if self._trainer.best.weights:
             # What a checkpoint made now is worth, whether or not this epoch was measured.
             report["saved_objective"] = self._trainer.best.objective
+        if finished:
+            report["also"] = self._also(self._trainer)
         if result.report is not None:
             report |= {"objective": self._trainer.best.objective, "metrics": result.report.as_dict("val_")}
         return report
@@ -168,13 +172,14 @@ class TrialTrainable(tune.Trainable):
 
     def _start(self, config: dict[str, Any]) -> None:
         self._trainer, self._failure, self._misplaced = None, "", None
+        self._wanted: tuple[str, ...] = tuple(config.get("also", ()))
         try:
             self._trainer = self._going_on(TrialSpec.from_dict(config["spec"]), config.get("states", ()))
         except WorkerError as error:
             # Raised by the first step: Ray gives up at once on a trial that fails while its actor is taken over.
             self._misplaced = error
         except KdzooError as error:
-            self._failure = str(error)
+            self._failure = _told(error)
 
     def _going_on(self, spec: TrialSpec, states: Sequence[str]) -> Trainer:
         """A trainer that goes on from the first of some resume states that is whole, else one at its first epoch."""
@@ -199,12 +204,27 @@ class TrialTrainable(tune.Trainable):
             "train_seconds": trainer.train_seconds,
             "measure_seconds": trainer.measure_seconds,
             "on_gpu": trainer.device.type == "cuda",
+            "parts": trainer.parts,
             "losses": {},
             "finished": True,
             "done": True,
+            "also": self._also(trainer),
             "objective": trainer.best.objective,
             "saved_objective": trainer.best.objective,
         }
 
+    def _also(self, trainer: Trainer) -> dict[str, float]:
+        """The sweep's further objectives of a finished trial: metrics at its best epoch, and what it costs to use."""
+        if not self._wanted:
+            return {}
+        costs = trainer.footprint() if any(name in COSTS for name in self._wanted) else {}
+        known = trainer.best.metrics | costs
+        return {name: known[name] for name in self._wanted if name in known}
+
     def _failed(self) -> dict[str, Any]:
         return {"failure": self._failure, "finished": False, "done": True}
+
+
+def _told(error: KdzooError) -> str:
+    """What is wrong with a trial, and what to do about it."""
+    return f"{error} ({error.hint})" if error.hint else str(error)

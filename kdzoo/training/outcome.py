@@ -148,6 +148,7 @@ def _document(
         "metrics": metrics,
         "undefined": undefined,
         "epochs": {"trained": trainer.epoch, "best": trainer.best.epoch, "planned": trainer.total_epochs},
+        "batches": batches(trainer),
         "cost": cost(trainer),
         "software": software(),
     }
@@ -157,6 +158,15 @@ def _described(teacher: Teacher) -> dict[str, Any]:
     """What the document says of the teacher, with the licence of its weights where its card knows it."""
     card = teacher.name.card
     return teacher.describe() | ({} if card is None or card.licence == UNKNOWN_LICENCE else {"licence": card.licence})
+
+
+def batches(trainer: Trainer) -> dict[str, int | str]:
+    """How many images a training step saw, and in how many parts: more than one where the GPU's memory ran out."""
+    size, parts = trainer.spec.config.batch_size, trainer.parts
+    if parts == 1:
+        return {"images": size, "parts": 1}
+    note = f"the GPU's memory ran out for {size} images: batch norm and whatever else looks at the batch saw a part"
+    return {"images": size, "parts": parts, "note": note}
 
 
 def cost(trainer: Trainer) -> dict[str, float | str]:

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 
 from kdzoo.data.synthesis.registry import build_synthesizer
-from kdzoo.errors import CheckpointError, ConfigError, NonFiniteLossError
+from kdzoo.errors import CheckpointError, ConfigError, DeviceMemoryError, NonFiniteLossError
 from kdzoo.methods.base import Batch, Method, Stage
 from kdzoo.methods.registry import build_method
 from kdzoo.metrics.report import Report
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import measure, score_images
+from kdzoo.training.footprint import footprint
+from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource, shuffled_batches
 from kdzoo.training.spec import TrialSpec
 
@@ -38,6 +40,7 @@ class EpochResult:
         losses: means over the epoch.
         report: selection metrics, None when this epoch was not measured.
         seconds: training time, then time of measuring.
+        parts: in how many parts each batch was taken; more than one after the GPU's memory ran out.
     """
 
     epoch: int
@@ -46,15 +49,17 @@ class EpochResult:
     losses: dict[str, float]
     report: Report | None
     seconds: tuple[float, float]
+    parts: int
 
 
 @dataclass
 class _Best:
-    """The weights that selection liked best so far, and what they reached."""
+    """The weights that selection liked best so far, and what they reached: the objective, and all metrics by name."""
 
     objective: float = -float("inf")
     epoch: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class Trainer:
@@ -81,9 +86,15 @@ class Trainer:
         self.epoch = 0
         self.best = _Best()
         self.train_seconds = self.measure_seconds = 0.0
+        self._gradients = BatchGradients()
         self._source = ImageSource(data.train.images, device)
         self._selection_source: ImageSource | None = None
         self._optimizer: torch.optim.Optimizer | None = None
+
+    @property
+    def parts(self) -> int:
+        """In how many parts a batch is taken: one, or two after the GPU's memory ran out for a whole one."""
+        return self._gradients.parts
 
     @property
     def total_epochs(self) -> int:
@@ -107,14 +118,18 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: the loss or the maps became NaN or infinite; names the configuration.
+            DeviceMemoryError: the GPU's memory ran out, also for half a batch.
         """
         index, stage_epoch = self._position()
         stage = self.stages[index]
         started = time.perf_counter()
-        losses = self._train_epoch(stage, index, stage_epoch)
-        trained = time.perf_counter()
-        self.epoch += 1
-        report = self._measure() if self._due(stage, stage_epoch + 1) else None
+        try:
+            losses = self._train_epoch(stage, index, stage_epoch)
+            trained = time.perf_counter()
+            self.epoch += 1
+            report = self._measure() if self._due(stage, stage_epoch + 1) else None
+        except (DeviceMemoryError, torch.OutOfMemoryError) as error:
+            raise self._out_of_memory(stage, error) from None
         measured = time.perf_counter()
         self.train_seconds += trained - started
         self.measure_seconds += measured - trained
@@ -125,7 +140,12 @@ class Trainer:
             losses=losses,
             report=report,
             seconds=(trained - started, measured - trained),
+            parts=self.parts,
         )
+
+    def footprint(self) -> dict[str, float]:
+        """What the method costs to use, measured on the selection part's images; see `kdzoo.training.footprint`."""
+        return footprint(self.method, self._selection())
 
     def load_best(self) -> None:
         """Puts the best weights back into the method."""
@@ -145,8 +165,10 @@ class Trainer:
             "best_objective": self.best.objective,
             "best_epoch": self.best.epoch,
             "best_weights": self.best.weights,
+            "best_metrics": self.best.metrics,
             "train_seconds": self.train_seconds,
             "measure_seconds": self.measure_seconds,
+            "parts": self.parts,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -161,10 +183,15 @@ class Trainer:
                 raise CheckpointError(f"epoch {epoch} is not one of {self.total_epochs}")
             self.epoch = epoch
             self.best = _Best(float(state["best_objective"]), int(state["best_epoch"]), dict(state["best_weights"]))
+            self.best.metrics = {str(name): float(value) for name, value in state["best_metrics"].items()}
             if self.best.weights:
                 check_learned(self.method, self.best.weights)
             load_learned(self.method, self.best.weights if self.finished else state["weights"])
             self.train_seconds, self.measure_seconds = float(state["train_seconds"]), float(state["measure_seconds"])
+            parts = int(state["parts"])
+            if parts not in (1, HALVES):
+                raise CheckpointError(f"a batch is taken in 1 or {HALVES} parts, not in {parts}")
+            self._gradients.parts = parts
             self._optimizer = None
             if not self.finished and self._position()[1] > 0:
                 self._optimizer = self._make_optimizer(self.stages[self._position()[0]])
@@ -223,13 +250,12 @@ class Trainer:
         with torch.random.fork_rng(devices=_gpus(self.device)):
             torch.manual_seed(int(order.integers(2**62)))
             for indices in batches:
-                losses = stage.loss(self._batch(stage, indices, generator))
                 optimizer.zero_grad(set_to_none=True)
-                losses["loss"].backward()  # type: ignore[no-untyped-call]
+                losses = self._gradients(stage, self._batch(stage, indices, generator))
                 optimizer.step()
                 for name, value in losses.items():
                     # Summed on the device: reading each step's loss would make the GPU wait.
-                    totals[name] = totals.get(name, 0.0) + value.detach()
+                    totals[name] = totals.get(name, 0.0) + value
         means = {name: float(total) / len(batches) for name, total in totals.items()}
         if not all(np.isfinite(value) for value in means.values()):
             raise NonFiniteLossError(
@@ -238,6 +264,19 @@ class Trainer:
                 hint="lower the learning rate",
             )
         return means
+
+    def _out_of_memory(self, stage: Stage, error: Exception) -> DeviceMemoryError:
+        """What to tell; the error that told it would keep the memory, so it is let go."""
+        said = str(error).splitlines()[0] if str(error) else "no more memory"
+        size = self.spec.config.batch_size
+        tried = f"batches of {size} images in {self.parts} parts" if self.parts > 1 else f"batches of {size} images"
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+        release_memory()
+        return DeviceMemoryError(
+            f"the GPU's memory ran out in stage '{stage.name}' of {self.spec.method} on {self.spec.category_name} "
+            f"with {tried}: {said}",
+            hint="lower batch_size or --image-size, or let fewer trials share a GPU (--gpus-per-trial)",
+        )
 
     def _batch(self, stage: Stage, indices: np.ndarray[Any, Any], generator: torch.Generator) -> Batch:
         images = self._source.batch(indices)
@@ -252,12 +291,15 @@ class Trainer:
         made = synthesizer(images, foreground, generator)
         return Batch(images=clean, augmented=normalise(made.images), masks=made.masks, foreground=foreground)
 
-    def _measure(self) -> Report:
-        options = self.spec.options
+    def _selection(self) -> ImageSource:
         if self._selection_source is None:
             self._selection_source = ImageSource(self.data.selection.images, self.device)
+        return self._selection_source
+
+    def _measure(self) -> Report:
+        options = self.spec.options
         try:
-            scored = score_images(self.method, self._selection_source)
+            scored = score_images(self.method, self._selection())
         except NonFiniteLossError as error:
             raise NonFiniteLossError(
                 f"{error.message} in epoch {self.epoch} of {self.spec.method} on {self.spec.category_name} "
@@ -268,7 +310,7 @@ class Trainer:
         value = objective_value(report, options.objective)
         if value > self.best.objective:
             weights = {name: tensor.detach().cpu().clone() for name, tensor in self.method.learned_state().items()}
-            self.best = _Best(value, self.epoch, weights)
+            self.best = _Best(value, self.epoch, weights, report.as_dict(""))
         return report
 
 

@@ -16,6 +16,7 @@ from kdzoo.methods.base import Batch
 from kdzoo.methods.registry import build_method, method_names
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training.checkpoint import load_state, save_state
+from kdzoo.training.gradients import BatchGradients
 from kdzoo.training.outcome import conclude
 
 pytestmark = pytest.mark.parametrize("name", method_names())
@@ -207,6 +208,56 @@ def test_it_overfits_four_images(method):
             optimizer.step()
             losses.append(loss.item())
         assert sum(losses[-3:]) < 0.6 * sum(losses[:3]), f"stage '{stage.name}' did not learn"
+
+
+# What a loss draws at random is drawn anew for each part of a batch.
+WITHOUT_DICE = {"mrkd": {"mask_ratio_1": 0.0, "mask_ratio_2": 0.0, "mask_ratio_3": 0.0}}
+# Stages whose loss is a mean over images, or over the same number of positions in each.
+MEANS = {("rd", "distil"), ("aand", "distil"), ("mrkd", "restore"), ("adps", "segment")}
+
+
+def gradients(method, stage, batch, *, parts):
+    method.zero_grad(set_to_none=True)
+    compute = BatchGradients()
+    compute.parts = parts
+    torch.manual_seed(0)
+    losses = compute(stage, batch)
+    return losses, [each.grad.clone() for module in stage.modules for each in module.parameters()]
+
+
+def twice(batch):
+    def doubled(images):
+        return torch.cat([images, images])
+
+    images = doubled(batch.images)
+    return Batch(
+        images=images,
+        augmented=images if batch.augmented is batch.images else doubled(batch.augmented),
+        masks=doubled(batch.masks),
+        foreground=doubled(batch.foreground),
+    )
+
+
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(name, teacher):
+    """Of equal halves for every loss, batch norm included; of unequal ones for means over the images."""
+    torch.manual_seed(0)
+    method = build_method(name, small_config(name, **WITHOUT_DICE.get(name, {})), teacher).eval()
+    for stage in method.stages():
+        method.requires_grad_(False)
+        for module in stage.modules:
+            module.train().requires_grad_(True)
+        cases = [twice(batch_for(stage, method))]
+        if (name, stage.name) in MEANS:
+            cases.append(batch_for(stage, method, count=5))
+        for batch in cases:
+            if len(batch.images) % 2:
+                # In training it would normalise each part by the part's own statistics.
+                method.eval()
+            (whole, expected), (split, found) = (gradients(method, stage, batch, parts=parts) for parts in (1, 2))
+            assert float(split["loss"]) == pytest.approx(float(whole["loss"]), rel=1e-4)
+            least = 1e-3 * max(float(each.norm()) for each in expected)
+            for one, other in zip(expected, found, strict=True):
+                assert float((other - one).norm()) <= 1e-3 * float(one.norm()) + 1e-3 * least
 
 
 def test_a_nan_loss_stops_and_names_the_configuration(trial, name):

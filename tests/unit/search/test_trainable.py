@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 
 import pytest
+import torch
 from helpers.layouts import make_dataset
 from helpers.trials import TEACHER, small_spec, toy
 
@@ -102,6 +103,20 @@ def test_a_disk_that_fails_in_the_middle(context, monkeypatch, error):
     monkeypatch.setattr(Trainer, "step", broken)
     with pytest.raises(WorkerError, match=r"disk full|Input/output error"):
         actor.step()
+
+
+def test_a_gpu_without_room_ends_the_trial_with_reason_and_hint(context):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    actor = trial(context, config_of())
+    actor._trainer.stages = [dataclasses.replace(stage, loss=full) for stage in actor._trainer.stages]
+    found = actor.step()
+    assert "batches of 2 images in 2 parts: CUDA out of memory (lower batch_size" in found["failure"]
+    assert (found["done"], found["finished"]) == (True, False)
+    # The actor is as good as new for a trial that fits.
+    actor.reset_config(config_of())
+    assert actor.step()["parts"] == 1
 
 
 def test_a_trial_goes_on_from_the_first_state_that_is_whole(context, tmp_path):
