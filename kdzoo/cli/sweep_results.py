@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,14 +21,16 @@ _METRICS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro")
 def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
     """Prints what a sweep came to: a table, or JSON for programs."""
     if as_json:
-        outcomes = [dataclasses.asdict(outcome) for outcome in board.outcomes.values()]
+        outcomes = [asdict(outcome) for outcome in board.outcomes.values()]
         result = {
             "sweep": plan.name,
             "method": plan.method,
             "dataset": plan.dataset.name,
             "protocol": plan.options.protocol,
         }
-        click.echo(json.dumps({**result, "objective": board.objective, "categories": outcomes}))
+        click.echo(
+            json.dumps({**result, "objective": board.objective, "also": plan.strategy.also, "categories": outcomes})
+        )
         return
     from kdzoo.cli.tables import results
 
@@ -35,6 +38,9 @@ def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
     console.print(_table(board, plan))
     for category in board.categories:
         console.print(f"{category}: {_turned(board.outcomes[category], plan)}", soft_wrap=True, markup=False)
+    fronts = {category: [asdict(trial) for trial in board.outcomes[category].pareto] for category in board.categories}
+    if any(fronts.values()):
+        console.print(pareto_table(fronts))
     seconds = sum(outcome.seconds for outcome in board.outcomes.values())
     console.print(
         f"\n{board.ended()} trials ({board.count('stopped_early')} stopped early, {board.count('failed')} failed, "
@@ -71,6 +77,26 @@ def _table(board: SweepBoard, plan: SweepPlan) -> Table:
             got = outcome.published.release
             release = (f"{got}: " if got else "") + outcome.published.note
         table.add_row(category, *values, f"{outcome.seconds:.0f} s", release)
+    return table
+
+
+def pareto_table(fronts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+    """The trials that no other one of their category beats in all objectives.
+
+    Args:
+        fronts: category to its trials, each as a plain `kdzoo.search.pareto.ParetoTrial`; not all may be empty.
+    """
+    from kdzoo.cli.tables import make_table
+
+    names = next(list(trials[0]["objectives"]) for trials in fronts.values() if trials)
+    table = make_table(
+        "Pareto front: in each category, the trials that no other one beats in all objectives",
+        ("category", "trial", *names),
+        numbers=("trial", *names),
+    )
+    for category, trials in fronts.items():
+        for trial in trials:
+            table.add_row(category, str(trial["number"]), *(f"{trial['objectives'][name]:.4g}" for name in names))
     return table
 
 

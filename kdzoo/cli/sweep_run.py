@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from kdzoo.search.board import SweepBoard
     from kdzoo.search.plan import SweepPlan
     from kdzoo.search.space import SearchSpace
+    from kdzoo.search.strategy import Strategy
+    from kdzoo.search.warm_start import Loan
     from kdzoo.settings import Settings
 
 _MAY_CHANGE = {
-    "resume", "trials", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "time_budget", "ray_address"
+    "resume", "trials", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "time_budget", "gpu_hours", "ray_address"
 }  # fmt: skip
 """Options that do not decide what a trial's outcome is; of trials there may only be more."""
 _OPTIONS = (
@@ -55,6 +57,21 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     "--cpus-per-trial", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="CPU cores."
 )
 @click.option("--time-budget", metavar="DURATION", help="Such as 90m or 8h; then what is finished is published.")
+@click.option(
+    "--gpu-hours", type=click.FloatRange(0, min_open=True), metavar="H", help="GPU time of all trials together."
+)
+@click.option("--sampler", metavar="NAME", default="tpe", show_default=True, help="tpe, random, gp, cmaes, ...")
+@click.option(
+    "--priority",
+    metavar="fair|worst-first",
+    default="fair",
+    show_default=True,
+    help="Whose trial is next: each category's in turn, or the worst one's.",
+)
+@click.option(
+    "--warm-start", metavar="NAME", help="Begin with what was best in an earlier sweep of the same method, too."
+)
+@click.option("--no-warm-start", is_flag=True, help="Categories lend each other nothing.")
 @click.option("--ray-address", metavar="HOST:PORT", help="A Ray cluster; default RAY_ADDRESS, else this machine.")
 @click.option("--name", help="Of the sweep; default from method, data set and time.")
 @click.option("--resume", metavar="NAME", help="Go on with a sweep that was interrupted; --trials may be higher.")
@@ -72,6 +89,7 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
       kdzoo sweep aand -d mvtec --categories bottle,cable --trials 32 --time-budget 8h
       kdzoo sweep aand -d visa --download
       kdzoo sweep rd -d ./my-parts --protocol synthetic --zoo s3://plant/zoo --gpus-per-trial 0.25
+      kdzoo sweep aand -d visa --objective aupro,latency_ms --priority worst-first --gpu-hours 40
       kdzoo sweep --resume night --trials 64
     """
     from kdzoo.cli.sweep_results import show_results
@@ -117,15 +135,24 @@ def _plan(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan:
     Raises:
         KdzooError: it asks for what cannot be.
     """
+    from kdzoo.search.lenders import loans_of
     from kdzoo.search.plan import SweepPlan
+    from kdzoo.search.samplers import sampler_notes
+    from kdzoo.search.strategy import parse_objectives
 
+    objective, also = parse_objectives(given["objective"])
+    strategy = _strategy(given, also)
     budget = None if given["time_budget"] is None else parse_duration(given["time_budget"])
     _known_method(method)
     opened = open_or_download(given["dataset"], settings, download=given["download"])
-    options = build_options(opened, {key: given.get(key) for key in _OPTIONS if key in given})
+    options = build_options(opened, {**{key: given.get(key) for key in _OPTIONS}, "objective": objective})
     spaces = _spaces(method, opened, given["categories"], given["space"], given["changes"], given["epochs"])
     if given["foreground"] is not None or given["foreground_masks"] is not None:
         spaces = _with_foreground(spaces, options.foreground)
+    tell_notes(sampler_notes(strategy.sampler, spaces))
+    loans: tuple[Loan, ...] = ()
+    if strategy.warm_from is not None and given["resume"] is None:
+        loans = loans_of(strategy.warm_from, settings, method=method, dataset=opened, options=options)
     name = given["resume"] or given["name"] or f"{method}-{opened.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     return SweepPlan(
         name=check_name(name),
@@ -139,6 +166,28 @@ def _plan(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan:
         cpus_per_trial=given["cpus_per_trial"],
         gpus_per_trial=given["gpus_per_trial"],
         time_budget=budget,
+        gpu_hours=given["gpu_hours"],
+        strategy=strategy,
+        loans=loans,
+    )
+
+
+def _strategy(given: dict[str, Any], also: tuple[str, ...]) -> Strategy:
+    """How the command line asks to search.
+
+    Raises:
+        UsageError: it asks for what cannot be.
+    """
+    from kdzoo.search.strategy import Strategy
+
+    if given["no_warm_start"] and given["warm_start"] is not None:
+        raise UsageError("--warm-start and --no-warm-start disagree", hint="give one of them")
+    return Strategy(
+        sampler=given["sampler"],
+        priority=given["priority"],
+        also=also,
+        warm_start=not given["no_warm_start"],
+        warm_from=given["warm_start"],
     )
 
 
@@ -171,9 +220,8 @@ def resumed_plan(
         _need(method, given["dataset"])
         asked = _plan(method, {**given, "trials": given["trials"] or before.trials}, settings)
         written.check(asked, written.data)
-    changed: dict[str, Any] = {
-        name: given[name] for name in ("max_concurrent", "cpus_per_trial", "gpus_per_trial") if name in told
-    }
+    taken = ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "gpu_hours")
+    changed: dict[str, Any] = {name: given[name] for name in taken if name in told}
     if "time_budget" in told:
         changed["time_budget"] = parse_duration(given["time_budget"])
     trials = given["trials"] or before.trials

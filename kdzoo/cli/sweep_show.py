@@ -27,6 +27,7 @@ def show(name: str, as_json: bool) -> None:
     """
     from kdzoo.cli.cache import size_text
     from kdzoo.cli.sweep_list import age_text
+    from kdzoo.cli.sweep_results import pareto_table
     from kdzoo.cli.tables import make_table, number, results
     from kdzoo.search.overview import one_sweep, sweep_folder
     from kdzoo.settings import Settings
@@ -57,6 +58,9 @@ def show(name: str, as_json: bool) -> None:
         )
     console = results()
     console.print(table)
+    fronts = {each.category: (each.outcome or {}).get("pareto", ()) for each in categories}
+    if any(fronts.values()):
+        console.print(pareto_table(fronts))
     size, age = size_text(summary.size), age_text(time.time() - summary.created)
     console.print(f"begun {age} ago, {size} in {summary.folder}", soft_wrap=True, markup=False)
     if summary.state == "running":

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kdzoo.search.pareto import ParetoTrial
 from kdzoo.zoo import Published
 
 Ended = Literal["finished", "stopped_early", "failed", "interrupted"]
 """How a trial ended; an interrupted one was cut off by the end of the sweep, and a resumed sweep runs it again."""
 TrialStatus = Literal["running"] | Ended
 
-_OUTCOME = ("status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason")
+_OUTCOME = (
+    "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also"
+)  # fmt: skip
 
 
 @dataclass
@@ -34,6 +37,8 @@ class TrialRow:
         seconds: of training and measuring.
         gpu_seconds: the same times the GPUs held.
         reason: why it failed, or was cut short.
+        also: values of the sweep's further objectives, once finished.
+        parts: in how many parts its batches were taken; more than one after the GPU's memory ran out.
     """
 
     trial_id: str
@@ -48,6 +53,8 @@ class TrialRow:
     seconds: float = 0.0
     gpu_seconds: float = 0.0
     reason: str = ""
+    parts: int = 1
+    also: dict[str, float] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -85,6 +92,7 @@ class CategoryOutcome:
         gpu_seconds: likewise.
         reason: why there is no result.
         undefined: metrics without a value and why.
+        pareto: with several objectives, the trials that no other one beats in all of them.
     """
 
     category: str
@@ -95,6 +103,7 @@ class CategoryOutcome:
     gpu_seconds: float
     reason: str = ""
     undefined: dict[str, str] = field(default_factory=dict)
+    pareto: tuple[ParetoTrial, ...] = ()
 
 
 class SweepBoard:
@@ -115,6 +124,7 @@ class SweepBoard:
         self._running: dict[str, TrialRow] = {}
         self._counts: Counter[TrialStatus] = Counter()
         self._restored = 0
+        self._gpu_seconds_ended = 0.0
 
     def restore(self, row: TrialRow, status: Ended) -> None:
         """A trial that an earlier driver of the sweep ran to its end."""
@@ -134,6 +144,11 @@ class SweepBoard:
         self._counts[row.status] -= 1
         self._counts[status] += 1
         row.status = status
+        self._gpu_seconds_ended += row.gpu_seconds
+
+    def gpu_seconds(self) -> float:
+        """How long all trials have held GPUs, those of earlier drivers included."""
+        return self._gpu_seconds_ended + sum(row.gpu_seconds for row in self._running.values())
 
     @property
     def total(self) -> int:

@@ -10,8 +10,9 @@ from kdzoo.errors import KdzooError
 from kdzoo.search.board import CategoryOutcome, SweepBoard, TrialRow
 from kdzoo.search.checkpoints import Checkpoints
 from kdzoo.search.finish import Finished, FinishingLine
+from kdzoo.search.pareto import pareto_trials
 from kdzoo.search.plan import SweepPlan
-from kdzoo.search.publisher import Publisher
+from kdzoo.search.publisher import Publisher, reference
 from kdzoo.search.sweep_folder import SweepFolder
 from kdzoo.search.view import SweepView
 from kdzoo.tracking import Cost, SweepTracker
@@ -129,6 +130,7 @@ class CategoryConclusions:
             gpu_seconds=sum(row.gpu_seconds for row in rows),
             reason=reason,
             undefined=undefined,
+            pareto=tuple(pareto_trials(rows, self._board.objective, self._plan.strategy.also)),
         )
 
     def _published_before(self, category: str, best: TrialRow) -> bool:
@@ -182,12 +184,12 @@ class CategoryConclusions:
             metrics=outcome.metrics,
             cost=Cost(seconds=outcome.seconds, gpu_seconds=outcome.gpu_seconds),
             params=best.config if best and same else None,
-            tags={
-                "split_digest": split.get("digest"),
-                "reason": outcome.reason or None,
-                "best_trial": best.trial_id if best else None,
-            },
+            tags={"split_digest": split.get("digest")},
+            best_trial=best.trial_id if best else None,
+            reason=outcome.reason or None,
             release=outcome.published.release if outcome.published else None,
+            published=reference(outcome.published),
+            champion=outcome.published is not None and outcome.published.promoted,
             picture=finished.files.get(PICTURE) if finished is not None else None,
         )
         try:
@@ -206,4 +208,5 @@ def _kept(outcome: CategoryOutcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "reason": outcome.reason,
         "undefined": outcome.undefined,
+        "pareto": [dataclasses.asdict(trial) for trial in outcome.pareto],
     }

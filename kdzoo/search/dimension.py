@@ -88,6 +88,15 @@ class Dimension:
             inside = min(self.low + round((inside - self.low) / self.step) * self.step, self.high)
         return round(inside) if self.kind == "int" else float(inside)
 
+    def distance(self, one: Any, other: Any) -> float:
+        """How far two values are from each other, as a share of the range; of a categorical 0 or 1."""
+        if self.kind == "categorical":
+            return float(one != other)
+        if self.low == self.high:
+            return 0.0
+        scale = math.log if self.log else float
+        return abs(scale(one) - scale(other)) / (scale(self.high) - scale(self.low))
+
 
 def read_dimension(described: Section, key: str, config: type[MethodConfig]) -> Dimension:
     """Reads one knob of a space file.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdzoo.data.catalog import Dataset
 from kdzoo.methods.config import MethodConfig
 from kdzoo.search.space import SearchSpace
+from kdzoo.search.strategy import Strategy
+from kdzoo.search.warm_start import Loan
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions, TrialSpec
 
@@ -25,10 +27,13 @@ class SweepPlan:
         options: how every trial runs, apart from what a category's space says.
         trials: a category.
         settings: where things are.
+        strategy: how the search goes.
+        loans: what an earlier sweep lends, as it was when this one was planned.
         max_concurrent: trials at once; None for as many as fit.
         cpus_per_trial: CPU cores a trial holds.
         gpus_per_trial: GPUs, or the share of one, a trial holds; None for one where the cluster has any.
         time_budget: seconds after which no more is trained; what is finished by then is measured and published.
+        gpu_hours: GPU time of all trials together after which none begins any more; None for no limit.
     """
 
     name: str
@@ -38,10 +43,13 @@ class SweepPlan:
     options: RunOptions
     trials: int
     settings: Settings
+    strategy: Strategy = field(default_factory=Strategy)
+    loans: tuple[Loan, ...] = ()
     max_concurrent: int | None = None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None
     time_budget: float | None = None
+    gpu_hours: float | None = None
 
     @property
     def folder(self) -> Path:

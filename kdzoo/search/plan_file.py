@@ -16,6 +16,8 @@ from kdzoo.search.condition import Condition
 from kdzoo.search.dimension import Dimension
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.space import SearchSpace
+from kdzoo.search.strategy import Strategy
+from kdzoo.search.warm_start import Loan
 from kdzoo.settings import Settings
 from kdzoo.tracking.records import without_credentials
 from kdzoo.training.checkpoint import write_file
@@ -74,6 +76,8 @@ class PlanFile:
             "cpus_per_trial": plan.cpus_per_trial,
             "gpus_per_trial": plan.gpus_per_trial,
             "time_budget": plan.time_budget,
+            "gpu_hours": plan.gpu_hours,
+            "loans": [asdict(loan) for loan in plan.loans],
             "root": str(plan.dataset.root),
             **_decisive(plan, self.data),
         }
@@ -97,10 +101,13 @@ class PlanFile:
                 options=RunOptions.from_mapping(told["options"]),
                 trials=int(told["trials"]),
                 settings=settings,
+                strategy=Strategy.from_dict(told["strategy"]),
+                loans=tuple(Loan(**loan) for loan in told["loans"]),
                 max_concurrent=told["max_concurrent"],
                 cpus_per_trial=told["cpus_per_trial"],
                 gpus_per_trial=told["gpus_per_trial"],
                 time_budget=told["time_budget"],
+                gpu_hours=told["gpu_hours"],
             )
             return cls(
                 plan=plan,
@@ -176,6 +183,7 @@ def _decisive(plan: SweepPlan, data: Mapping[str, DataDigests]) -> dict[str, Any
         "dataset": plan.dataset.name,
         "trials": plan.trials,
         "options": plan.options.as_dict(),
+        "strategy": plan.strategy.as_dict(),
         "data": {name: asdict(digests) for name, digests in data.items()},
         "spaces": {name: _space_values(space) for name, space in plan.spaces.items()},
     }

@@ -71,6 +71,18 @@ class SearchSpace:
                 values[key] = wanted[key] if key in wanted else dimension.closest(getattr(self.defaults, key))
         return values
 
+    def fitted(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of all knobs that matter, as near as the space allows to a whole configuration of another space."""
+        return self.assignment({key: each.closest(config[key]) for key, each in self.dimensions.items()})
+
+    def distance(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+        """How far two assignments are from each other: 0 for the same, 1 for opposite ends of every knob's range."""
+        keys = one.keys() | other.keys()
+        apart = (
+            self.dimensions[key].distance(one[key], other[key]) if key in one and key in other else 1.0 for key in keys
+        )
+        return sum(apart) / len(keys) if keys else 0.0
+
     def start(self) -> dict[str, Any]:
         """The first trial of a study: the defaults' values of the knobs that matter, moved into their ranges."""
         return self.assignment({})

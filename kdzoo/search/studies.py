@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,12 @@ from optuna.trial import TrialState
 
 from kdzoo.errors import StorageError
 from kdzoo.search.dimension import Dimension
+from kdzoo.search.samplers import make_sampler
 from kdzoo.search.space import SearchSpace
+from kdzoo.search.strategy import Strategy
+from kdzoo.search.warm_start import Loan, WarmStart
 
-_OUTCOME, _INTERRUPTED, _AGAIN = "outcome", "interrupted", "again"
+_OUTCOME, _INTERRUPTED, _AGAIN, _BORROWED = "outcome", "interrupted", "again", "borrowed"
 """What kdzoo notes of a trial in its user attributes."""
 
 
@@ -62,6 +64,7 @@ class _Open:
     """A trial that was asked for and has not ended, with the last value it reported."""
 
     trial: optuna.trial.Trial
+    values: Mapping[str, Any]
     step: int = -1
     objective: float = math.nan
 
@@ -69,35 +72,57 @@ class _Open:
 class CategoryStudies:
     """The studies of one sweep.
 
-    The first trial of each study is the space's defaults; the rest come from TPE, seeded per category so that the
-    order in which categories are asked changes nothing.
+    The first trial of each study is the space's defaults; some come from other categories (`kdzoo.search.warm_start`),
+    the rest from the strategy's sampler, seeded per category so that, without a warm start, the order in which
+    categories are asked changes nothing.
 
     Args:
         spaces: category to its effective space.
         storage: SQLite file; made if absent.
-        trials: planned a category; decides how many are random before TPE's model takes over.
+        trials: planned a category; decides how many are random before a sampler's model takes over.
         seed: of the samplers.
+        strategy: how to search.
+        loans: what an earlier sweep lends.
 
     Raises:
         StorageError: the file cannot be made or opened.
     """
 
-    def __init__(self, spaces: Mapping[str, SearchSpace], *, storage: Path, trials: int, seed: int) -> None:
+    def __init__(
+        self,
+        spaces: Mapping[str, SearchSpace],
+        *,
+        storage: Path,
+        trials: int,
+        seed: int,
+        strategy: Strategy | None = None,
+        loans: Iterable[Loan] = (),
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._spaces, self._trials, self._seed = spaces, trials, seed
-        self._backend = _open_storage(storage)
+        self._strategy = strategy or Strategy()
+        self._warm = WarmStart(spaces, trials=trials, loans=loans)
+        self._waiting: dict[str, int] = {}
+        self._best: dict[str, float] = {}
+        self._backend = opened_storage(storage)
         self._studies: dict[str, optuna.Study] = {}
         self._open: dict[tuple[str, int], _Open] = {}
 
     def ask(self, category: str) -> Suggestion:
         """The next trial of a category; it has values for the knobs that matter in it, and for no others."""
-        trial = self._study(category).ask()
-        self._open[category, trial.number] = _Open(trial)
+        study = self._study(category)
+        self._borrow(category, study)
+        trial = study.ask()
+        told = trial.user_attrs
         space, values = self._spaces[category], dict[str, Any]()
         for key, dimension in space.dimensions.items():
             if space.matters(key, values):
                 values[key] = _suggested(trial, key, dimension)
-        again = tuple(trial.user_attrs.get(_AGAIN, ()))
+        self._waiting[category] = max(0, self._waiting[category] - 1)
+        self._open[category, trial.number] = _Open(trial, values)
+        again = tuple(told.get(_AGAIN, ()))
+        if not again:
+            self._warm.asked(category, values, borrowed=_BORROWED in told)
         return Suggestion(category=category, number=trial.number, values=values, again=again)
 
     def past(self, category: str) -> list[PastTrial]:
@@ -108,9 +133,7 @@ class CategoryStudies:
             if repeated or trial.state == TrialState.WAITING:
                 continue
             outcome = None if trial.state == TrialState.RUNNING else trial.user_attrs.get(_OUTCOME, {})
-            # One that was killed while its values were drawn may have the rest of them from the trial that it repeats.
-            values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-            found.append(PastTrial(number=trial.number, values=values, outcome=outcome))
+            found.append(PastTrial(number=trial.number, values=trial_values(trial), outcome=outcome))
         return found
 
     def interrupt(self, category: str, number: int) -> None:
@@ -127,8 +150,9 @@ class CategoryStudies:
             return
         chain = [*trial.user_attrs.get(_AGAIN, ()), number]
         if not any(other.user_attrs.get(_AGAIN) == chain for other in trials):
-            values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-            study.enqueue_trial(values, user_attrs={_AGAIN: chain})
+            borrowed = {key: value for key, value in trial.user_attrs.items() if key == _BORROWED}
+            study.enqueue_trial(trial_values(trial), user_attrs={_AGAIN: chain, **borrowed})
+            self._waiting[category] += 1
         # A study tells no trial of another process's anything; its storage does.
         self._backend.set_trial_user_attr(trial._trial_id, _INTERRUPTED, True)
         study.tell(number, state=TrialState.FAIL)
@@ -149,16 +173,21 @@ class CategoryStudies:
         *,
         objective: float | None,
         stopped: bool,
+        also: Sequence[float] = (),
         reason: str = "",
         outcome: Mapping[str, Any] | None = None,
     ) -> None:
         """A trial ended.
+
+        With several objectives, a trial that was stopped early has no values in its study: what it would have reached
+        is not known, and Optuna knows no intermediate values there. The sampler sees it as worse than all others.
 
         Args:
             category: whose study.
             number: of the trial.
             objective: the best value it reached; None or a value that is not finite makes it a failed trial.
             stopped: whether it was stopped early, so that its value does not stand for a full training.
+            also: values of the strategy's other objectives, in their order; not needed of a trial that was stopped.
             reason: why it failed.
             outcome: what a resumed sweep is to know of it, as JSON values.
         """
@@ -170,19 +199,65 @@ class CategoryStudies:
             trial.set_user_attr("reason", reason[:2000])
         if outcome is not None:
             trial.set_user_attr(_OUTCOME, dict(outcome))
-        if open_trial.step >= 0:
+        several = bool(self._strategy.also)
+        if open_trial.step >= 0 and not several:
             trial.report(open_trial.objective, open_trial.step)
-        if objective is None or not math.isfinite(objective):
+        values = [math.nan if objective is None else objective, *(() if stopped else also)]
+        whole = stopped or len(values) == len(self._strategy.directions())
+        if not whole or not all(map(math.isfinite, values)):
             study.tell(trial, state=TrialState.FAIL)
+            objective = None
         elif stopped:
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, objective)
+            study.tell(trial, values)
+        self._ended(category, open_trial.values, objective, stopped=stopped)
+
+    def borrowed(self, category: str) -> int:
+        """How many trials of a category tried what another one lent."""
+        return self._warm.borrowed(category)
+
+    def best(self, category: str) -> float | None:
+        """The highest objective that an ended trial of a category reached; None before there is one."""
+        return self._best.get(category)
 
     def close(self) -> None:
         """Lets go of the file."""
         self._backend.remove_session()
         self._backend.engine.dispose()
+
+    def _ended(self, category: str, values: Mapping[str, Any], objective: float | None, *, stopped: bool) -> None:
+        """Remembers what an ended trial reached."""
+        if objective is not None:
+            self._best[category] = max(objective, self._best.get(category, objective))
+        self._warm.ended(category, values, None if stopped else objective)
+
+    def _borrow(self, category: str, study: optuna.Study) -> None:
+        """Enqueues what another category lends, where it is time for that and nothing else waits to be tried."""
+        if not self._strategy.warm_start or self._waiting[category]:
+            return
+        offer = self._warm.offer(category)
+        if offer is not None:
+            lender, values = offer
+            study.enqueue_trial(values, user_attrs={_BORROWED: lender})
+            self._waiting[category] += 1
+
+    def _remember(self, category: str, study: optuna.Study) -> None:
+        """Takes in what earlier drivers left of a study."""
+        trials = study.get_trials(deepcopy=False)
+        self._waiting[category] = sum(trial.state == TrialState.WAITING for trial in trials)
+        for trial in trials:
+            if trial.state == TrialState.WAITING:
+                continue
+            values = trial_values(trial)
+            if _AGAIN not in trial.user_attrs:
+                self._warm.asked(category, values, borrowed=_BORROWED in trial.user_attrs)
+            if trial.state.is_finished() and _INTERRUPTED not in trial.user_attrs:
+                stopped = trial.state == TrialState.PRUNED
+                # With several objectives a stopped trial has no values of its own.
+                told = trial.user_attrs.get(_OUTCOME, {}).get("objective") if stopped else None
+                objective = trial.values[0] if trial.state == TrialState.COMPLETE else told
+                self._ended(category, values, objective, stopped=stopped)
 
     def _known(self, category: str) -> int:
         """Trials that are there already: a sampler with the first one's seed would draw the same values once more."""
@@ -194,28 +269,27 @@ class CategoryStudies:
         """A category's study, made when it is first asked: a thousand of them take a while."""
         if category in self._studies:
             return self._studies[category]
-        space = self._spaces[category]
-        with warnings.catch_warnings():
-            # Parts of Optuna that older versions call experimental.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study = optuna.create_study(
-                study_name=category,
-                storage=self._backend,
-                direction="maximize",
-                sampler=optuna.samplers.TPESampler(
-                    seed=_seed(self._seed, category, self._known(category)),
-                    n_startup_trials=min(10, max(4, self._trials // 4)),
-                    constant_liar=True,
-                ),
-                load_if_exists=True,
-            )
-            if not study.get_trials(deepcopy=False):
-                study.enqueue_trial(space.start())
+        seed = _seed(self._seed, category, self._known(category))
+        study = optuna.create_study(
+            study_name=category,
+            storage=self._backend,
+            directions=list(self._strategy.directions()),
+            sampler=make_sampler(self._strategy.sampler, seed=seed, trials=self._trials),
+            load_if_exists=True,
+        )
+        if not study.get_trials(deepcopy=False):
+            study.enqueue_trial(self._spaces[category].start())
+        self._remember(category, study)
         self._studies[category] = study
         return study
 
 
-def _open_storage(path: Path) -> optuna.storages.RDBStorage:
+def opened_storage(path: Path) -> optuna.storages.RDBStorage:
+    """The SQLite file of a sweep's studies; made if absent.
+
+    Raises:
+        StorageError: it cannot be made or opened.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         backend = optuna.storages.RDBStorage(f"sqlite:///{path}")
@@ -233,6 +307,11 @@ def _without_waiting_for_the_disk(connection: Any, _: object) -> None:
     # A suggestion is some fifteen commits, each of which would wait 20 ms for the disk while Ray waits for the driver.
     # What is written survives the process all the same; only a power cut can lose it.
     connection.execute("PRAGMA synchronous=OFF")
+
+
+def trial_values(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """Knob to value. One that was killed while its values were drawn has the rest from what it was to try."""
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
 def _suggested(trial: optuna.trial.Trial, key: str, dimension: Dimension) -> Any:

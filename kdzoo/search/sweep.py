@@ -19,20 +19,21 @@ from kdzoo.search.finish import Finished, FinishingLine
 from kdzoo.search.monitor import SweepMonitor
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.plan_file import DataDigests, PlanFile
-from kdzoo.search.publisher import Publisher, publish_once
+from kdzoo.search.publisher import Publisher, publish_once, reference
 from kdzoo.search.reasons import reason
 from kdzoo.search.resume import settled, take_over
 from kdzoo.search.scheduler import CategoryScheduler
 from kdzoo.search.searcher import CategorySearcher
 from kdzoo.search.sent_teacher import SentTeacher
 from kdzoo.search.stop_file import StopFile
+from kdzoo.search.strategy import COSTS
 from kdzoo.search.studies import CategoryStudies
 from kdzoo.search.sweep_folder import SweepFolder
 from kdzoo.search.trainable import TrialTrainable, WorkerContext
 from kdzoo.search.view import SweepView
 from kdzoo.teacher_zoo import obtain_teacher
 from kdzoo.teachers.backbone import Teacher
-from kdzoo.tracking import SweepStatus, SweepTracker
+from kdzoo.tracking import CategoryEnd, SweepStatus, SweepTracker
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import check_objective
 from kdzoo.zoo import Published, open_registry
@@ -128,7 +129,7 @@ def _tracked(run: _Run, written: PlanFile) -> SweepBoard:
     try:
         board = _run(run, tracker, written.data)
         ended: SweepStatus = "finished" if board.done() >= board.total else "interrupted"
-        tracker.end(ended, metrics={"elapsed_seconds": board.elapsed()})
+        tracker.end(ended, metrics={"elapsed_seconds": board.elapsed()}, ends=_category_ends(board))
         run.folder.end(ended)
         return board
     except KeyboardInterrupt:
@@ -140,6 +141,20 @@ def _tracked(run: _Run, written: PlanFile) -> SweepBoard:
         raise
     finally:
         tracker.close()
+
+
+def _category_ends(board: SweepBoard) -> list[CategoryEnd]:
+    """How the categories ended, for the description of the sweep's run."""
+    return [
+        CategoryEnd(
+            category=category,
+            metrics=outcome.metrics,
+            published=reference(outcome.published),
+            champion=outcome.published is not None and outcome.published.promoted,
+            reason=outcome.reason,
+        )
+        for category, outcome in board.outcomes.items()
+    ]
 
 
 def _check_new(folder: SweepFolder) -> None:
@@ -165,7 +180,8 @@ def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, DataDigest
         data = TrialData(plan.dataset, category, plan.options_of(category), cache=plan.settings.cache)
         _ = data.train
         data.check_foreground()
-        check_objective(data.selection, plan.options.objective)
+        for name in (plan.options.objective, *(name for name in plan.strategy.also if name not in COSTS)):
+            check_objective(data.selection, name)
         digests[category] = DataDigests(fingerprint=data.index.fingerprint(), split=data.parts.digest)
     if prepared is not None:
         prepared("", len(plan.spaces), len(plan.spaces))
@@ -189,6 +205,10 @@ def _with_resources(plan: SweepPlan, nodes: Sequence[Node]) -> SweepPlan:
     cpus, gpus = (max((getattr(node, kind) for node in nodes), default=0.0) for kind in ("cpus", "gpus"))
     if plan.gpus_per_trial is None:
         plan = dataclasses.replace(plan, gpus_per_trial=1.0 if gpus else 0.0)
+    if plan.gpu_hours is not None and not plan.gpus_per_trial:
+        raise SweepError(
+            "--gpu-hours counts GPU time, and the trials of this sweep hold no GPU", hint="limit it by --time-budget"
+        )
     asked = Node(cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0)
     for wanted, there, kind, hint in (
         (asked.cpus, cpus, "CPUs", "lower --cpus-per-trial"),
@@ -223,7 +243,7 @@ def _tracker(run: _Run, run_key: str) -> SweepTracker:
     )
     asked = {"trials": plan.trials, "categories": ",".join(plan.spaces), "zoo": run.registry.uri}
     # MLflow lets no parameter change, and a resumed sweep may have more trials.
-    params = {} if run.resumed else {**asked, **plan.options.as_dict()}
+    params = {} if run.resumed else {**asked, **plan.strategy.as_dict(), **plan.options.as_dict()}
     tracker.start(params=params, tags={"trials": plan.trials})
     return tracker
 
@@ -240,7 +260,14 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         teacher=SentTeacher.send(run.loaded.name, run.teacher),
     )
     checkpoints = Checkpoints(folder)
-    studies = CategoryStudies(plan.spaces, storage=folder.studies, trials=plan.trials, seed=plan.options.seed)
+    studies = CategoryStudies(
+        plan.spaces,
+        storage=folder.studies,
+        trials=plan.trials,
+        seed=plan.options.seed,
+        strategy=plan.strategy,
+        loans=plan.loans,
+    )
     try:
         done = take_over(plan, board, studies, tracker, checkpoints) if run.resumed else {}
         over = settled(plan, board, folder) if run.resumed else set()
@@ -272,6 +299,8 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         trouble = _train(plan, context, monitor, studies, folder, done)
     finally:
         studies.close()
+    if plan.gpu_hours is not None and board.gpu_seconds() >= plan.gpu_hours * 3600 and board.done() < board.total:
+        view.note(f"the {plan.gpu_hours:g} GPU hours are used up; a resumed sweep needs more --gpu-hours to go on")
     if trouble is not None:
         view.note(f"training stopped: {reason(trouble)}; what is finished is measured and published")
     monitor.conclude_rest()
@@ -288,9 +317,9 @@ def _publisher(run: _Run, tracker: SweepTracker) -> Publisher:
 
     def publish_category(category: str, finished: Finished) -> Published:
         document = {**finished.document, "sweep": plan.name, "mlflow": tracker.category_run(category)}
-        return publish_once(
-            run.registry, entries[category], document, finished.files, look=run.resumed, who=plan.settings.who
-        )
+        entry = entries[category]
+        published = publish_once(run.registry, entry, document, finished.files, look=run.resumed, who=plan.settings.who)
+        return published.located(run.registry, entry)
 
     return Publisher(publish_category)
 
@@ -330,7 +359,7 @@ def _tuner(
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=CategorySearcher(plan, studies, folder, done=done),
+            search_alg=CategorySearcher(plan, studies, folder, done=done, gpu_seconds=monitor.board.gpu_seconds),
             scheduler=CategoryScheduler(plan.longest_selection()),
             num_samples=plan.total_trials - sum(done.values()),
             max_concurrent_trials=plan.max_concurrent,

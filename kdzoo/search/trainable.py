@@ -149,12 +149,11 @@ class TrialTrainable(tune.Trainable):
             "losses": result.losses,
             "finished": finished,
             "done": finished,
+            "also": self._also(self._trainer),
         }
         if self._trainer.best.weights:
             # What a checkpoint made now is worth, whether or not this epoch was measured.
             report["saved_objective"] = self._trainer.best.objective
-        if finished:
-            report["also"] = self._also(self._trainer)
         if result.report is not None:
             report |= {"objective": self._trainer.best.objective, "metrics": result.report.as_dict("val_")}
         return report
@@ -215,7 +214,7 @@ class TrialTrainable(tune.Trainable):
 
     def _also(self, trainer: Trainer) -> dict[str, float]:
         """The sweep's further objectives of a finished trial: metrics at its best epoch, and what it costs to use."""
-        if not self._wanted:
+        if not self._wanted or not trainer.finished:
             return {}
         costs = trainer.footprint() if any(name in COSTS for name in self._wanted) else {}
         known = trainer.best.metrics | costs

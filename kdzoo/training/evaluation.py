@@ -47,6 +47,18 @@ def exact() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = allowed
 
 
+@contextmanager
+def evaluating(method: Method) -> Iterator[None]:
+    """Eval mode; the mode that each module was in is restored."""
+    training = {module: module.training for module in method.modules()}
+    method.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
 @exact()
 def score_images(method: Method, source: ImageSource, *, batch_size: int = EVALUATION_BATCH) -> Scored:
     """Runs a method over all images, in eval mode; the mode it was in is restored.
@@ -54,17 +66,12 @@ def score_images(method: Method, source: ImageSource, *, batch_size: int = EVALU
     Raises:
         NonFiniteLossError: a map holds NaN or infinite values.
     """
-    training = {module: module.training for module in method.modules()}
-    method.eval()
     maps, scores = [], []
-    try:
+    with evaluating(method):
         for images in source.in_order(batch_size):
             made = method.anomaly_map(method.teacher.normalise(images))
             maps.append(made.float().cpu())
             scores.append(method.image_score(made).float().cpu())
-    finally:
-        for module, mode in training.items():
-            module.training = mode
     found = Scored(maps=torch.cat(maps).numpy(), scores=torch.cat(scores).numpy())
     if not np.isfinite(found.maps).all():
         raise NonFiniteLossError("the anomaly maps hold NaN or infinite values", hint="lower the learning rate")
