@@ -167,11 +167,21 @@ class LocalTeachers:
         return found
 
     def _drop_unused(self, card: TeacherCard) -> None:
-        """Deletes the weights of a card that is gone, unless another names them."""
+        """Deletes the weights of a card that is gone, unless another names them.
+
+        They are moved aside before the second look: a command that names them later than that look finds them gone
+        and brings them again.
+        """
         path = self.file(card)
-        if card.sha256 not in self._digests():
-            with files.storage_errors("delete", path):
-                path.unlink(missing_ok=True)
+        if card.sha256 in self._digests():
+            return
+        with files.storage_errors("delete", path), files.temporary(self.folder / ".tmp") as aside:
+            try:
+                path.replace(aside)
+            except FileNotFoundError:
+                return
+            if card.sha256 in self._digests():
+                aside.replace(path)
 
     def _read_or_none(self, name: str) -> TeacherCard | None:
         """A card; None also for a damaged one, whose weights are not known and which is mended by being replaced."""

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import timm
@@ -165,6 +167,42 @@ def test_weights_stay_as_long_as_a_name_bears_them(teachers, file):
     assert [path for path in teachers.folder.rglob("*") if path.is_file()] == []
     with pytest.raises(UnknownNameError, match="unknown local teacher 'plant'"):
         teachers.remove("plant")
+
+
+def test_adding_beside_removing_never_leaves_a_card_without_weights(tmp_path):
+    weights = tmp_path / "w"
+    weights.write_bytes(b"weights")
+    home = LocalTeachers(tmp_path / "teachers")
+    cards = [
+        replace(CARD, name=name, sha256=hashlib.sha256(b"weights").hexdigest()) for name in ("plant", "line3", "line4")
+    ]
+    # Another command names the weights just when the last card that named them is gone.
+    home.add(cards[0], weights)
+    looked = home._digests
+
+    def named_meanwhile():
+        found = looked()
+        if not found:
+            home._digests = looked
+            home.add(cards[1], weights)
+        return found
+
+    home._digests = named_meanwhile
+    home.remove("plant")
+    assert home.names() == ["line3"] and home.holds(cards[1])
+
+    def busy(card):
+        own = LocalTeachers(home.folder)
+        for _ in range(8):
+            own.add(card, weights)
+            assert own.holds(card)
+            own.remove(card.name)
+        own.add(card, weights)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(busy, cards))
+    assert all(home.holds(card) for card in cards)
+    assert not any(home.folder.joinpath(".tmp").iterdir())
 
 
 def test_a_damaged_card_is_told_of_and_can_be_removed(teachers, file):
