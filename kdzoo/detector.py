@@ -29,7 +29,7 @@ from kdzoo.teachers.backbone import Teacher, build_teacher
 from kdzoo.training.checkpoint import load_tensors, save_tensors, write_file
 from kdzoo.training.document import DetectorPlan, parse_document, read_document
 from kdzoo.training.evaluation import EVALUATION_BATCH, exact
-from kdzoo.training.trainer import load_learned
+from kdzoo.training.learned import load_learned
 
 DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensors", "teacher.safetensors"
 

@@ -67,6 +67,9 @@ class Stage:
         loss: gives ``loss``, the sum that is minimised, and its parts for the log.
         optimizer: of this stage.
         detects: whether the method's maps mean something during this stage (the last stage always does).
+        untouched_by: knobs that change neither this stage's training nor the weights that its modules start from.
+            Trials that differ in these alone share the result of a first stage; a knob that is not named here counts
+            as one that takes part, so that forgetting one costs time and nothing else.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Stage:
     loss: Callable[[Batch], dict[str, Tensor]]
     optimizer: OptimizerConfig
     detects: bool = True
+    untouched_by: tuple[str, ...] = ()
 
 
 class Method(nn.Module, ABC):

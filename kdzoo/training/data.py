@@ -78,6 +78,17 @@ class TrialData:
         self._cache, self._progress = cache, progress
 
     @cached_property
+    def fingerprint(self) -> str:
+        """Of the category's images; asks the disk for each of them once."""
+        return self.index.fingerprint()
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """Digests that say whether two trials learn from the same images, with anomalies planted in the same places."""
+        masks = {} if self._rule.kind != "masks" else {"foreground": self._foreground_digest()}
+        return {"fingerprint": self.fingerprint, "split": self.parts.digest, **masks}
+
+    @cached_property
     def train(self) -> DecodedPart:
         """The normal images to learn from."""
         part = self._decode(self.parts.train, masks=False)
@@ -124,7 +135,7 @@ class TrialData:
             "name": self.index.dataset,
             "category": self.index.category,
             "licence": self.dataset.info.licence,
-            "fingerprint": self.index.fingerprint(),
+            "fingerprint": self.fingerprint,
             "train_images": len(self.parts.train) - self._skipped_of(self.parts.train),
             "select_images": len(self.parts.select) - self._skipped_of(self.parts.select),
             "report_images": len(self.parts.report) - self._skipped_of(self.parts.report),
@@ -135,11 +146,14 @@ class TrialData:
     def _describe_foreground(self) -> dict[str, Any]:
         """The rule, the share of the train images that is product, and of a person's masks their digest."""
         if self._rule.kind == "masks":
-            digest = hashlib.sha256(np.packbits(self.foreground).tobytes()).hexdigest()
-            return {"rule": self._rule.label, "share": float(self.foreground.mean()), "sha256": digest}
+            share = float(self.foreground.mean())
+            return {"rule": self._rule.label, "share": share, "sha256": self._foreground_digest()}
         # Some of the images tell it as well, and a method that never asks for the foreground pays little for it.
         some = self.train.images[np.unique(np.linspace(0, len(self.train.images) - 1, _DESCRIBED).round().astype(int))]
         return {"rule": self._rule.label, "share": float(self._estimated(some).mean())}
+
+    def _foreground_digest(self) -> str:
+        return hashlib.sha256(np.packbits(self.foreground).tobytes()).hexdigest()
 
     def _foreground_of(self, part: DecodedPart) -> NDArray[np.bool_]:
         folder = self._rule.folder

@@ -26,7 +26,9 @@ from kdzoo.training.evaluation import measure, score_images
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource, shuffled_batches
+from kdzoo.training.learned import check_learned, load_learned
 from kdzoo.training.spec import TrialSpec
+from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +72,21 @@ class Trainer:
         data: its category, under the spec's options.
         teacher: the frozen backbone; moved to the device.
         device: where to train.
+        shared: results of first stages that other trials left, and may use; default none.
+
+    Attributes:
+        reused_seconds: of training that another trial's first stage saved this one.
     """
 
-    def __init__(self, spec: TrialSpec, data: TrialData, teacher: Teacher, device: torch.device) -> None:
+    def __init__(
+        self,
+        spec: TrialSpec,
+        data: TrialData,
+        teacher: Teacher,
+        device: torch.device,
+        *,
+        shared: StageResults | None = None,
+    ) -> None:
         self.spec, self.data, self.device = spec, data, device
         with torch.random.fork_rng(devices=_gpus(device)):
             torch.manual_seed(spec.options.seed)
@@ -85,7 +99,9 @@ class Trainer:
         }
         self.epoch = 0
         self.best = _Best()
-        self.train_seconds = self.measure_seconds = 0.0
+        self.train_seconds = self.measure_seconds = self.reused_seconds = 0.0
+        self._stage_key = ""
+        self._shared = shared if shared is not None and sharable(self.stages) else None
         self._gradients = BatchGradients()
         self._source = ImageSource(data.train.images, device)
         self._selection_source: ImageSource | None = None
@@ -116,10 +132,13 @@ class Trainer:
     def step(self) -> EpochResult:
         """Trains the next epoch, and measures it on the selection part when that is due.
 
+        The epochs of a first stage are passed over when another trial has left its result.
+
         Raises:
             NonFiniteLossError: the loss or the maps became NaN or infinite; names the configuration.
             DeviceMemoryError: the GPU's memory ran out, also for half a batch.
         """
+        self._take_first_stage()
         index, stage_epoch = self._position()
         stage = self.stages[index]
         started = time.perf_counter()
@@ -133,6 +152,7 @@ class Trainer:
         measured = time.perf_counter()
         self.train_seconds += trained - started
         self.measure_seconds += measured - trained
+        self._give_first_stage()
         return EpochResult(
             epoch=self.epoch,
             stage=stage.name,
@@ -168,6 +188,7 @@ class Trainer:
             "best_metrics": self.best.metrics,
             "train_seconds": self.train_seconds,
             "measure_seconds": self.measure_seconds,
+            "reused_seconds": self.reused_seconds,
             "parts": self.parts,
         }
 
@@ -188,6 +209,7 @@ class Trainer:
                 check_learned(self.method, self.best.weights)
             load_learned(self.method, self.best.weights if self.finished else state["weights"])
             self.train_seconds, self.measure_seconds = float(state["train_seconds"]), float(state["measure_seconds"])
+            self.reused_seconds = float(state["reused_seconds"])
             parts = int(state["parts"])
             if parts not in (1, HALVES):
                 raise CheckpointError(f"a batch is taken in 1 or {HALVES} parts, not in {parts}")
@@ -207,6 +229,30 @@ class Trainer:
                 return index, left
             left -= stage.epochs
         raise ConfigError("every stage of this trial is finished")
+
+    def _take_first_stage(self) -> None:
+        """Takes another trial's first stage in place of what is left of it here."""
+        stage = self.stages[0]
+        if self._shared is None or self.epoch >= stage.epochs:
+            return
+        tensors = stage_tensors(stage)
+        found = self._shared.take(self.spec.category, self._first_stage_key(self._shared), tensors)
+        if found is not None:
+            copy_tensors(found.tensors, tensors)
+            self.reused_seconds = found.seconds * (stage.epochs - self.epoch) / stage.epochs
+            self.epoch, self._optimizer = stage.epochs, None
+
+    def _give_first_stage(self) -> None:
+        """Leaves the first stage to other trials; not where its batches were halved, which they would not have done."""
+        stage = self.stages[0]
+        if self._shared is not None and self.epoch == stage.epochs and self.parts == 1:
+            key = self._first_stage_key(self._shared)
+            self._shared.give(self.spec.category, key, stage_tensors(stage), self.train_seconds)
+
+    def _first_stage_key(self, shared: StageResults) -> str:
+        if not self._stage_key:
+            self._stage_key = shared.key(self.spec, self.stages[0], self.method, self.device, self.data.identity)
+        return self._stage_key
 
     def _selection_epoch(self) -> int:
         left, counted = self.epoch, 0
@@ -327,35 +373,6 @@ def objective_value(report: Report, objective: str) -> float:
             f"the objective '{objective}' cannot be measured: {reason}", hint="choose another --objective"
         )
     return float(value)
-
-
-def load_learned(method: Method, state: dict[str, Tensor]) -> None:
-    """Loads the weights of everything but the teacher, all of them and no others.
-
-    Raises:
-        CheckpointError: they do not fit, and the method is left as it was.
-    """
-    check_learned(method, state)
-    with torch.no_grad():
-        for name, tensor in method.learned_state().items():
-            tensor.copy_(state[name])
-
-
-def check_learned(method: Method, state: dict[str, Tensor]) -> None:
-    """Checks names, shapes and values of a method's weights.
-
-    Raises:
-        CheckpointError: a tensor is missing, unknown, misshapen, NaN or infinite.
-    """
-    current = method.learned_state()
-    if set(state) != set(current):
-        odd = min(set(state) ^ set(current))
-        raise CheckpointError(f"the weights do not fit the method: '{odd}' is missing or unknown")
-    for name, tensor in state.items():
-        if not isinstance(tensor, Tensor) or tensor.shape != current[name].shape:
-            raise CheckpointError(f"the weights do not fit the method: '{name}' has another shape")
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise CheckpointError(f"the weights do not fit the method: '{name}' holds NaN or infinite values")
 
 
 def _gpus(device: torch.device) -> list[torch.device]:

@@ -122,6 +122,7 @@ def test_stages_are_named_apart_and_the_last_detects(method):
     assert len({stage.name for stage in stages}) == len(stages)
     assert stages[-1].detects
     assert sum(stage.epochs for stage in stages) == method.config.total_epochs()
+    assert all(set(stage.untouched_by) <= set(method.config.__dataclass_fields__) for stage in stages)
 
 
 def test_learned_state_is_all_but_the_teacher(method):

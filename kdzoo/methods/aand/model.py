@@ -22,6 +22,8 @@ from kdzoo.teachers.backbone import Teacher
 
 _MILESTONES = (0.8, 0.9)
 _DECAY = 0.2
+# Not `width`: the amplifiers are made after the student, from the same random numbers.
+_DISTILS_ALONE = ("distil_epochs", "distil_learning_rate", "hkd_top_k", "hkd_weight", "smoothing_sigma")
 
 
 class AAND(Method):
@@ -66,6 +68,7 @@ class AAND(Method):
             loss=self._amplify_loss,
             optimizer=_optimizer(config.amplify_learning_rate),
             detects=False,
+            untouched_by=_DISTILS_ALONE,
         )
         return [amplify, distil]
 

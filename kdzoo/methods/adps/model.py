@@ -27,6 +27,10 @@ from kdzoo.teachers.backbone import Teacher
 
 _MILESTONES = (0.8, 0.9)
 _DECAY = 0.2
+_SEGMENTS_ALONE = (
+    "segment_epochs", "segment_learning_rate", "wmb_gain", "wmb_weight", "psm_channels", "focal_alpha", "focal_gamma",
+    "l1_weight", "top_t", "smoothing_sigma",
+)  # fmt: skip
 
 
 class ADPS(Method):
@@ -68,6 +72,7 @@ class ADPS(Method):
             optimizer=_optimizer(config.distil_learning_rate),
             # The map is the segmentation's, which has learned nothing yet.
             detects=False,
+            untouched_by=_SEGMENTS_ALONE,
         )
         segment = Stage(
             name="segment",

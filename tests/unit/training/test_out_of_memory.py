@@ -14,7 +14,7 @@ FULL = "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total capac
 
 
 def filling(trainer, *, holds, after=0):
-    """Lets every stage's loss fail on more than ``holds`` images once it was called ``after`` times; gives the calls."""
+    """Lets every stage's loss fail on more than ``holds`` images after ``after`` calls; gives the calls."""
     seen = []
 
     def guarded(loss):
