@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
@@ -38,11 +40,26 @@ class Published:
         release: the new release's number; None when the champion stayed and nothing was published.
         promoted: whether `champion` now points at it.
         note: one line that says why.
+        zoo, entry, manifest_sha256: where the release is, and its manifest's digest, once `located`; else empty.
     """
 
     release: int | None
     promoted: bool
     note: str
+    zoo: str = ""
+    entry: str = ""
+    manifest_sha256: str = ""
+
+    def located(self, registry: Registry, entry: EntryName) -> Published:
+        """With what a reference to the release needs; as it is when there is none, or it cannot be read back."""
+        if self.release is None:
+            return self
+        try:
+            digest = manifest_digest(registry.resolve(entry, self.release))
+        except RegistryError as error:
+            _log.warning("release %d of %s will not be in MLflow's model registry: %s", self.release, entry, error)
+            return self
+        return dataclasses.replace(self, zoo=registry.uri, entry=str(entry), manifest_sha256=digest)
 
 
 def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[[str], None] | None = None) -> Registry:
@@ -171,6 +188,11 @@ def from_manifest(registry: Registry, manifest: Manifest, *, device: str | torch
     teacher = registry.fetch(manifest, TEACHER)
     with WithoutRandomInit():
         return Detector.from_files(document, weights, teacher, device=device)
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """The sha256 of a manifest's bytes, which name the digests of all its blobs."""
+    return hashlib.sha256(manifest.signed_bytes).hexdigest()
 
 
 def entry_name(method: str, name: str) -> EntryName:

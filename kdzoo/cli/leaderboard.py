@@ -12,6 +12,7 @@ from kdzoo.cli.options import json_option
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from kdzoo.settings import Settings
     from kdzoo.tracking import LeaderboardTable
 
 _SHOWN = {
@@ -26,19 +27,34 @@ _SHOWN = {
 @click.command()
 @click.option("--dataset", "-d", metavar="NAME", help="Only this data set.")
 @click.option("--metric", default="image_auroc", show_default=True, help="Test metric to rank by.")
+@click.option("--mlflow", metavar="URI", help="Tracking URI; default MLFLOW_TRACKING_URI, else the file under home.")
+@click.option("--open", "opens", is_flag=True, help="Show it on MLflow's own page; prints the page's address.")
+@click.option("--port", type=click.IntRange(1, 65535), help="With --open on a database: port to serve its pages on.")
 @json_option
-def leaderboard(dataset: str | None, metric: str, as_json: bool) -> None:
+def leaderboard(
+    dataset: str | None, metric: str, mlflow: str | None, opens: bool, port: int | None, as_json: bool
+) -> None:
     """Rank the best results of each method: by category and over categories, a table for each protocol.
 
     \b
     Examples:
       kdzoo leaderboard
       kdzoo leaderboard --dataset demo --json
+      kdzoo leaderboard --dataset demo --open
     """
     from kdzoo.settings import Settings
     from kdzoo.tracking import read_leaderboard
 
-    board = read_leaderboard(Settings.from_environment().mlflow_uri, dataset=dataset, metric=metric)
+    settings = Settings.from_environment()
+    uri = mlflow or settings.mlflow_uri
+    if opens:
+        if as_json:
+            raise click.UsageError("--open shows a page, --json prints: give one of them")
+        _open(uri, settings, dataset, metric, port)
+        return
+    if port is not None:
+        raise click.UsageError("--port is for --open")
+    board = read_leaderboard(uri, dataset=dataset, metric=metric)
     if as_json:
         click.echo(json.dumps(board.as_json()))
         return
@@ -55,6 +71,20 @@ def leaderboard(dataset: str | None, metric: str, as_json: bool) -> None:
         console.print(_rendered(table))
         if table.mixed_splits:
             console.print(f"Not measured on the same images: {', '.join(table.mixed_splits)}", style="yellow")
+
+
+def _open(uri: str, settings: Settings, dataset: str | None, metric: str, port: int | None) -> None:
+    """Shows MLflow's page of the leaderboard; serves it until Ctrl-C where there is only a database."""
+    from kdzoo.cli.browse import free_port, is_server, serve, show
+    from kdzoo.tracking.page import leaderboard_path
+    from kdzoo.tracking.records import without_credentials
+
+    path = leaderboard_path(uri, dataset=dataset, metric=metric)
+    if is_server(uri):
+        show(without_credentials(uri).rstrip("/") + path)
+        return
+    where = port or free_port()
+    serve(uri, settings.mlflow_artifacts, host="127.0.0.1", port=where, ready=lambda address: show(address + path))
 
 
 def _rendered(board: LeaderboardTable) -> Table:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import webbrowser
+from typing import TYPE_CHECKING
 
 import click
 
+from kdzoo.cli.browse import is_server, serve
 from kdzoo.cli.lazy import DefaultGroup
+from kdzoo.cli.options import zoo_option
 from kdzoo.errors import TrackingError
+
+if TYPE_CHECKING:
+    from kdzoo.settings import Settings
 
 
 @click.command()
@@ -29,27 +32,16 @@ def ui(host: str, port: int) -> None:
     from kdzoo.settings import Settings
 
     settings = Settings.from_environment()
-    if settings.mlflow_uri.startswith(("http://", "https://")):
+    if is_server(settings.mlflow_uri):
         click.echo(f"MLflow is at {_shown(settings.mlflow_uri)}", err=True)
         webbrowser.open(settings.mlflow_uri)
         return
-    settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
-    click.echo(f"MLflow UI at http://{host}:{port} (Ctrl-C stops it)", err=True)
-    command = [sys.executable, "-m", "mlflow", "ui"]
-    command += ["--default-artifact-root", settings.mlflow_artifacts.as_uri(), "--host", host, "--port", str(port)]
-    # In the environment, not among the arguments, which every user of the machine can read: it may hold a password.
-    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri}
-    environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    status = subprocess.run([*command, "--workers", "1"], env=environment, check=False).returncode
-    if status not in (0, -2, 130):
-        raise TrackingError(
-            f"the MLflow UI ended with status {status}", hint=f"is port {port} in use? choose another with --port"
-        )
+    serve(settings.mlflow_uri, settings.mlflow_artifacts, host=host, port=port)
 
 
 @click.group(cls=DefaultGroup, default="sync")
 def mlflow() -> None:
-    """What MLflow has not got yet.
+    """Bring MLflow up to what sweeps did and to what the zoo holds.
 
     \b
     Example:
@@ -58,8 +50,12 @@ def mlflow() -> None:
 
 
 @mlflow.command()
-def sync() -> None:
-    """Send MLflow what sweeps kept on disk while it was down; nothing is sent twice."""
+@zoo_option
+def sync(zoo: str | None) -> None:
+    """Send MLflow what sweeps kept on disk while it was down, and bring its model registry up to the zoo.
+
+    Nothing is sent twice. Releases of runs that this MLflow does not have are left out of its registry.
+    """
     from kdzoo.settings import Settings
     from kdzoo.tracking import replay
 
@@ -74,6 +70,40 @@ def sync() -> None:
     click.echo(f"{sent} records sent to {_shown(settings.mlflow_uri)}")
     if troubles:
         raise TrackingError("; ".join(troubles), hint="run `kdzoo mlflow sync` again later")
+    _mirror(settings, zoo)
+
+
+def _mirror(settings: Settings, zoo: str | None) -> None:
+    """Brings the model registry up to the zoo, where there are both."""
+    from kdzoo.cli.zoo_open import open_zoo
+    from kdzoo.mirror import mirror
+    from kdzoo.tracking.environment import sqlite_path
+    from zoo_registry.errors import ZooNotFoundError
+
+    path = sqlite_path(settings.mlflow_uri)
+    if path is not None and not path.exists():
+        return  # a file that was never made has no runs that a version could be of
+    registry = open_zoo(zoo)
+    try:
+        done = mirror(settings, registry)
+    except ZooNotFoundError:
+        if zoo is not None:
+            raise
+        return  # nothing was ever published
+    click.echo(f"{done.versions} versions made in the model registry, the champion of {len(done.moved)} entries moved")
+    if done.strange:
+        click.echo(
+            f"Note: {len(done.strange)} releases came from no run of this MLflow: {_some(done.strange)}", err=True
+        )
+    if done.damaged:
+        raise TrackingError(
+            f"{len(done.damaged)} releases could not be read: {_some(list(done.damaged))}",
+            hint="kdzoo zoo fsck explains each",
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _shown(uri: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo_open import cell, entry_argument, log_options, mover, open_zoo, tell_move
+from kdzoo.cli.zoo_open import cell, entry_argument, log_options, mover, open_zoo, tell_mlflow, tell_move
 
 if TYPE_CHECKING:
     from zoo_registry import EntryName, Registry
@@ -64,6 +64,8 @@ def alias(
     else:
         moved = registry.read_alias(parsed, name)
     tell_move(parsed, name, moved, as_json=as_json)
+    if deletes or release is not None:
+        tell_mlflow(registry, parsed, name)
 
 
 @click.command()

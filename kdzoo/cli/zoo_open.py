@@ -39,6 +39,16 @@ def mover(who: str | None) -> str | None:
     return who or Settings.from_environment().who
 
 
+def tell_mlflow(registry: Registry, entry: EntryName, alias: str) -> None:
+    """After an alias was moved by hand: MLflow's model registry follows the champion."""
+    from kdzoo.champions import CHAMPION
+    from kdzoo.mirror import follow_champion
+    from kdzoo.settings import Settings
+
+    if alias == CHAMPION:
+        follow_champion(Settings.from_environment(), registry, entry, _note)
+
+
 def tell_move(entry: EntryName, alias: str, move: Move, *, as_json: bool) -> None:
     """Says where an alias is now."""
     if as_json:
@@ -66,4 +76,8 @@ def open_zoo(zoo: str | None) -> Registry:
     from kdzoo.settings import Settings
     from kdzoo.zoo import open_registry
 
-    return open_registry(Settings.from_environment(), zoo, warn=lambda text: click.echo(f"Note: {text}", err=True))
+    return open_registry(Settings.from_environment(), zoo, warn=_note)
+
+
+def _note(text: str) -> None:
+    click.echo(f"Note: {text}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo_open import entry_argument, log_options, mover, open_zoo, tell_move
+from kdzoo.cli.zoo_open import entry_argument, log_options, mover, open_zoo, tell_mlflow, tell_move
 
 
 @click.command()
@@ -34,8 +34,10 @@ def promote(
     from zoo_registry import EntryName
 
     name = EntryName.parse(entry)
-    moved = point(open_zoo(zoo), name, alias, release, force=force, who=mover(who), why=why)
+    registry = open_zoo(zoo)
+    moved = point(registry, name, alias, release, force=force, who=mover(who), why=why)
     tell_move(name, alias, moved, as_json=as_json)
+    tell_mlflow(registry, name, alias)
 
 
 @click.command()
@@ -55,5 +57,7 @@ def rollback(entry: str, alias: str, why: str, who: str | None, zoo: str | None,
     from zoo_registry import EntryName
 
     name = EntryName.parse(entry)
-    moved = champions.rollback(open_zoo(zoo), name, alias, who=mover(who), why=why)
+    registry = open_zoo(zoo)
+    moved = champions.rollback(registry, name, alias, who=mover(who), why=why)
     tell_move(name, alias, moved, as_json=as_json)
+    tell_mlflow(registry, name, alias)

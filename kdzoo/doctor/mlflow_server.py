@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from kdzoo.doctor.finding import Asked, Finding
 from kdzoo.errors import TrackingError
 from kdzoo.settings import Settings
-from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
 from kdzoo.tracking.records import without_credentials
 
 LEAST_SERVER = (3, 12)
@@ -29,7 +29,7 @@ def check(asked: Asked, settings: Settings) -> list[Finding]:
     """
     del asked
     prepare_mlflow()
-    from kdzoo.tracking.store import open_client, sqlite_path
+    from kdzoo.tracking.store import open_client
 
     uri, shown = settings.mlflow_uri, without_credentials(settings.mlflow_uri)
     path = sqlite_path(uri)

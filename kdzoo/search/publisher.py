@@ -10,6 +10,8 @@ from typing import Any
 
 from kdzoo.champions import CHAMPION, crown
 from kdzoo.search.finish import Finished
+from kdzoo.tracking.records import without_credentials
+from kdzoo.tracking.reference import ReleaseRef
 from kdzoo.zoo import WEIGHTS, Published, publish
 from zoo_registry import EntryName, Registry
 from zoo_registry.errors import EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
@@ -70,6 +72,18 @@ class Publisher:
                 # Whoever collects decides: a thread that ended here would leave the sweep waiting for ever.
                 result = error
             self._done.put((category, finished, result))
+
+
+def reference(published: Published | None) -> ReleaseRef | None:
+    """What MLflow's model registry is told of a release; None where there is none to tell of."""
+    if published is None or published.release is None or not published.manifest_sha256:
+        return None
+    return ReleaseRef(
+        zoo=without_credentials(published.zoo),
+        entry=published.entry,
+        release=published.release,
+        manifest_sha256=published.manifest_sha256,
+    )
 
 
 def publish_once(

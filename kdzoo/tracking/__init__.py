@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kdzoo.tracking.leaderboard import CategoryResult, Leaderboard, LeaderboardTable, MethodMean, read_leaderboard
+    from kdzoo.tracking.notes import CategoryEnd
     from kdzoo.tracking.records import Cost, SweepStatus, TrialStatus
+    from kdzoo.tracking.reference import ReleaseRef
     from kdzoo.tracking.sender import replay
     from kdzoo.tracking.tracker import SweepTracker
 
 __all__ = [
+    "CategoryEnd",
     "CategoryResult",
     "Cost",
     "Leaderboard",
     "LeaderboardTable",
     "MethodMean",
+    "ReleaseRef",
     "SweepStatus",
     "SweepTracker",
     "TrialStatus",
@@ -28,11 +32,13 @@ __all__ = [
 ]
 
 _LAZY = {
+    "CategoryEnd": "notes",
     "CategoryResult": "leaderboard",
     "Cost": "records",
     "Leaderboard": "leaderboard",
     "LeaderboardTable": "leaderboard",
     "MethodMean": "leaderboard",
+    "ReleaseRef": "reference",
     "SweepStatus": "records",
     "SweepTracker": "tracker",
     "TrialStatus": "records",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import attrgetter
 from statistics import fmean
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kdzoo.errors import KdzooError, TrackingError, UnknownNameError
 from kdzoo.metrics.names import METRIC_NAMES
-from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
+from kdzoo.tracking.pages import all_pages
 from kdzoo.tracking.records import without_credentials
 
 _PAGE: Final = 1000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,22 +130,42 @@ def read_leaderboard(uri: str, *, dataset: str | None = None, metric: str = "ima
     return Leaderboard(metric=metric, tables=_tables(_best(chosen), metric))
 
 
-def _category_runs(uri: str) -> list[Any]:
-    prepare_mlflow()
-    from kdzoo.tracking.store import all_pages, open_client, sqlite_path
+def find_experiments(uri: str) -> dict[str, str]:
+    """The MLflow ids of all experiments ``kdzoo/<method>/<dataset>``, by name; none where nothing was tracked yet.
 
-    path = sqlite_path(uri)
-    if path is not None and not path.exists():
-        return []  # reading must not make a database
+    Raises:
+        TrackingError: the server cannot be reached; after seconds, not minutes.
+    """
+    return _read(uri, lambda client: {found.name: found.experiment_id for found in _experiments(client)}) or {}
+
+
+def _category_runs(uri: str) -> list[Any]:
     query = "tags.`kdzoo.level` = 'category' AND attributes.status = 'FINISHED'"
-    try:
-        client = open_client(uri)
-        names = "name LIKE 'kdzoo/%'"
-        found = all_pages(lambda token: client.search_experiments(filter_string=names, page_token=token))
-        experiments = [experiment.experiment_id for experiment in found]
+
+    def search(client: Any) -> list[Any]:
+        experiments = [experiment.experiment_id for experiment in _experiments(client)]
         if not experiments:
             return []
         return list(all_pages(lambda token: client.search_runs(experiments, query, 1, _PAGE, None, token)))
+
+    return _read(uri, search) or []
+
+
+def _experiments(client: Any) -> list[Any]:
+    names = "name LIKE 'kdzoo/%'"
+    return list(all_pages(lambda token: client.search_experiments(filter_string=names, page_token=token)))
+
+
+def _read(uri: str, ask: Callable[[Any], T]) -> T | None:
+    """What a client answers; None where there is no database, which reading must not make."""
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        return None
+    prepare_mlflow()
+    from kdzoo.tracking.store import open_client
+
+    try:
+        return ask(open_client(uri))
     except KdzooError:
         raise
     except Exception as error:

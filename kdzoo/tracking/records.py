@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from kdzoo.tracking.reference import ReleaseRef
+
 TrialStatus = Literal["finished", "stopped_early", "interrupted", "failed"]
 """How a trial ended."""
 SweepStatus = Literal["finished", "failed", "interrupted"]
@@ -83,6 +85,8 @@ class Record:
         step: epoch, from 0.
         state: the run's new MLflow status, or None to leave it.
         picture: PNG bytes kept as the artifact ``cases.png``.
+        published: a release to show in the model registry as a version that came from this run.
+        champion: whether that release is its entry's champion since `time_ms`.
     """
 
     run: RunRef
@@ -93,6 +97,8 @@ class Record:
     step: int = 0
     state: RunState | None = None
     picture: bytes | None = None
+    published: ReleaseRef | None = None
+    champion: bool = False
 
     def to_line(self) -> bytes:
         """One line of JSON, ending in a newline."""
@@ -111,7 +117,13 @@ class Record:
             values = json.loads(line)
             picture = values.pop("picture")
             run = _run_from(values.pop("run"))
-            return cls(run=run, picture=None if picture is None else base64.b64decode(picture), **values)
+            published = values.pop("published", None)  # a journal of an earlier version has none
+            return cls(
+                run=run,
+                picture=None if picture is None else base64.b64decode(picture),
+                published=None if published is None else ReleaseRef(**published),
+                **values,
+            )
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not a tracking record: {error!r}") from error
 

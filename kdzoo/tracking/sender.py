@@ -32,7 +32,7 @@ class Sender:
 
     def __init__(self, uri: str, artifacts: Path, journal: Journal, warn: Callable[[str], None]) -> None:
         self._shown, self._journal, self._warn = without_credentials(uri), journal, warn
-        self._store = _make_store(uri, artifacts)
+        self._store = make_store(uri, artifacts)
         self._told: set[str] = set()
         self._unwritten = self._refused = 0
         self._wake, self._closing, self._abandoned = threading.Event(), threading.Event(), threading.Event()
@@ -143,7 +143,7 @@ def replay(spool: Path, uri: str, *, artifacts: Path) -> int:
         return 0
     journal, sent, refusals = Journal(spool), 0, list[str]()
     try:
-        store = _make_store(uri, artifacts)
+        store = make_store(uri, artifacts)
         for line, offset in journal.unsent():
             try:
                 refusal = _send(store, journal, line)
@@ -164,7 +164,7 @@ def replay(spool: Path, uri: str, *, artifacts: Path) -> int:
     return sent
 
 
-def _make_store(uri: str, artifacts: Path) -> MlflowStore:
+def make_store(uri: str, artifacts: Path) -> MlflowStore:
     """The writer. MLflow is imported here: in the caller's thread, and once its switches are set."""
     prepare_mlflow()
     from kdzoo.tracking.store import MlflowStore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from kdzoo.errors import TrackingError
-from kdzoo.tracking.records import Record, RunRef, without_credentials
+from kdzoo.tracking.environment import sqlite_path
+from kdzoo.tracking.model_versions import ModelVersions, Version, version_tags
+from kdzoo.tracking.notes import NOTE_TAG, experiment_note
+from kdzoo.tracking.records import Record, RunRef, RunState, without_credentials
+from kdzoo.tracking.reference import ReleaseRef
 
 PICTURE_NAME: Final = "cases.png"
 _BATCH: Final = 100  # params or tags in one request; the server's limit
@@ -47,12 +51,6 @@ def open_client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def sqlite_path(uri: str) -> Path | None:
-    """The file behind a ``sqlite:///`` URI, or None when the URI is of another kind or in memory."""
-    name = uri.removeprefix("sqlite:///").partition("?")[0]
-    return Path(name) if name != uri and name and name != ":memory:" else None
-
-
 class MlflowStore:
     """Applies records; a record applied twice leaves the same runs as once.
 
@@ -67,6 +65,7 @@ class MlflowStore:
         self._client: Any = None
         self._experiments: dict[str, str] = {}
         self._runs: dict[tuple[str, str], str] = {}
+        self._running: set[str] = set()
 
     def apply(self, record: Record) -> None:
         """Tells MLflow what the record says.
@@ -80,25 +79,54 @@ class MlflowStore:
         except RefusedError:
             # A remembered run may be gone: deleted by a person, or with a database that was replaced. Look once more.
             self._runs.clear()
+            self._running.clear()
             self._experiments.clear()
             self._apply(record)
 
+    def find_run(self, experiment: str, key: str) -> str | None:
+        """The MLflow id of a run that was tracked here, by our key for it.
+
+        Args:
+            experiment: the experiment's name.
+            key: the run's tag ``kdzoo.key``, as a manifest gives it.
+
+        Raises:
+            TrackingError: MLflow cannot be reached.
+        """
+        found = self._ask(lambda: self._connected().get_experiment_by_name(experiment))
+        return None if found is None else self._search_run(found.experiment_id, key)
+
+    def add_version(self, ref: ReleaseRef, run_id: str) -> Version:
+        """Shows a release in the model registry, with what its run says of itself.
+
+        Raises:
+            TrackingError: MLflow cannot be reached.
+        """
+        run = self._ask(lambda: self._connected().get_run(run_id))
+        return self.versions.ensure(ref, run_id, version_tags(run.data.tags))
+
+    @property
+    def versions(self) -> ModelVersions:
+        """The model registry."""
+        return ModelVersions(self._ask(self._connected), self._ask)
+
     def _apply(self, record: Record) -> None:
         run_id = self._run(record.run, record.time_ms)
-        metrics = [Metric(name, value, record.time_ms, record.step) for name, value in record.metrics.items()]
-        tags = [RunTag(name, value) for name, value in record.tags.items()]
-        params = [Param(name, value) for name, value in record.params.items()]
-        log = self._client.log_batch
-        steps: list[Callable[[], object]] = [partial(log, run_id, tags=part) for part in _batches(tags)]
-        steps += [partial(log, run_id, metrics=part) for part in _batches(metrics)]
-        # Params come after: a changed value is refused, and must not take the metrics with it.
-        steps += [partial(log, run_id, params=part) for part in _batches(params)]
+        steps: list[Callable[[], object]] = [partial(self._log, run_id, record)]
         if record.picture is not None:
             steps.append(partial(self._log_picture, run_id, record.picture))
-        if record.state == "RUNNING":
-            steps.append(partial(self._client.update_run, run_id, status="RUNNING"))
-        elif record.state is not None:
-            steps.append(partial(self._client.set_terminated, run_id, record.state, record.time_ms))
+        if record.published is not None:
+            steps.append(partial(self._register, run_id, record.published, record))
+        if record.state is not None:
+            steps.append(partial(self._set_state, run_id, record.state, record.time_ms))
+        self._take(steps)
+
+    def _take(self, steps: Iterable[Callable[[], object]]) -> None:
+        """Takes every step, also after one that was refused.
+
+        Raises:
+            RefusedError: one was.
+        """
         refused: RefusedError | None = None
         for step in steps:
             try:
@@ -107,6 +135,39 @@ class MlflowStore:
                 refused = error
         if refused is not None:
             raise refused
+
+    def _log(self, run_id: str, record: Record) -> None:
+        """Tags, metrics and params in one request; apart where it is refused as a whole, or too many for one."""
+        metrics = [Metric(name, value, record.time_ms, record.step) for name, value in record.metrics.items()]
+        tags = [RunTag(name, value) for name, value in record.tags.items()]
+        params = [Param(name, value) for name, value in record.params.items()]
+        log = self._client.log_batch
+        if max(len(metrics), len(tags), len(params)) <= _BATCH:
+            try:
+                self._ask(partial(log, run_id, metrics=metrics, tags=tags, params=params))
+                return
+            except RefusedError:
+                if not params:
+                    raise
+        # Params come last: a changed value is refused, and must not take the metrics with it.
+        parts = [partial(log, run_id, tags=part) for part in _batches(tags)]
+        parts += [partial(log, run_id, metrics=part) for part in _batches(metrics)]
+        parts += [partial(log, run_id, params=part) for part in _batches(params)]
+        self._take(parts)
+
+    def _set_state(self, run_id: str, state: RunState, time_ms: int) -> None:
+        if state != "RUNNING":
+            self._running.discard(run_id)
+            self._client.set_terminated(run_id, state, time_ms)
+        elif run_id not in self._running:  # a run is made running; to say so again takes two requests
+            self._client.update_run(run_id, status=state)
+            self._running.add(run_id)
+
+    def _register(self, run_id: str, ref: ReleaseRef, record: Record) -> None:
+        """Shows a release in the model registry."""
+        version = self.versions.ensure(ref, run_id, version_tags(record.run.tags))
+        if record.champion:
+            self.versions.crown(ref.model_name, version, record.time_ms, later=True)
 
     def _run(self, ref: RunRef, time_ms: int) -> str:
         """The run's MLflow id: remembered, found by our key, or made.
@@ -118,19 +179,21 @@ class MlflowStore:
             return known
         parent = None if ref.parent is None else self._run(ref.parent, time_ms)
         experiment = self._experiment(ref.experiment)
-        key = quote(ref.key, safe="/ ")  # quotes have no escape in MLflow's filters
-        query = f"tags.`kdzoo.key` = '{key}'"
-        found = self._ask(lambda: self._client.search_runs([experiment], query, max_results=1))
-        if found:
-            run_id = str(found[0].info.run_id)
-        else:
-            tags = {**ref.tags, "kdzoo.key": key}
+        run_id = self._search_run(experiment, ref.key)
+        if run_id is None:
+            tags = {**ref.tags, "kdzoo.key": _quoted(ref.key)}
             if parent is not None:
                 tags[MLFLOW_PARENT_RUN_ID] = parent
             made = self._ask(lambda: self._client.create_run(experiment, time_ms, tags, ref.name))
             run_id = str(made.info.run_id)
+            self._running.add(run_id)
         self._runs[(ref.experiment, ref.key)] = run_id
         return run_id
+
+    def _search_run(self, experiment: str, key: str) -> str | None:
+        query = f"tags.`kdzoo.key` = '{_quoted(key)}'"
+        found = self._ask(lambda: self._connected().search_runs([experiment], query, max_results=1))
+        return str(found[0].info.run_id) if found else None
 
     def _experiment(self, name: str) -> str:
         if name not in self._experiments:
@@ -144,7 +207,7 @@ class MlflowStore:
             local = not self._uri.startswith(("http://", "https://", "databricks"))
             location = (self._artifacts / name).absolute().as_uri() if local else None
             try:
-                return str(client.create_experiment(name, artifact_location=location))
+                return str(client.create_experiment(name, artifact_location=location, tags=_experiment_tags(name)))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -186,19 +249,14 @@ class MlflowStore:
             raise TrackingError(f"MLflow at {self._shown}: {type(error).__name__}: {_short(error)}") from error
 
 
-def all_pages(fetch: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Every item of a paged MLflow search.
+def _quoted(key: str) -> str:
+    """A key as a tag: quotes have no escape in MLflow's filters."""
+    return quote(key, safe="/ ")
 
-    Args:
-        fetch: takes the page token, None for the first page.
-    """
-    token: str | None = None
-    while True:
-        page = fetch(token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+
+def _experiment_tags(name: str) -> dict[str, str]:
+    """A description, and the kind: without it the page asks each visitor whether this is about language models."""
+    return {NOTE_TAG: experiment_note(name), "mlflow.experimentKind": "custom_model_development"}
 
 
 def _short(error: Exception) -> str:

@@ -8,11 +8,14 @@ the end is sent by `replay`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Final
 
+from kdzoo.metrics.names import METRIC_NAMES
 from kdzoo.tracking.journal import Journal
+from kdzoo.tracking.notes import NOTE_TAG, CategoryEnd, category_note, sweep_note
 from kdzoo.tracking.records import (
     MAX_PARAM,
     MAX_TAG,
@@ -26,6 +29,7 @@ from kdzoo.tracking.records import (
     fitted_metrics,
     fitted_texts,
 )
+from kdzoo.tracking.reference import ReleaseRef
 from kdzoo.tracking.sender import Sender
 
 _TRIAL_STATE: Final[Mapping[str, RunState]] = {
@@ -94,7 +98,8 @@ class SweepTracker:
             params: what was asked for.
             tags: further tags, their names without the ``kdzoo.`` prefix.
         """
-        self._log(self._sweep, params=params, tags=_tags({**(tags or {}), "status": "running"}), state="RUNNING")
+        said = {**_tags({**(tags or {}), "status": "running"}), NOTE_TAG: sweep_note(self._tags)}
+        self._log(self._sweep, params=params, tags=said, state="RUNNING")
 
     def category_run(self, category: str) -> dict[str, str]:
         """Where a category's run is found: its ``experiment``, and the ``run``'s tag ``kdzoo.key``; for a manifest."""
@@ -156,6 +161,7 @@ class SweepTracker:
         metrics: Mapping[str, float],
         cost: Cost,
         reason: str | None = None,
+        tags: Mapping[str, object] | None = None,
     ) -> None:
         """A trial ended.
 
@@ -165,11 +171,12 @@ class SweepTracker:
             metrics: its final metrics, ``val_*``.
             cost: what it took.
             reason: why it failed or was stopped.
+            tags: further tags without the ``kdzoo.`` prefix.
         """
         if not self._known(trial_id):
             return
-        ref, tags = self._trials[trial_id], _tags({"status": status, "reason": reason})
-        self._log(ref, metrics={**metrics, **cost.as_metrics()}, tags=tags, state=_TRIAL_STATE[status])
+        ref, said = self._trials[trial_id], _tags({**(tags or {}), "status": status, "reason": reason})
+        self._log(ref, metrics={**metrics, **cost.as_metrics()}, tags=said, state=_TRIAL_STATE[status])
 
     def end_category(
         self,
@@ -180,7 +187,11 @@ class SweepTracker:
         cost: Cost,
         params: Mapping[str, object] | None = None,
         tags: Mapping[str, object] | None = None,
+        best_trial: str | None = None,
         release: int | None = None,
+        published: ReleaseRef | None = None,
+        champion: bool = False,
+        reason: str | None = None,
         picture: bytes | None = None,
     ) -> None:
         """A category's study ended and its best trial was measured.
@@ -191,22 +202,45 @@ class SweepTracker:
             metrics: ``test_*`` of the best trial, and its ``val_*``.
             cost: of all its trials together.
             params: the best trial's configuration.
-            tags: further tags without the ``kdzoo.`` prefix, such as ``split_digest`` and ``reason``.
+            tags: further tags without the ``kdzoo.`` prefix, such as ``split_digest``.
+            best_trial: the trial that was measured.
             release: number of the release that was published, if any.
+            published: that release, to be shown in the model registry.
+            champion: whether it became its entry's champion.
+            reason: what went wrong.
             picture: PNG bytes of the best and worst cases, kept as ``cases.png``.
         """
-        ref, said = self._category(category), _tags({**(tags or {}), "status": status, "release": release})
-        values = {**metrics, **cost.as_metrics()}
-        self._log(ref, params=params or {}, metrics=values, tags=said, state=_TRIAL_STATE[status], picture=picture)
+        ref, texts = self._category(category), {"status": status, "release": release, "reason": reason}
+        if release is not None:
+            texts["champion"] = "false"  # "true" is said when MLflow's alias is moved to it, which is right after
+        end = CategoryEnd(
+            category=category, metrics=metrics, published=published, champion=champion, reason=reason or ""
+        )
+        said = _tags({**(tags or {}), **texts, "best_trial": best_trial})
+        self._log(
+            ref,
+            params=params or {},
+            metrics={**metrics, **cost.as_metrics()},
+            tags={**said, NOTE_TAG: category_note(ref.tags, end, best_trial)},
+            state=_TRIAL_STATE[status],
+            picture=picture,
+            published=published,
+            champion=champion,
+        )
 
-    def end(self, status: SweepStatus, *, metrics: Mapping[str, float] | None = None) -> None:
+    def end(
+        self, status: SweepStatus, *, metrics: Mapping[str, float] | None = None, ends: Sequence[CategoryEnd] = ()
+    ) -> None:
         """The sweep ended.
 
         Args:
             status: how it ended; an interrupted one may be resumed.
             metrics: of the sweep as a whole, such as its cost.
+            ends: how its categories ended, for its description; its ``test_*`` are means over them.
         """
-        self._log(self._sweep, metrics=metrics or {}, tags=_tags({"status": status}), state=_SWEEP_STATE[status])
+        said = {**_tags({"status": status}), NOTE_TAG: sweep_note(self._tags, ends)}
+        values = {**(metrics or {}), **_means(ends)}
+        self._log(self._sweep, metrics=values, tags=said, state=_SWEEP_STATE[status])
 
     def close(self, timeout: float = 30.0) -> int:
         """Sends what is left, and says what could not be sent; that stays in the spool for `replay`.
@@ -245,6 +279,8 @@ class SweepTracker:
         step: int = 0,
         state: RunState | None = None,
         picture: bytes | None = None,
+        published: ReleaseRef | None = None,
+        champion: bool = False,
     ) -> None:
         record = Record(
             run=run,
@@ -255,8 +291,17 @@ class SweepTracker:
             step=step,
             state=state,
             picture=picture,
+            published=published,
+            champion=champion,
         )
         self._sender.put(record)
+
+
+def _means(ends: Sequence[CategoryEnd]) -> dict[str, float]:
+    """The mean of each test metric that every category has; none where one has no result."""
+    names = [f"test_{name}" for name in METRIC_NAMES]
+    shared = [name for name in names if ends and all(name in end.metrics for end in ends)]
+    return {name: fmean(end.metrics[name] for end in ends) for name in shared}
 
 
 def _tags(values: Mapping[str, object]) -> dict[str, str]:

@@ -20,7 +20,7 @@ class MlflowServer:
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process = None
 
-    def start(self, seconds: float = 60.0) -> None:
+    def start(self, seconds: float = 240.0) -> None:
         command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
@@ -33,6 +33,7 @@ class MlflowServer:
         deadline = time.monotonic() + seconds
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
                 log_text = (self.folder / "server.log").read_text(errors="replace")[-3000:]
                 raise RuntimeError(f"mlflow server did not start:\n{log_text}")
             time.sleep(0.2)

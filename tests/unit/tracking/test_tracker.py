@@ -93,6 +93,7 @@ def test_a_new_database_is_made_quietly_and_in_the_background(make_tracker, uri,
         "kdzoo.objective": "image_auroc",
         "kdzoo.status": "finished",
         "kdzoo.release": "3",
+        "kdzoo.champion": "false",
     }
     picture = place / "artifacts" / "kdzoo/rd/quiet" / runs["first/weave"].info.run_id / "artifacts" / "cases.png"
     assert picture.read_bytes() == b"png bytes"

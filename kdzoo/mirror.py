@@ -1,0 +1,124 @@
+"""MLflow's model registry as an image of the zoo: its versions point at releases, its alias is where the zoo's is.
+
+Sweeps tell MLflow of their releases through the journal. This reads the zoo instead, so it also brings up what was
+moved by hand, or what MLflow missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kdzoo.champions import CHAMPION
+from kdzoo.errors import TrackingError
+from kdzoo.settings import Settings
+from kdzoo.tracking.environment import sqlite_path
+from kdzoo.tracking.records import without_credentials
+from kdzoo.tracking.reference import ReleaseRef, model_name
+from kdzoo.tracking.sender import make_store
+from kdzoo.zoo import manifest_digest
+from zoo_registry import EntryName, Registry, RegistryError
+from zoo_registry.errors import ManifestInvalidError
+
+if TYPE_CHECKING:
+    from kdzoo.tracking.model_versions import Version
+    from kdzoo.tracking.store import MlflowStore
+
+
+@dataclass(kw_only=True)
+class Mirrored:
+    """What was done.
+
+    Attributes:
+        versions: how many versions were made.
+        moved: entries whose alias was set, moved or taken away.
+        strange: releases that came from no run of this MLflow, and so have no version, as ``entry:release``.
+        damaged: why releases could not be read, by the same name.
+    """
+
+    versions: int = 0
+    moved: list[str] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+def mirror(settings: Settings, registry: Registry, entries: Sequence[EntryName] | None = None) -> Mirrored:
+    """Brings MLflow's model registry up to the zoo. Done again, it changes nothing.
+
+    Args:
+        settings: where MLflow is.
+        registry: the zoo.
+        entries: only these; default all.
+
+    Raises:
+        TrackingError: MLflow or its artifact store cannot be reached.
+        RegistryError: the zoo cannot be read.
+    """
+    store, done = make_store(settings.mlflow_uri, settings.mlflow_artifacts), Mirrored()
+    for entry in registry.list_entries() if entries is None else entries:
+        _mirror_entry(store, registry, entry, done)
+    return done
+
+
+def follow_champion(settings: Settings, registry: Registry, entry: EntryName, warn: Callable[[str], None]) -> None:
+    """After a champion was moved by hand: tells MLflow, if there is one; the zoo's move stands whatever it says.
+
+    Args:
+        settings: where MLflow is; a local file that was never made is left so.
+        registry: the zoo.
+        entry: whose champion was moved.
+        warn: told why MLflow could not be.
+    """
+    path = sqlite_path(settings.mlflow_uri)
+    if path is not None and not path.exists():
+        return
+    try:
+        mirror(settings, registry, [entry])
+    except (TrackingError, RegistryError) as error:
+        warn(f"MLflow was not told of the move: {error}; `kdzoo mlflow sync` does so later")
+
+
+def _mirror_entry(store: MlflowStore, registry: Registry, entry: EntryName, done: Mirrored) -> None:
+    versions, name = store.versions, model_name(str(entry))
+    known = versions.of(name, without_credentials(registry.uri))
+    for release in registry.releases(entry):
+        if release not in known and (made := _make_version(store, registry, entry, release, done)) is not None:
+            known[release] = made
+    if not known:
+        return
+    champion = registry.aliases(entry).get(CHAMPION)
+    wanted = known.get(champion.release) if champion is not None else None
+    if versions.champion(name) == (None if wanted is None else wanted.number):
+        return
+    done.moved.append(str(entry))
+    if champion is None or wanted is None:
+        versions.uncrown(name)
+    else:
+        since = datetime.fromisoformat(champion.updated)
+        versions.crown(name, wanted, int(since.timestamp() * 1000), later=False)
+
+
+def _make_version(
+    store: MlflowStore, registry: Registry, entry: EntryName, release: int, done: Mirrored
+) -> Version | None:
+    """A version of a release; None where the release is damaged, or its run is not in this MLflow."""
+    try:
+        manifest = registry.resolve(entry, release)
+    except ManifestInvalidError as error:
+        done.damaged[f"{entry}:{release}"] = str(error)
+        return None
+    tracked = manifest.document.get("mlflow") or {}
+    run_id = store.find_run(tracked["experiment"], tracked["run"]) if tracked else None
+    if run_id is None:
+        done.strange.append(f"{entry}:{release}")
+        return None
+    ref = ReleaseRef(
+        zoo=without_credentials(registry.uri),
+        entry=str(entry),
+        release=release,
+        manifest_sha256=manifest_digest(manifest),
+    )
+    done.versions += 1
+    return store.add_version(ref, run_id)

@@ -1,0 +1,155 @@
+"""Releases in MLflow's model registry: a version a release, which points at the zoo and holds nothing of the model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from kdzoo.errors import TrackingError
+from kdzoo.tracking.notes import model_note, version_note
+from kdzoo.tracking.pages import all_pages
+from kdzoo.tracking.reference import LOADER_MODULE, MODEL_FOLDER, REFERENCE_FILE, ReleaseRef
+
+CHAMPION: Final = "champion"
+_DIGEST, _MOVED = "kdzoo.manifest_sha256", "kdzoo.champion_moved_ms"
+_FLAVORS: Final = {"python_function": {"loader_module": LOADER_MODULE, "data": REFERENCE_FILE}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A version of a registered model.
+
+    Attributes:
+        number: as MLflow gave it, which need not be the release's.
+        run_id: the run it came from.
+    """
+
+    number: str
+    run_id: str
+
+
+def version_tags(run_tags: Mapping[str, str]) -> dict[str, str]:
+    """What a version says of the run that it came from, to filter by."""
+    names = ("method", "dataset", "category", "protocol", "teacher", "objective", "sweep")
+    return {name: run_tags[name] for name in (f"kdzoo.{name}" for name in names) if name in run_tags}
+
+
+class ModelVersions:
+    """Writes versions and the alias; whatever is told twice is there once.
+
+    Args:
+        client: MLflow's.
+        ask: calls it, and turns what it raises into errors of ours.
+    """
+
+    def __init__(self, client: MlflowClient, ask: Callable[[Callable[[], Any]], Any]) -> None:
+        self._client, self._ask = client, ask
+
+    def of(self, name: str, zoo: str) -> dict[int, Version]:
+        """The versions of a model whose releases are in a zoo, by release; none when there is no such model."""
+        search = partial(self._client.search_model_versions, f"name = '{name}'", max_results=1000)
+        found = self._ask(lambda: list(all_pages(lambda token: search(page_token=token))))
+        ours = [version for version in found if version.tags.get("kdzoo.zoo") == zoo]
+        return {int(version.tags["kdzoo.release"]): _version(version) for version in ours}
+
+    def champion(self, name: str) -> str | None:
+        """The number of the version that the alias of a model names."""
+        found = self._ask(lambda: self._client.get_registered_model(name)).aliases.get(CHAMPION)
+        return None if found is None else str(found)
+
+    def ensure(self, ref: ReleaseRef, run_id: str, tags: Mapping[str, str]) -> Version:
+        """The release's version, which is made if it is not there.
+
+        Args:
+            ref: the release.
+            run_id: run of the category that it came from; holds the reference.
+            tags: what else to filter versions by.
+
+        Raises:
+            TrackingError: MLflow or its artifact store does not take it.
+        """
+        # First: a creation whose answer was lost has made a version all the same.
+        query = f"name = '{ref.model_name}' AND tags.`{_DIGEST}` = '{ref.manifest_sha256}'"
+        found = self._ask(lambda: self._client.search_model_versions(query, max_results=10))
+        if found:
+            return _version(min(found, key=lambda version: int(version.version)))
+        self._ask(lambda: self._make_model(ref))
+        self._ask(lambda: self._log_reference(ref, run_id))
+        said = {**tags, "kdzoo.entry": ref.entry, "kdzoo.zoo": ref.zoo, "kdzoo.release": str(ref.release)}
+        made = self._ask(
+            lambda: self._client.create_model_version(
+                ref.model_name,
+                f"runs:/{run_id}/{MODEL_FOLDER}",
+                run_id,
+                tags={**said, _DIGEST: ref.manifest_sha256},
+                description=version_note(ref),
+                await_creation_for=0,
+            )
+        )
+        return _version(made)
+
+    def crown(self, name: str, version: Version, since_ms: int, *, later: bool) -> None:
+        """Moves the alias, and with it the tag ``kdzoo.champion`` from run to run.
+
+        Args:
+            name: the model.
+            version: of the release that is champion.
+            since_ms: since when, milliseconds since 1970.
+            later: only if nothing moved it later: a record may be sent long after it was written.
+        """
+        model = self._ask(lambda: self._client.get_registered_model(name))
+        if later and int(model.tags.get(_MOVED, "0")) > since_ms:
+            return
+        before = model.aliases.get(CHAMPION)
+        if before is not None and str(before) != version.number:
+            self._tag_run(self._run_of(name, str(before)), name, "false")
+        self._ask(lambda: self._client.set_registered_model_alias(name, CHAMPION, version.number))
+        self._ask(lambda: self._client.set_registered_model_tag(name, _MOVED, str(since_ms)))
+        self._tag_run(version.run_id, name, "true")
+
+    def uncrown(self, name: str) -> None:
+        """Takes the alias away from a model whose entry has no champion with a version."""
+        before = self.champion(name)
+        if before is not None:
+            self._tag_run(self._run_of(name, before), name, "false")
+            self._ask(lambda: self._client.delete_registered_model_alias(name, CHAMPION))
+
+    def _run_of(self, name: str, version: str) -> str:
+        return str(self._ask(lambda: self._client.get_model_version(name, version)).run_id)
+
+    def _tag_run(self, run_id: str, name: str, champion: str) -> None:
+        """Says of a run whether its release is champion, if the run is there still."""
+        try:
+            self._ask(lambda: self._client.set_tag(run_id, "kdzoo.champion", champion))
+        except TrackingError:
+            self._ask(lambda: self._client.get_registered_model(name))  # MLflow is well, so the run was deleted
+
+    def _make_model(self, ref: ReleaseRef) -> None:
+        method, dataset, category = ref.entry.split("/")
+        said = {"entry": ref.entry, "method": method, "dataset": dataset, "category": category}
+        tags = {f"kdzoo.{name}": value for name, value in said.items()}
+        try:
+            self._client.create_registered_model(ref.model_name, tags, model_note(ref))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _log_reference(self, ref: ReleaseRef, run_id: str) -> None:
+        described = {"artifact_path": MODEL_FOLDER, "flavors": _FLAVORS, "run_id": run_id}
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / REFERENCE_FILE).write_bytes(ref.to_bytes())
+            (folder / "MLmodel").write_text(yaml.safe_dump(described), encoding="utf-8")
+            self._client.log_artifacts(run_id, str(folder), MODEL_FOLDER)
+
+
+def _version(found: Any) -> Version:
+    return Version(number=str(found.version), run_id=str(found.run_id))

@@ -1,0 +1,220 @@
+"""Releases in MLflow's model registry: a real server on a real database, a real zoo, a trained detector."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from helpers.command import run
+from helpers.mlflow_server import MlflowServer
+from helpers.trials import small_trial
+
+from kdzoo.champions import promote
+from kdzoo.errors import TrackingError
+from kdzoo.mirror import mirror
+from kdzoo.search.publisher import reference
+from kdzoo.settings import Settings
+from kdzoo.tracking import Cost, SweepTracker, replay
+from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.training.checkpoint import save_tensors
+from kdzoo.training.outcome import conclude
+from kdzoo.zoo import TEACHER, WEIGHTS, Published, entry_name, load, open_registry
+
+ENTRY, MODEL = entry_name("rd", "toy/bottle"), "kdzoo.rd.toy.bottle"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A small detector's document, its files by role, and an image it can judge."""
+    folder = tmp_path_factory.mktemp("trained")
+    trainer = small_trial(folder, "rd", epochs=1)
+    trainer.run()
+    outcome = conclude(trainer)
+    save_tensors(folder / WEIGHTS, outcome.method.learned_state())
+    (folder / TEACHER).write_bytes(outcome.method.teacher.weights())
+    image = next((folder / "toy").rglob("test/good/*.png"))
+    return outcome.document, {role: folder / role for role in (WEIGHTS, TEACHER)}, image
+
+
+@pytest.fixture
+def settings(monkeypatch, server):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", server.uri)
+    return Settings.from_environment()
+
+
+@pytest.fixture
+def client(server):
+    prepare_mlflow()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(server.uri)
+    yield client
+    for model in client.search_registered_models():
+        client.delete_registered_model(model.name)
+
+
+def published(registry, trained, sweep, *, promoted):
+    document, files, _ = trained
+    run = {"experiment": "kdzoo/rd/toy", "run": f"{sweep}/bottle"}
+    alias = "champion" if promoted else None
+    release = registry.publish(ENTRY, {**document, "sweep": sweep, "mlflow": run}, files, alias=alias).release
+    return Published(release=release, promoted=promoted, note="").located(registry, ENTRY)
+
+
+def track(settings, spool, sweep, result, warnings, *, timeout=30.0):
+    """Logs a sweep that ended with a release; gives how many records were left."""
+    tracker = SweepTracker(
+        settings.mlflow_uri,
+        artifacts=settings.mlflow_artifacts,
+        spool=spool,
+        sweep=sweep,
+        method="rd",
+        dataset="toy",
+        protocol="holdout",
+        objective="image_auroc",
+        warn=warnings.append,
+    )
+    tracker.end_category(
+        "bottle",
+        status="finished",
+        metrics={"val_image_auroc": 0.9, "test_image_auroc": 0.8},
+        cost=Cost(seconds=1.0),
+        release=result.release,
+        published=reference(result),
+        champion=result.promoted,
+    )
+    return tracker.close(timeout)
+
+
+def versions_of(client):
+    found = client.search_model_versions(f"name = '{MODEL}'")
+    return {int(version.tags["kdzoo.release"]): version for version in found}, len(found)
+
+
+def champion_runs(client):
+    experiment = client.get_experiment_by_name("kdzoo/rd/toy").experiment_id
+    found = client.search_runs([experiment], "tags.`kdzoo.champion` = 'true'")
+    return [run.data.tags["kdzoo.sweep"] for run in found]
+
+
+def test_a_release_is_a_version_that_loads_through_the_zoo(settings, client, trained, tmp_path):
+    registry, warnings = open_registry(settings), []
+    result = published(registry, trained, "one", promoted=True)
+    assert track(settings, tmp_path / "one.jsonl", "one", result, warnings) == 0, warnings
+
+    version = client.get_model_version_by_alias(MODEL, "champion")
+    assert version.tags["kdzoo.entry"] == str(ENTRY) and version.tags["kdzoo.zoo"] == registry.uri
+    assert version.tags["kdzoo.release"] == "1" and version.tags["kdzoo.protocol"] == "holdout"
+    kept = client.list_artifacts(version.run_id, "release")
+    assert sum(file.file_size for file in kept) < 2000, "a reference, and no weights"
+
+    import mlflow
+
+    mlflow.set_tracking_uri(settings.mlflow_uri)
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL}@champion")
+    image = str(trained[2])
+    (said,) = model.predict([image])
+    expected = load("rd", "toy/bottle", release=1).predict(image)
+    assert said == {"score": expected.score, "threshold": expected.threshold, "anomalous": expected.anomalous}
+
+    blob = registry.resolve(ENTRY, 1).blobs[WEIGHTS].sha256
+    file = next(Path(registry.uri).rglob(blob))
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    for cached in settings.cache.rglob(blob):
+        cached.unlink()
+    with pytest.raises(Exception, match=r"sha256|corrupt|damaged|not those"):
+        mlflow.pyfunc.load_model(f"models:/{MODEL}@champion")
+
+
+def test_another_manifest_than_the_versions_is_refused(settings, trained):
+    from kdzoo.pyfunc import load_reference
+
+    ref = reference(published(open_registry(settings), trained, "other", promoted=True))
+    with pytest.raises(TrackingError, match="not the one"):
+        load_reference(dataclasses.replace(ref, manifest_sha256="0" * 64))
+
+
+def test_a_dead_server_loses_no_version_and_a_second_sending_makes_none(settings, server, client, trained, tmp_path):
+    registry, warnings = open_registry(settings), []
+    result = published(registry, trained, "dead", promoted=True)
+    spool = tmp_path / "dead.jsonl"
+    server.stop()
+    try:
+        assert track(settings, spool, "dead", result, warnings, timeout=1.0) == 1
+    finally:
+        server.start()
+    kept = spool.read_bytes()
+    assert replay(spool, settings.mlflow_uri, artifacts=tmp_path) == 1
+    spool.write_bytes(kept)
+    assert replay(spool, settings.mlflow_uri, artifacts=tmp_path) == 1
+    found, count = versions_of(client)
+    assert (set(found), count) == ({1}, 1)
+    assert client.get_model_version_by_alias(MODEL, "champion").version == found[1].version
+
+
+def test_the_alias_follows_moves_by_hand_and_an_old_record_does_not_take_it_back(
+    settings, server, client, trained, tmp_path, capsys
+):
+    registry, warnings = open_registry(settings), []
+    first = published(registry, trained, "first", promoted=True)
+    second = published(registry, trained, "second", promoted=False)
+    spool = tmp_path / "first.jsonl"
+    server.freeze()
+    try:
+        assert track(settings, spool, "first", first, warnings, timeout=0.2) == 1
+    finally:
+        server.thaw()
+    late = spool.read_bytes()
+    assert track(settings, tmp_path / "second.jsonl", "second", second, warnings) == 0
+    assert replay(spool, settings.mlflow_uri, artifacts=tmp_path) == 1
+    assert champion_runs(client) == ["first"]
+
+    assert run(capsys, "zoo", "promote", ENTRY, 2, "--force").status == 0
+    assert client.get_model_version_by_alias(MODEL, "champion").tags["kdzoo.release"] == "2"
+    assert champion_runs(client) == ["second"]
+    spool.write_bytes(late)
+    replay(spool, settings.mlflow_uri, artifacts=tmp_path)
+    assert client.get_model_version_by_alias(MODEL, "champion").tags["kdzoo.release"] == "2"
+
+    assert run(capsys, "zoo", "rollback", ENTRY).status == 0
+    assert client.get_model_version_by_alias(MODEL, "champion").tags["kdzoo.release"] == "1"
+    assert run(capsys, "zoo", "alias", ENTRY, "champion", "--delete", "--force").status == 0
+    assert client.get_registered_model(MODEL).aliases == {}
+
+
+def test_sync_brings_an_emptied_registry_up_to_the_zoo(settings, client, trained, tmp_path, capsys):
+    registry, warnings = open_registry(settings), []
+    result = published(registry, trained, "kept", promoted=True)
+    published(registry, trained, "never-tracked", promoted=False)
+    assert track(settings, tmp_path / "kept.jsonl", "kept", result, warnings) == 0
+    client.delete_registered_model(MODEL)
+
+    done = run(capsys, "mlflow", "sync")
+    assert done.status == 0 and "1 versions made" in done.out and "rd/toy/bottle:2" in done.err
+    assert client.get_model_version_by_alias(MODEL, "champion").tags["kdzoo.release"] == "1"
+    again = mirror(settings, registry)
+    assert (again.versions, again.moved) == (0, [])
+
+
+def test_a_promotion_stands_where_mlflow_does_not_answer(settings, server, trained, capsys):
+    registry = open_registry(settings)
+    for sweep in ("a", "b"):
+        published(registry, trained, sweep, promoted=sweep == "a")
+    server.stop()
+    try:
+        done = run(capsys, "zoo", "promote", ENTRY, 2, "--force", "--json")
+    finally:
+        server.start()
+    assert done.status == 0 and json.loads(done.out)["release"] == 2
+    assert "kdzoo mlflow sync" in done.err
+    assert promote(registry, ENTRY, 2).release == 2
