@@ -9,6 +9,7 @@ from helpers.sweeps import small_plan
 
 from kdzoo.errors import SweepError
 from kdzoo.search.plan_file import DataDigests, PlanFile
+from kdzoo.search.strategy import Strategy
 
 DATA = {"bottle": DataDigests(fingerprint="f1", split="s1")}
 
@@ -56,6 +57,16 @@ def test_what_decides_a_trial_may_not_change(written):
     with pytest.raises(SweepError, match=r"'night' cannot go on with another plan: .* and \d+ more") as caught:
         written.check(other, DATA)
     assert "kdzoo sweep --resume night" in caught.value.hint
+
+
+def test_how_a_sweep_searches_may_not_change_but_its_budgets_may(written):
+    before, now = written.plan, Strategy(sampler="random", also=("latency_ms",), warm_start=False)
+    assert written.differences(dataclasses.replace(before, strategy=now), DATA) == [
+        "strategy.sampler is random, was tpe",
+        "strategy.also is ['latency_ms'], was []",
+        "strategy.warm_start is False, was True",
+    ]
+    assert written.differences(dataclasses.replace(before, gpu_hours=2.0, time_budget=3.0), DATA) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The searcher: trials of all categories in turn, each result to its own study."""
 
 import dataclasses
+from collections import Counter
 
 import pytest
 from helpers.layouts import make_dataset
@@ -16,6 +17,7 @@ from kdzoo.search.plan import SweepPlan
 from kdzoo.search.searcher import CategorySearcher
 from kdzoo.search.sent_teacher import SentTeacher
 from kdzoo.search.space import SearchSpace
+from kdzoo.search.strategy import Strategy
 from kdzoo.search.studies import CategoryStudies
 from kdzoo.search.sweep import _tuner
 from kdzoo.search.sweep_folder import SweepFolder
@@ -70,6 +72,43 @@ def test_what_earlier_drivers_ran_counts(plan, studies, folder):
     searcher = CategorySearcher(plan, studies, folder, done={"bottle": 2, "cable": 1})
     assert [searcher.suggest(f"trial{number}")["category"] for number in range(3)] == ["screw", "cable", "screw"]
     assert searcher.suggest("trial3") == CategorySearcher.FINISHED
+
+
+def test_no_trial_begins_once_the_gpu_hours_are_used_up(plan, studies, folder):
+    used = [0.0]
+    limited = dataclasses.replace(plan, gpu_hours=2.0)
+    searcher = CategorySearcher(limited, studies, folder, gpu_seconds=lambda: used[0])
+    assert searcher.suggest("trial0")["category"] == "bottle"
+    used[0] = 7199.0
+    assert searcher.suggest("trial1")["category"] == "cable"
+    used[0] = 7200.0
+    assert searcher.suggest("trial2") == CategorySearcher.FINISHED
+    more = CategorySearcher(dataclasses.replace(plan, gpu_hours=3.0), studies, folder, gpu_seconds=lambda: used[0])
+    assert more.suggest("trial3")["category"] == "bottle"
+
+
+def test_worst_first_over_twelve_categories(plan, tmp_path, folder):
+    names = [f"part{number:02d}" for number in range(12)]
+    spaces = dict.fromkeys(names, plan.spaces["bottle"])
+    twelve = dataclasses.replace(plan, spaces=spaces, trials=8, strategy=Strategy(priority="worst-first"))
+    made = CategoryStudies(spaces, storage=tmp_path / "twelve.db", trials=8, seed=0, strategy=twelve.strategy)
+    try:
+        searcher, order = CategorySearcher(twelve, made, folder), []
+        for number in range(12 * 8):
+            asked = searcher.suggest(f"trial{number}")
+            category = asked["category"]
+            order.append(category)
+            reached = {"objective": int(category[-2:]) / 20, "selection_epoch": 1}
+            searcher.on_trial_complete(f"trial{number}", reached)
+            made.tell(category, asked["number"], objective=reached["objective"], stopped=False)
+        assert searcher.suggest("trial96") == CategorySearcher.FINISHED
+    finally:
+        made.close()
+    assert Counter(order) == dict.fromkeys(names, 8)
+    assert order[:36] == names * 3
+    # The worst two have had all their trials when the best one has had no more than its first three.
+    assert Counter(order[:46])["part00"] == Counter(order[:54])["part01"] == 8
+    assert Counter(order[:54])["part11"] == 3
 
 
 def test_an_interrupted_trial_goes_on_from_its_latest_checkpoint(plan, studies, folder):
