@@ -16,7 +16,8 @@ Ended = Literal["finished", "stopped_early", "failed", "interrupted"]
 TrialStatus = Literal["running"] | Ended
 
 _OUTCOME = (
-    "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also"
+    "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also",
+    "rises", "measured"
 )  # fmt: skip
 
 
@@ -38,6 +39,8 @@ class TrialRow:
         gpu_seconds: the same times the GPUs held.
         reason: why it failed, or was cut short.
         also: values of the sweep's further objectives, once finished.
+        rises: detecting epoch and objective, wherever the objective rose.
+        measured: the last detecting epoch that was measured.
         parts: in how many parts its batches were taken; more than one after the GPU's memory ran out.
     """
 
@@ -55,6 +58,14 @@ class TrialRow:
     reason: str = ""
     parts: int = 1
     also: dict[str, float] = field(default_factory=dict)
+    rises: list[list[float]] = field(default_factory=list)
+    measured: int = 0
+
+    def reached(self, detecting_epoch: int, objective: float) -> None:
+        """A detecting epoch was measured, and the best value so far is this."""
+        self.objective, self.measured = objective, detecting_epoch
+        if not self.rises or objective > self.rises[-1][1]:
+            self.rises.append([detecting_epoch, objective])
 
     @property
     def ended(self) -> bool:

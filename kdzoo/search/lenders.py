@@ -9,7 +9,8 @@ from kdzoo.data.catalog import Dataset
 from kdzoo.errors import SweepError
 from kdzoo.search.overview import sweep_folder
 from kdzoo.search.plan_file import PlanFile
-from kdzoo.search.studies import opened_storage, trial_values
+from kdzoo.search.studies import trial_values
+from kdzoo.search.study_file import close_study_file, open_study_file
 from kdzoo.search.warm_start import Loan
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions
@@ -39,7 +40,7 @@ def loans_of(name: str, settings: Settings, *, method: str, dataset: Dataset, op
         )
     _check_leak(before, dataset, options)
     loans = []
-    storage = opened_storage(folder.studies)
+    storage = open_study_file(folder.studies)
     try:
         for study in optuna.get_all_study_names(storage):
             trials = optuna.load_study(study_name=study, storage=storage).get_trials(
@@ -51,8 +52,7 @@ def loans_of(name: str, settings: Settings, *, method: str, dataset: Dataset, op
             config = before.plan.spaces[study].config(trial_values(best)).as_dict()
             loans.append(Loan(category=study, config=config, trials=len(trials)))
     finally:
-        storage.remove_session()
-        storage.engine.dispose()
+        close_study_file(storage)
     if not loans:
         raise SweepError(f"no trial of the sweep '{name}' was trained to its end, so it has nothing to lend")
     return tuple(loans)

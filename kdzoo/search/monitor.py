@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
-from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
@@ -17,6 +15,7 @@ from kdzoo.search.conclusion import CategoryConclusions
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.reasons import reason
 from kdzoo.search.studies import CategoryStudies
+from kdzoo.search.trial_error import trial_error
 from kdzoo.search.view import SweepView
 from kdzoo.tracking import Cost, SweepTracker, TrialStatus
 
@@ -80,7 +79,8 @@ class SweepMonitor(Callback):
             row.epoch, row.total_epochs = int(result["epoch"]), int(result["total_epochs"])
             row.seconds = float(result["train_seconds"]) + float(result["measure_seconds"])
             row.gpu_seconds = row.seconds * (self._plan.gpus_per_trial or 0.0) if result["on_gpu"] else 0.0
-            row.objective = result.get("objective", row.objective)
+            if "objective" in result:
+                row.reached(int(result.get("selection_epoch", 0)), float(result["objective"]))
             row.metrics = dict(result.get("metrics", row.metrics))
             row.also = dict(result.get("also", row.also))
             self._note_parts(row, int(result.get("parts", row.parts)))
@@ -102,17 +102,21 @@ class SweepMonitor(Callback):
         row = self._row(trial)
         if row.ended:
             return  # it ended well, and only its study could not be told: the next question to it ends the run
-        row.reason = _reason(trial)
+        row.reason = reason(trial_error(trial))
         self._ended(row, "failed")
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial's worker failed, and another one goes on from the trial's last checkpoint."""
         row = self._row(trial)
-        self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {_reason(trial)}")
+        self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {reason(trial_error(trial))}")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Between two events: take in what the workers have measured."""
         self.take_in()
+
+    def note(self, text: str) -> None:
+        """Tells whoever watches."""
+        self._view.note(text)
 
     def take_in(self) -> None:
         """Has published what is measured by now, and records what is published by now."""
@@ -213,15 +217,3 @@ def drop_checkpoints(board: SweepBoard, checkpoints: Checkpoints, category: str)
 
 def _name(trial: Trial) -> str:
     return trial_name(trial.config["category"], int(trial.config["number"]))
-
-
-def _reason(trial: Trial) -> str:
-    """Why a trial's worker failed, from the file that Ray has just written on this machine.
-
-    Ray's own `get_pickled_error` looks in the sweep's folder, where the file arrives later.
-    """
-    file = trial.pickled_error_file
-    if file is None or not Path(file).exists():
-        return reason(None)
-    with Path(file).open("rb") as opened:
-        return reason(cloudpickle.load(opened))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
+from kdzoo.search.places import Places
+from kdzoo.search.reasons import reason
+from kdzoo.search.trial_error import node_of, trial_error
+
 _REDUCTION = 3
+_PAUSES: Final = (0.0, 4.0, 16.0)
+"""Seconds that a trial's tries after the first wait: a lost worker is replaced at once, a disk may need a moment."""
 
 
 class CategoryScheduler(FIFOScheduler):
@@ -17,10 +26,12 @@ class CategoryScheduler(FIFOScheduler):
 
     Args:
         longest: detecting epochs of the longest trial.
+        places: where trials may run.
     """
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: int, *, places: Places) -> None:
         super().__init__()
+        self._places, self._asked = places, dict[str, PlacementGroupFactory]()
         self._longest = max(longest, 1)
         self._grace = max(1, self._longest // (_REDUCTION * _REDUCTION) or 1)
         self._halvers: dict[str, AsyncHyperBandScheduler] = {}
@@ -28,27 +39,65 @@ class CategoryScheduler(FIFOScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Enters a trial in its category's race."""
         self._halver(trial).on_trial_add(tune_controller, trial)
+        # One that failed was sent elsewhere by `on_trial_error`; by now Ray has filed it under what it asks for.
+        if trial.trial_id not in self._asked:
+            self._asked[trial.trial_id] = trial.placement_group_factory
+            self._send(trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """A try failed; the next one, if there is one, runs on another machine where that can be."""
+        error = trial_error(trial) if trial.storage is not None else None
+        self._places.failed(trial.trial_id, node_of(error), reason(error))
+        if trial.status != Trial.RUNNING:
+            self._send(trial)
+        trial.config["pause"] = _PAUSES[min(trial.num_failures, len(_PAUSES)) - 1] if trial.num_failures else 0.0
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Whether the trial goes on."""
+        if "node" in result:
+            self._places.worked(str(result["node"]))
         if "objective" not in result:
             return str(TrialScheduler.CONTINUE)
         return str(self._halver(trial).on_trial_result(tune_controller, trial, result))
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """A trial came to its end."""
+        self._places.over(trial.trial_id)
         self._halver(trial).on_trial_complete(tune_controller, trial, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """A trial was taken out before it ran."""
         self._halver(trial).on_trial_remove(tune_controller, trial)
 
+    def remember(self, category: str, trial_id: str, *, rises: Sequence[Sequence[float]], measured: int) -> None:
+        """Enters a trial of an earlier driver in its category's race, so that new ones are compared with it.
+
+        Args:
+            category: whose race.
+            trial_id: unique in it.
+            rises: detecting epoch and objective, wherever the objective rose.
+            measured: the trial's last detecting epoch that was measured.
+        """
+        past, halver, milestone = _Past(trial_id), self._halver_of(category), self._grace
+        halver.on_trial_add(None, past)
+        while milestone <= measured:
+            best = [value for epoch, value in rises if epoch <= milestone]
+            if best:
+                halver.on_trial_result(None, past, {"selection_epoch": milestone, "objective": best[-1]})
+            milestone *= _REDUCTION
+
     def debug_string(self) -> str:
         """One line for Ray's log."""
         return f"ASHA in {len(self._halvers)} categories"
 
+    def _send(self, trial: Trial) -> None:
+        """Says where a trial that does not run may run next."""
+        trial.update_resources(self._places.resources(trial.trial_id, self._asked[trial.trial_id]))
+
     def _halver(self, trial: Trial) -> AsyncHyperBandScheduler:
-        category = str(trial.config["category"])
+        return self._halver_of(str(trial.config["category"]))
+
+    def _halver_of(self, category: str) -> AsyncHyperBandScheduler:
         if category not in self._halvers:
             self._halvers[category] = AsyncHyperBandScheduler(
                 time_attr="selection_epoch",
@@ -60,3 +109,10 @@ class CategoryScheduler(FIFOScheduler):
                 stop_last_trials=False,
             )
         return self._halvers[category]
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What of an earlier driver's trial the race looks at."""
+
+    trial_id: str

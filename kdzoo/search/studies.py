@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.trial import TrialState
 
-from kdzoo.errors import StorageError
 from kdzoo.search.dimension import Dimension
 from kdzoo.search.samplers import make_sampler
 from kdzoo.search.space import SearchSpace
 from kdzoo.search.strategy import Strategy
+from kdzoo.search.study_file import close_study_file, open_study_file
 from kdzoo.search.warm_start import Loan, WarmStart
 
 _OUTCOME, _INTERRUPTED, _AGAIN, _BORROWED = "outcome", "interrupted", "again", "borrowed"
@@ -104,7 +103,7 @@ class CategoryStudies:
         self._warm = WarmStart(spaces, trials=trials, loans=loans)
         self._waiting: dict[str, int] = {}
         self._best: dict[str, float] = {}
-        self._backend = opened_storage(storage)
+        self._backend = open_study_file(storage)
         self._studies: dict[str, optuna.Study] = {}
         self._open: dict[tuple[str, int], _Open] = {}
 
@@ -223,8 +222,7 @@ class CategoryStudies:
 
     def close(self) -> None:
         """Lets go of the file."""
-        self._backend.remove_session()
-        self._backend.engine.dispose()
+        close_study_file(self._backend)
 
     def _ended(self, category: str, values: Mapping[str, Any], objective: float | None, *, stopped: bool) -> None:
         """Remembers what an ended trial reached."""
@@ -282,31 +280,6 @@ class CategoryStudies:
         self._remember(category, study)
         self._studies[category] = study
         return study
-
-
-def opened_storage(path: Path) -> optuna.storages.RDBStorage:
-    """The SQLite file of a sweep's studies; made if absent.
-
-    Raises:
-        StorageError: it cannot be made or opened.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.RDBStorage(f"sqlite:///{path}")
-    except (OSError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        reason = str(error.strerror if isinstance(error, OSError) else error).splitlines()[0]
-        raise StorageError(
-            f"cannot write the studies '{path}': {reason}", hint="free some space or set KDZOO_HOME to another disk"
-        ) from error
-    sqlalchemy.event.listen(backend.engine, "connect", _without_waiting_for_the_disk)
-    backend.engine.dispose()
-    return backend
-
-
-def _without_waiting_for_the_disk(connection: Any, _: object) -> None:
-    # A suggestion is some fifteen commits, each of which would wait 20 ms for the disk while Ray waits for the driver.
-    # What is written survives the process all the same; only a power cut can lose it.
-    connection.execute("PRAGMA synchronous=OFF")
 
 
 def trial_values(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kdzoo.search.conclusion import CategoryConclusions
 from kdzoo.search.disk import check_room, checkpoint_demand, gigabytes
 from kdzoo.search.finish import Finished, FinishingLine
 from kdzoo.search.monitor import SweepMonitor
+from kdzoo.search.places import Places
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.plan_file import DataDigests, PlanFile
 from kdzoo.search.publisher import Publisher, publish_once, reference
@@ -64,7 +65,7 @@ def run_sweep(
 
     However a driver ended, the sweep can be resumed: no trial that ended runs again, one that was under way goes on
     from its last checkpoint (from the start where it had none) as a new trial, and what is published is not published
-    again. Early stopping compares with the trials of the resumed part alone.
+    again.
 
     Args:
         plan: what to do.
@@ -344,6 +345,15 @@ def _train(
     return None
 
 
+def _scheduler(plan: SweepPlan, monitor: SweepMonitor) -> CategoryScheduler:
+    """Early stopping, in which the trials of earlier drivers have their places."""
+    scheduler = CategoryScheduler(plan.longest_selection(), places=Places(monitor.note))
+    for row in monitor.board.rows.values():
+        if row.ended and not row.failed:
+            scheduler.remember(row.category, row.trial_id, rises=row.rises, measured=row.measured)
+    return scheduler
+
+
 def _tuner(
     plan: SweepPlan,
     context: WorkerContext,
@@ -360,7 +370,7 @@ def _tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=CategorySearcher(plan, studies, folder, done=done, gpu_seconds=monitor.board.gpu_seconds),
-            scheduler=CategoryScheduler(plan.longest_selection()),
+            scheduler=_scheduler(plan, monitor),
             num_samples=plan.total_trials - sum(done.values()),
             max_concurrent_trials=plan.max_concurrent,
             time_budget_s=plan.time_budget,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
@@ -145,6 +147,7 @@ class TrialTrainable(tune.Trainable):
             "train_seconds": self._trainer.train_seconds,
             "measure_seconds": self._trainer.measure_seconds,
             "on_gpu": self._trainer.device.type == "cuda",
+            "node": ray.get_runtime_context().get_node_id(),
             "parts": self._trainer.parts,
             "losses": result.losses,
             "finished": finished,
@@ -171,6 +174,8 @@ class TrialTrainable(tune.Trainable):
 
     def _start(self, config: dict[str, Any]) -> None:
         self._trainer, self._failure, self._misplaced = None, "", None
+        # A disk or a server that is away may be back soon; tries that follow each other at once would all meet it.
+        time.sleep(config.get("pause", 0.0))
         self._wanted: tuple[str, ...] = tuple(config.get("also", ()))
         try:
             self._trainer = self._going_on(TrialSpec.from_dict(config["spec"]), config.get("states", ()))

@@ -4,6 +4,7 @@ import pytest
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from kdzoo.search.places import Places
 from kdzoo.search.scheduler import CategoryScheduler
 
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
@@ -11,7 +12,7 @@ CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 
 @pytest.fixture
 def scheduler():
-    return CategoryScheduler(9)
+    return CategoryScheduler(9, places=Places([].append, living=list))
 
 
 def trial(scheduler, category, number):
@@ -65,3 +66,30 @@ def test_a_trial_that_ends_or_is_lost_can_be_added_again(scheduler):
     removed = trial(scheduler, "bottle", 2)
     scheduler.on_trial_remove(None, removed)
     assert scheduler.debug_string() == "ASHA in 1 categories"
+
+
+def test_trials_of_an_earlier_driver_are_in_the_race(scheduler):
+    rises = [[1, 0.5], [2, 0.8], [5, 0.9]]
+    for number in range(3):
+        scheduler.remember("bottle", f"bottle-{number:04}", rises=rises, measured=9)
+    assert scheduler.on_trial_result(None, trial(scheduler, "bottle", 3), result(1, 0.4)) == STOP
+    good = trial(scheduler, "bottle", 4)
+    assert scheduler.on_trial_result(None, good, result(1, 0.6)) == CONTINUE
+    assert scheduler.on_trial_result(None, good, result(3, 0.7)) == STOP, "at the second rung they had 0.8"
+
+
+def test_an_earlier_trial_counts_as_far_as_it_came(scheduler):
+    for number in range(3):
+        scheduler.remember("bottle", f"bottle-{number:04}", rises=[[1, 0.9]], measured=2)
+    late = trial(scheduler, "bottle", 3)
+    assert scheduler.on_trial_result(None, late, result(3, 0.1)) == CONTINUE, "none of them was measured so late"
+    assert scheduler.on_trial_result(None, trial(scheduler, "bottle", 4), result(1, 0.1)) == STOP
+
+
+def test_tries_wait_longer_and_longer(scheduler):
+    lost, pauses = trial(scheduler, "bottle", 0), []
+    for failures in (1, 2, 3, 4):
+        lost.run_metadata.num_failures = failures
+        scheduler.on_trial_error(None, lost)
+        pauses.append(lost.config["pause"])
+    assert pauses == [0.0, 4.0, 16.0, 16.0]
