@@ -48,6 +48,9 @@ def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
         f"{seconds:.0f} trial seconds in {board.elapsed():.0f} s",
         soft_wrap=True,
     )
+    reused, saved = board.reused()
+    if reused:
+        console.print(reuse_text(reused, board.ended(), saved), soft_wrap=True)
     if board.done() < board.total:
         console.print(
             f"The sweep ended early: {board.total - board.done()} of {board.total} trials did not run to their end; "
@@ -78,6 +81,12 @@ def _table(board: SweepBoard, plan: SweepPlan) -> Table:
             release = (f"{got}: " if got else "") + outcome.published.note
         table.add_row(category, *values, f"{outcome.seconds:.0f} s", release)
     return table
+
+
+def reuse_text(reused: int, trials: int, seconds: float) -> str:
+    """What trials had of each other's first stages, in a sentence."""
+    length = f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.1f} s"
+    return f"Stage 1 was reused in {reused} of {trials} trials: {length} of training saved"
 
 
 def pareto_table(fronts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from kdzoo.settings import Settings
 
 _MAY_CHANGE = {
-    "resume", "trials", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "time_budget", "gpu_hours", "ray_address"
+    "resume", "trials", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "time_budget", "gpu_hours", "keep",
+    "ray_address"
 }  # fmt: skip
 """Options that do not decide what a trial's outcome is; of trials there may only be more."""
 _OPTIONS = (
@@ -59,6 +60,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.option("--time-budget", metavar="DURATION", help="Such as 90m or 8h; then what is finished is published.")
 @click.option(
     "--gpu-hours", type=click.FloatRange(0, min_open=True), metavar="H", help="GPU time of all trials together."
+)
+@click.option(
+    "--keep", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Best checkpoints a category."
 )
 @click.option("--sampler", metavar="NAME", default="tpe", show_default=True, help="tpe, random, gp, cmaes, ...")
 @click.option(
@@ -104,6 +108,7 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
         _tell_notes(plan, asked=given["protocol"] is not None)
     else:
         plan, zoo = resumed_plan(click.get_current_context(), method, given, settings, zoo)
+    plan = dataclasses.replace(plan, download=given["download"])
     board = _watched(plan, zoo, resume=given["resume"] is not None)
     show_results(board, plan, as_json=as_json)
     without = [category for category, outcome in board.outcomes.items() if outcome.published is None]
@@ -166,6 +171,7 @@ def _plan(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan:
         cpus_per_trial=given["cpus_per_trial"],
         gpus_per_trial=given["gpus_per_trial"],
         time_budget=budget,
+        keep=given["keep"],
         gpu_hours=given["gpu_hours"],
         strategy=strategy,
         loans=loans,
@@ -220,7 +226,7 @@ def resumed_plan(
         _need(method, given["dataset"])
         asked = _plan(method, {**given, "trials": given["trials"] or before.trials}, settings)
         written.check(asked, written.data)
-    taken = ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "gpu_hours")
+    taken = ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "gpu_hours", "keep")
     changed: dict[str, Any] = {name: given[name] for name in taken if name in told}
     if "time_budget" in told:
         changed["time_budget"] = parse_duration(given["time_budget"])

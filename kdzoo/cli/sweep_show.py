@@ -27,7 +27,7 @@ def show(name: str, as_json: bool) -> None:
     """
     from kdzoo.cli.cache import size_text
     from kdzoo.cli.sweep_list import age_text
-    from kdzoo.cli.sweep_results import pareto_table
+    from kdzoo.cli.sweep_results import pareto_table, reuse_text
     from kdzoo.cli.tables import make_table, number, results
     from kdzoo.search.overview import one_sweep, sweep_folder
     from kdzoo.settings import Settings
@@ -63,6 +63,8 @@ def show(name: str, as_json: bool) -> None:
         console.print(pareto_table(fronts))
     size, age = size_text(summary.size), age_text(time.time() - summary.created)
     console.print(f"begun {age} ago, {size} in {summary.folder}", soft_wrap=True, markup=False)
+    if summary.reused_trials:
+        console.print(reuse_text(summary.reused_trials, summary.done, summary.reused_seconds), soft_wrap=True)
     if summary.state == "running":
         console.print(f"{folder.driver_text()}; `kdzoo sweep stop {name}` ends it", soft_wrap=True, markup=False)
     elif summary.state == "interrupted":

@@ -17,7 +17,7 @@ TrialStatus = Literal["running"] | Ended
 
 _OUTCOME = (
     "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also",
-    "rises", "measured"
+    "rises", "measured", "reused_seconds"
 )  # fmt: skip
 
 
@@ -42,6 +42,7 @@ class TrialRow:
         rises: detecting epoch and objective, wherever the objective rose.
         measured: the last detecting epoch that was measured.
         parts: in how many parts its batches were taken; more than one after the GPU's memory ran out.
+        reused_seconds: of training that the first stage of another trial saved it.
     """
 
     trial_id: str
@@ -60,6 +61,7 @@ class TrialRow:
     also: dict[str, float] = field(default_factory=dict)
     rises: list[list[float]] = field(default_factory=list)
     measured: int = 0
+    reused_seconds: float = 0.0
 
     def reached(self, detecting_epoch: int, objective: float) -> None:
         """A detecting epoch was measured, and the best value so far is this."""
@@ -192,8 +194,17 @@ class SweepBoard:
 
     def best(self, category: str) -> TrialRow | None:
         """The ended trial of the highest objective; the earlier of equals."""
+        return next(iter(self.ranked(category)), None)
+
+    def ranked(self, category: str) -> list[TrialRow]:
+        """The ended trials that are worth something, the best first; the earlier of equals."""
         usable = [row for row in self._of[category] if row.objective is not None and row.ended and not row.failed]
-        return max(usable, key=lambda row: (row.objective, -row.number), default=None)
+        return sorted(usable, key=lambda row: (-(row.objective or 0.0), row.number))
+
+    def reused(self) -> tuple[int, float]:
+        """How many trials took another one's first stage, and the seconds of training that this saved."""
+        saved = [row.reused_seconds for row in self.rows.values() if row.ended and row.reused_seconds]
+        return len(saved), sum(saved)
 
     def best_value(self, category: str) -> float | None:
         """The highest objective of any trial that has not failed, running ones included."""

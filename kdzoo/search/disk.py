@@ -15,6 +15,7 @@ from kdzoo.methods.registry import build_method
 from kdzoo.search.cluster import Node
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.space import SearchSpace
+from kdzoo.search.stage_sharing import kept_stages
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.without_init import WithoutRandomInit
 
@@ -29,17 +30,19 @@ class CheckpointDemand:
     Attributes:
         state: bytes of the largest resume state.
         trials: resume states of running trials at once; a new one is whole before the old one goes.
-        categories: resume states of best trials.
+        best: resume states of ended trials that are kept.
+        stages: results of first stages that trials share; of each there is one copy of the weights.
     """
 
     state: int
     trials: int
-    categories: int
+    best: int
+    stages: int = 0
 
     @property
     def total(self) -> int:
         """Bytes altogether."""
-        return self.state * (self.trials + self.categories)
+        return self.state * (self.trials + self.best) + ceil(self.state / _COPIES) * self.stages
 
 
 def checkpoint_demand(plan: SweepPlan, teacher: Teacher, nodes: Sequence[Node]) -> CheckpointDemand:
@@ -57,7 +60,12 @@ def checkpoint_demand(plan: SweepPlan, teacher: Teacher, nodes: Sequence[Node]) 
         if key not in largest:
             largest[key] = largest_model(space, teacher)
     running = min(_at_once(plan, nodes), plan.total_trials)
-    return CheckpointDemand(state=_COPIES * max(largest.values()), trials=2 * running, categories=len(plan.spaces))
+    return CheckpointDemand(
+        state=_COPIES * max(largest.values()),
+        trials=2 * running,
+        best=len(plan.spaces) * plan.keep,
+        stages=sum(kept_stages(plan, teacher).values()),
+    )
 
 
 def check_room(demand: CheckpointDemand, folder: Path, *, kept: int = 0) -> int:
@@ -83,7 +91,7 @@ def check_room(demand: CheckpointDemand, folder: Path, *, kept: int = 0) -> int:
         raise SweepError(
             f"the checkpoints of this sweep may take {gigabytes(demand.total)}, and '{folder}' has "
             f"{gigabytes(free + kept)} for them",
-            hint="free some space, set KDZOO_HOME to another disk, or lower --max-concurrent",
+            hint="free some space, set KDZOO_HOME to another disk, or lower --max-concurrent or --keep",
         )
     return free
 

@@ -83,6 +83,7 @@ class SweepMonitor(Callback):
                 row.reached(int(result.get("selection_epoch", 0)), float(result["objective"]))
             row.metrics = dict(result.get("metrics", row.metrics))
             row.also = dict(result.get("also", row.also))
+            row.reused_seconds = float(result.get("reused_seconds", row.reused_seconds))
             self._note_parts(row, int(result.get("parts", row.parts)))
             self._tracker.log_epoch(row.trial_id, row.epoch, {**result["losses"], **result.get("metrics", {})})
         self._view.update(self.board)
@@ -184,7 +185,7 @@ class SweepMonitor(Callback):
             self._checkpoints.drop_repeated(row)
         if row.failed:
             self._view.note(f"trial {row.number} of {row.category} failed: {row.reason}")
-        drop_checkpoints(self.board, self._checkpoints, row.category)
+        drop_checkpoints(self.board, self._checkpoints, row.category, keep=self._plan.keep)
         if self.board.done(row.category) >= self._plan.trials:
             self._conclusions.submit(row.category)
         self._view.update(self.board)
@@ -193,6 +194,8 @@ class SweepMonitor(Callback):
 def record_end(tracker: SweepTracker, row: TrialRow) -> None:
     """Tells MLflow how a trial ended; its ``val_*`` are there already, epoch by epoch."""
     reached = {} if row.objective is None else {"objective": row.objective}
+    if row.reused_seconds:
+        reached["reused_seconds"] = row.reused_seconds
     reached |= {f"objective_{name}": value for name, value in row.also.items()}
     tracker.end_trial(
         row.trial_id,
@@ -204,14 +207,14 @@ def record_end(tracker: SweepTracker, row: TrialRow) -> None:
     )
 
 
-def drop_checkpoints(board: SweepBoard, checkpoints: Checkpoints, category: str) -> None:
-    """Deletes the checkpoints of ended trials that are not the category's best: a night's sweep fits the disk.
+def drop_checkpoints(board: SweepBoard, checkpoints: Checkpoints, category: str, *, keep: int) -> None:
+    """Deletes the checkpoints of ended trials beyond the category's best: a night's sweep fits the disk.
 
     Interrupted trials keep theirs: a resumed sweep goes on from them.
     """
-    best = board.best(category)
+    kept = {row.trial_id for row in board.ranked(category)[:keep]}
     for row in board.of(category):
-        if row.ended and row.status != "interrupted" and row is not best:
+        if row.ended and row.status != "interrupted" and row.trial_id not in kept:
             checkpoints.drop(row)
 
 

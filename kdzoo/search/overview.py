@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ WHERE trials.state IN ('COMPLETE', 'PRUNED', 'FAIL') AND trials.trial_id NOT IN
 GROUP BY studies.study_name
 """
 
+_OUTCOMES = "SELECT value_json FROM trial_user_attributes WHERE key = 'outcome'"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSummary:
@@ -35,6 +38,8 @@ class SweepSummary:
         done: trials that ended, over all categories.
         planned: trials in all.
         created: seconds since 1970.
+        reused_trials: ended trials that took another one's first stage.
+        reused_seconds: of training that this saved.
         size: bytes in its folder.
         folder: where that is.
     """
@@ -46,6 +51,8 @@ class SweepSummary:
     done: int
     planned: int
     created: float
+    reused_trials: int
+    reused_seconds: float
     size: int
     folder: str
 
@@ -121,6 +128,7 @@ def _folders(settings: Settings) -> list[SweepFolder]:
 
 def _summary(folder: SweepFolder) -> SweepSummary:
     told = read_plan(folder.plan)
+    saved = [seconds for seconds in _reused(folder.studies) if seconds]
     try:
         return SweepSummary(
             name=folder.name,
@@ -130,6 +138,8 @@ def _summary(folder: SweepFolder) -> SweepSummary:
             done=_ended(folder.studies).total(),
             planned=int(told["trials"]) * len(told["spaces"]),
             created=float(told["created"]),
+            reused_trials=len(saved),
+            reused_seconds=sum(saved),
             size=folder.size(),
             folder=str(folder.path),
         )
@@ -138,15 +148,25 @@ def _summary(folder: SweepFolder) -> SweepSummary:
 
 
 def _ended(studies: Path) -> Counter[str]:
-    """Category to its ended trials. By SQL, since Optuna takes seconds to import and wants to write."""
+    """Category to its ended trials."""
+    return Counter(dict(_asked(studies, _ENDED)))
+
+
+def _reused(studies: Path) -> list[float]:
+    """Seconds that first stages of other trials saved each ended trial."""
+    return [float(json.loads(told).get("reused_seconds", 0.0)) for (told,) in _asked(studies, _OUTCOMES)]
+
+
+def _asked(studies: Path, query: str) -> list[Any]:
+    """What the studies answer. By SQL, since Optuna takes seconds to import and wants to write."""
     if not studies.exists():
-        return Counter()
+        return []
     try:
         with closing(sqlite3.connect(f"{studies.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
-            return Counter(dict(database.execute(_ENDED).fetchall()))
+            return database.execute(query).fetchall()
     except sqlite3.Error as error:
         if "no such table" in str(error):
-            return Counter()  # its driver is only just making the file
+            return []  # its driver is only just making the file
         raise StorageError(
             f"cannot read the studies '{studies}': {error}", hint="restore the file from a copy"
         ) from error

@@ -33,6 +33,8 @@ class SweepPlan:
         cpus_per_trial: CPU cores a trial holds.
         gpus_per_trial: GPUs, or the share of one, a trial holds; None for one where the cluster has any.
         time_budget: seconds after which no more is trained; what is finished by then is measured and published.
+        keep: checkpoints of ended trials that a category keeps, the best ones'; at least 1.
+        download: whether a machine without the data set may fetch it.
         gpu_hours: GPU time of all trials together after which none begins any more; None for no limit.
     """
 
@@ -49,7 +51,9 @@ class SweepPlan:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None
     time_budget: float | None = None
+    keep: int = 1
     gpu_hours: float | None = None
+    download: bool = False
 
     @property
     def folder(self) -> Path:

@@ -76,6 +76,7 @@ class PlanFile:
             "cpus_per_trial": plan.cpus_per_trial,
             "gpus_per_trial": plan.gpus_per_trial,
             "time_budget": plan.time_budget,
+            "keep": plan.keep,
             "gpu_hours": plan.gpu_hours,
             "loans": [asdict(loan) for loan in plan.loans],
             "root": str(plan.dataset.root),
@@ -107,6 +108,7 @@ class PlanFile:
                 cpus_per_trial=told["cpus_per_trial"],
                 gpus_per_trial=told["gpus_per_trial"],
                 time_budget=told["time_budget"],
+                keep=int(told["keep"]),
                 gpu_hours=told["gpu_hours"],
             )
             return cls(

@@ -28,7 +28,7 @@ def take_over(
         board: still empty.
         studies: of the sweep.
         tracker: told that interrupted trials are over, so that none looks as if it ran for ever.
-        checkpoints: of the sweep; those of ended trials that are not their category's best are deleted.
+        checkpoints: of the sweep; those of ended trials that are not among their category's best are deleted.
 
     Returns:
         Category to its number of ended trials.
@@ -44,7 +44,7 @@ def take_over(
             else:
                 board.restore(row, _status(past))
                 checkpoints.restored(row)
-        drop_checkpoints(board, checkpoints, category)
+        drop_checkpoints(board, checkpoints, category, keep=plan.keep)
     return {category: board.done(category) for category in plan.spaces}
 
 

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from ray import tune
 
 from kdzoo.errors import KdzooError, SweepError
 from kdzoo.search.board import SweepBoard
 from kdzoo.search.checkpoints import Checkpoints, trial_name
-from kdzoo.search.cluster import Node, check_address, cluster, nodes
+from kdzoo.search.cluster import check_address, cluster, nodes
 from kdzoo.search.conclusion import CategoryConclusions
 from kdzoo.search.disk import check_room, checkpoint_demand, gigabytes
 from kdzoo.search.finish import Finished, FinishingLine
 from kdzoo.search.monitor import SweepMonitor
 from kdzoo.search.places import Places
+from kdzoo.search.node_data import check_nodes, place_of
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.plan_file import DataDigests, PlanFile
 from kdzoo.search.publisher import Publisher, publish_once, reference
 from kdzoo.search.reasons import reason
+from kdzoo.search.resources import with_resources
 from kdzoo.search.resume import settled, take_over
 from kdzoo.search.scheduler import CategoryScheduler
 from kdzoo.search.searcher import CategorySearcher
 from kdzoo.search.sent_teacher import SentTeacher
+from kdzoo.search.stage_sharing import kept_stages
 from kdzoo.search.stop_file import StopFile
 from kdzoo.search.strategy import COSTS
 from kdzoo.search.studies import CategoryStudies
@@ -37,6 +41,7 @@ from kdzoo.teachers.backbone import Teacher
 from kdzoo.tracking import CategoryEnd, SweepStatus, SweepTracker
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import check_objective
+from kdzoo.training.stage_results import StageResults
 from kdzoo.zoo import Published, open_registry
 from zoo_registry import EntryName, Registry
 
@@ -97,7 +102,8 @@ def run_sweep(
             before.check(plan, data)
         teacher = loaded.weights()
         with cluster(plan.settings.ray_address, log=folder.log, shared=len(teacher)):
-            plan = _with_resources(plan, nodes())
+            plan = with_resources(plan, nodes())
+            check_nodes(plan.dataset, place_of(plan.dataset, plan.settings) if plan.download else None)
             _check_room(plan, folder, loaded, announce)
             written = PlanFile(
                 plan=plan,
@@ -130,7 +136,7 @@ def _tracked(run: _Run, written: PlanFile) -> SweepBoard:
     try:
         board = _run(run, tracker, written.data)
         ended: SweepStatus = "finished" if board.done() >= board.total else "interrupted"
-        tracker.end(ended, metrics={"elapsed_seconds": board.elapsed()}, ends=_category_ends(board))
+        tracker.end(ended, metrics={"elapsed_seconds": board.elapsed(), **_reused(board)}, ends=_category_ends(board))
         run.folder.end(ended)
         return board
     except KeyboardInterrupt:
@@ -142,6 +148,12 @@ def _tracked(run: _Run, written: PlanFile) -> SweepBoard:
         raise
     finally:
         tracker.close()
+
+
+def _reused(board: SweepBoard) -> dict[str, float]:
+    """What first stages of other trials saved, where they saved anything."""
+    trials, seconds = board.reused()
+    return {"reused_trials": trials, "reused_seconds": seconds} if trials else {}
 
 
 def _category_ends(board: SweepBoard) -> list[CategoryEnd]:
@@ -198,33 +210,10 @@ def _check_room(plan: SweepPlan, folder: SweepFolder, teacher: Teacher, announce
     demand = checkpoint_demand(plan, teacher, nodes())
     free = check_room(demand, folder.path, kept=folder.size())
     if announce is not None:
-        announce(f"Checkpoints take at most {gigabytes(demand.total)} of the {gigabytes(free)} free in '{folder.path}'")
-
-
-def _with_resources(plan: SweepPlan, nodes: Sequence[Node]) -> SweepPlan:
-    """Checks what a trial asks for against single machines; without a word, a trial takes a GPU where there are any."""
-    cpus, gpus = (max((getattr(node, kind) for node in nodes), default=0.0) for kind in ("cpus", "gpus"))
-    if plan.gpus_per_trial is None:
-        plan = dataclasses.replace(plan, gpus_per_trial=1.0 if gpus else 0.0)
-    if plan.gpu_hours is not None and not plan.gpus_per_trial:
-        raise SweepError(
-            "--gpu-hours counts GPU time, and the trials of this sweep hold no GPU", hint="limit it by --time-budget"
+        announce(
+            f"Checkpoints take at most {gigabytes(demand.total)} of the {gigabytes(free)} free in '{folder.path}': of "
+            f"running trials, and of the best {plan.keep if plan.keep > 1 else 'one'} a category"
         )
-    asked = Node(cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0)
-    for wanted, there, kind, hint in (
-        (asked.cpus, cpus, "CPUs", "lower --cpus-per-trial"),
-        (asked.gpus, gpus, "GPUs", "lower --gpus-per-trial; 0 trains on the CPU"),
-    ):
-        if wanted > there:
-            raise SweepError(
-                f"a trial asks for {wanted:g} {kind}, but the largest node that Ray sees has {there:g}", hint=hint
-            )
-    if not any(node.cpus >= asked.cpus and node.gpus >= asked.gpus for node in nodes):
-        raise SweepError(
-            f"no single node has both the {asked.cpus:g} CPUs and the {asked.gpus:g} GPUs that a trial asks for",
-            hint="lower --cpus-per-trial or --gpus-per-trial",
-        )
-    return plan
 
 
 def _tracker(run: _Run, run_key: str) -> SweepTracker:
@@ -259,6 +248,12 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         # A worker that was given a GPU and cannot use it must say so, not train on the CPU for a week.
         device="cuda" if plan.gpus_per_trial else "cpu",
         teacher=SentTeacher.send(run.loaded.name, run.teacher),
+        stages=StageResults(
+            folder=folder.stages,
+            keep=kept_stages(plan, run.loaded),
+            teacher=hashlib.sha256(run.teacher).hexdigest(),
+        ),
+        fetch=place_of(plan.dataset, plan.settings) if plan.download else None,
     )
     checkpoints = Checkpoints(folder)
     studies = CategoryStudies(

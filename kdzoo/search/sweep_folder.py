@@ -4,6 +4,7 @@ plan.json      what the sweep is to do (`kdzoo.search.plan_file`)
 studies.db     the Optuna studies: the truth about which trials have ended, and how
 trials*/       Ray's files and the trials' checkpoints; one such folder for each time that the sweep was driven
 outcomes/      what each category came to
+stages/        results of first stages that trials share (`kdzoo.training.stage_results`)
 driver.lock    locked for as long as a driver lives
 stop           asks the driver to finish
 """
@@ -65,6 +66,11 @@ class SweepFolder:
     def log(self) -> Path:
         """What Ray has to say."""
         return self.path / "ray.log"
+
+    @property
+    def stages(self) -> Path:
+        """Results of first stages that trials share."""
+        return self.path / "stages"
 
     @property
     def stop(self) -> Path:

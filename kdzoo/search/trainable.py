@@ -15,14 +15,17 @@ import torch
 from ray import tune
 
 from kdzoo.data.catalog import Dataset
+from kdzoo.data.download.place import Place
 from kdzoo.detector import choose_device
 from kdzoo.errors import CheckpointError, KdzooError, TeacherError, UsageError, WorkerError
+from kdzoo.search.node_data import bring
 from kdzoo.search.sent_teacher import SentTeacher
 from kdzoo.search.strategy import COSTS
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.checkpoint import load_state, save_state
 from kdzoo.training.data import TrialData
 from kdzoo.training.spec import TrialSpec
+from kdzoo.training.stage_results import StageResults
 from kdzoo.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ class WorkerContext:
         threads: CPU threads a trial may use.
         device: where to train: ``"cpu"``, or ``"cuda"`` for the GPU that Ray gave the worker.
         teacher: the driver's, the same for all trials.
+        stages: results of first stages that trials share; None shares nothing.
+        fetch: where a node without the data set fetches it from; None when nobody allowed that.
     """
 
     dataset: Dataset
@@ -54,6 +59,8 @@ class WorkerContext:
     threads: int
     device: str
     teacher: SentTeacher
+    stages: StageResults | None = None
+    fetch: Place | None = None
 
 
 class Workbench:
@@ -77,7 +84,8 @@ class Workbench:
         except UsageError as error:
             raise misplaced(error) from error
         try:
-            return Trainer(spec, self._data_of(spec), self._teacher_here(), device)
+            data, teacher = self._data_of(spec), self._teacher_here()
+            return Trainer(spec, data, teacher, device, shared=self._context.stages)
         except OF_THE_PLACE as error:
             raise misplaced(error) from error
 
@@ -89,6 +97,7 @@ class Workbench:
     def _data_of(self, spec: TrialSpec) -> TrialData:
         key = (spec.category, spec.options)
         if self._data is None or self._data[0] != key:
+            bring(self._context.dataset, self._context.fetch)
             data = TrialData(self._context.dataset, spec.category, spec.options, cache=self._context.cache)
             self._data = (key, data)
         return self._data[1]
@@ -149,6 +158,7 @@ class TrialTrainable(tune.Trainable):
             "on_gpu": self._trainer.device.type == "cuda",
             "node": ray.get_runtime_context().get_node_id(),
             "parts": self._trainer.parts,
+            "reused_seconds": self._trainer.reused_seconds,
             "losses": result.losses,
             "finished": finished,
             "done": finished,
@@ -209,6 +219,7 @@ class TrialTrainable(tune.Trainable):
             "measure_seconds": trainer.measure_seconds,
             "on_gpu": trainer.device.type == "cuda",
             "parts": trainer.parts,
+            "reused_seconds": trainer.reused_seconds,
             "losses": {},
             "finished": True,
             "done": True,

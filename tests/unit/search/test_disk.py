@@ -57,17 +57,18 @@ def test_what_runs_at_once_and_what_is_kept(tmp_path, teacher):
     nodes = [Node(cpus=16, gpus=1), Node(cpus=3, gpus=8), Node(cpus=64, gpus=0)]
     # Two by the first one's GPU, one by the second one's cores, none on the third.
     demand = checkpoint_demand(plan, teacher, nodes)
-    assert (demand.trials, demand.categories) == (2 * 3, 3)
+    assert (demand.trials, demand.best, demand.stages) == (2 * 3, 3, 0)
     assert demand.total == 9 * demand.state
+    assert checkpoint_demand(dataclasses.replace(plan, keep=4), teacher, nodes).total == 18 * demand.state
     assert checkpoint_demand(dataclasses.replace(plan, max_concurrent=2), teacher, nodes).trials == 2 * 2
     assert checkpoint_demand(dataclasses.replace(plan, gpus_per_trial=0.0), teacher, nodes).trials == 2 * 30
 
 
 def test_a_disk_with_less_room_is_refused(tmp_path):
     free = shutil.disk_usage(tmp_path).free
-    small = CheckpointDemand(state=1000, trials=2, categories=1)
+    small = CheckpointDemand(state=1000, trials=2, best=1)
     assert check_room(small, tmp_path) > 0
-    large = CheckpointDemand(state=free, trials=2, categories=1)
+    large = CheckpointDemand(state=free, trials=2, best=1)
     with pytest.raises(SweepError, match=r"may take \d+\.\d GB, and '.*' has \d+\.\d GB") as caught:
         check_room(large, tmp_path)
     assert "--max-concurrent" in caught.value.hint

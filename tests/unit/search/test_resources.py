@@ -8,7 +8,7 @@ from helpers.sweeps import small_plan
 
 from kdzoo.errors import SweepError
 from kdzoo.search.cluster import Node
-from kdzoo.search.sweep import _with_resources
+from kdzoo.search.resources import with_resources
 
 SMALL, LARGE, GPU = Node(cpus=2, gpus=0), Node(cpus=16, gpus=0), Node(cpus=4, gpus=2)
 
@@ -21,7 +21,7 @@ def plan(tmp_path):
 
 @pytest.mark.parametrize(("nodes", "gpus"), [([SMALL, LARGE], 0.0), ([SMALL, GPU], 1.0)])
 def test_a_trial_takes_a_gpu_where_there_is_one(plan, nodes, gpus):
-    assert _with_resources(plan, nodes).gpus_per_trial == gpus
+    assert with_resources(plan, nodes).gpus_per_trial == gpus
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_a_trial_takes_a_gpu_where_there_is_one(plan, nodes, gpus):
 def test_what_fits_no_single_node_is_refused(plan, nodes, cpus, gpus, problem):
     asked = dataclasses.replace(plan, cpus_per_trial=cpus, gpus_per_trial=gpus)
     with pytest.raises(SweepError, match=problem):
-        _with_resources(asked, nodes)
+        with_resources(asked, nodes)
 
 
 def test_what_fits_exactly_is_taken(plan):
     asked = dataclasses.replace(plan, cpus_per_trial=4.0, gpus_per_trial=2.0)
-    assert _with_resources(asked, [SMALL, GPU]) == asked
+    assert with_resources(asked, [SMALL, GPU]) == asked
