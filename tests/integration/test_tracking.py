@@ -114,6 +114,29 @@ def test_a_sweep_is_read_back_as_it_was_logged(server, make_tracker, warnings, t
     assert (row.cost_seconds, row.cost_gpu_seconds) == (20.0, 10.0)
 
 
+def test_a_trial_costs_five_calls_and_one_an_epoch(server, make_tracker, monkeypatch):
+    import requests
+
+    calls, send = [], requests.Session.send
+
+    def count(self, request, **given):
+        calls.append(request.path_url.partition("?")[0].rpartition("mlflow/")[2])
+        return send(self, request, **given)
+
+    tracker = make_tracker("counted")
+    tracker.start(params={})
+    tracker.start_category("weave")
+    while len(runs_of(server, "counted")) < 2:
+        time.sleep(0.1)
+    monkeypatch.setattr(requests.Session, "send", count)
+    tracker.start_trial("t1", "weave", params={"lr": 0.1}, tags={"number": 1})
+    log_epochs(tracker, "t1", range(7))
+    tracker.end_trial("t1", status="finished", metrics={"objective": 0.9}, cost=Cost(seconds=7.0))
+    assert tracker.close(timeout=60) == 0
+    start, end = ["runs/search", "runs/create", "runs/log-batch"], ["runs/log-batch", "runs/update"]
+    assert calls[-12:] == [*start, *["runs/log-batch"] * 7, *end]
+
+
 def test_a_server_that_stops_in_the_middle_loses_nothing(server, make_tracker, warnings, tmp_path):
     tracker = make_tracker("interrupted", protocol="synthetic")
     tracker.start(params={})

@@ -14,6 +14,7 @@ from kdzoo.tracking.records import (
     fitted_texts,
     without_credentials,
 )
+from kdzoo.tracking.reference import ReleaseRef
 
 REF = RunRef(experiment="kdzoo/rd/demo", key="s/weave", name="weave", parent=RunRef(experiment="e", key="s", name="s"))
 
@@ -24,10 +25,27 @@ REF = RunRef(experiment="kdzoo/rd/demo", key="s/weave", name="weave", parent=Run
     st.none() | st.binary(),
 )
 def test_a_record_survives_the_journal(texts, metrics, picture):
-    record = Record(run=REF, time_ms=5, params=texts, tags=texts, metrics=metrics, state="FINISHED", picture=picture)
+    release = ReleaseRef(zoo="z", entry="rd/demo/weave", release=2, manifest_sha256="ab" * 32)
+    record = Record(
+        run=REF,
+        time_ms=5,
+        params=texts,
+        tags=texts,
+        metrics=metrics,
+        state="FINISHED",
+        picture=picture,
+        published=release if picture else None,
+        champion=bool(picture),
+    )
     line = record.to_line()
     assert line.count(b"\n") == 1
     assert Record.from_line(line) == record
+
+
+def test_a_journal_from_before_releases_were_told_is_still_read():
+    old = json.loads(Record(run=REF, time_ms=5).to_line())
+    del old["published"], old["champion"]
+    assert Record.from_line(json.dumps(old).encode()) == Record(run=REF, time_ms=5)
 
 
 @given(st.binary(max_size=60))
