@@ -91,6 +91,13 @@ def test_stop_asks_the_driver(capsys, night):
         (["--resume", "night", "--name", "day"], "--resume already names the sweep", "--name"),
         (["--resume", "night", "--set", "margin=1"], "--set is settled by the plan", "METHOD"),
         (["--resume", "night", "--image-size", "96"], "--image-size is settled by the plan", "METHOD"),
+        (["--resume", "night", "--sampler", "qmc"], "--sampler is settled by the plan", "METHOD"),
+        (["--resume", "night", "--warm-start", "day"], "--warm-start is settled by the plan", "METHOD"),
+        (["aand", "-d", "demo", "--sampler", "tpr"], "unknown sampler 'tpr'; did you mean 'tpe'?", "qmc"),
+        (["aand", "-d", "demo", "--objective", "latency_ms,aupro"], "cannot be the first", "image_auroc,latency_ms"),
+        (["aand", "-d", "demo", "--objective", "aupro,latency"], "did you mean 'latency_ms'?", "parameters"),
+        (["aand", "-d", "demo", "--priority", "worst"], "did you mean 'worst-first'?", "fair"),
+        (["aand", "-d", "demo", "--warm-start", "x", "--no-warm-start"], "disagree", "one of them"),
         (["aand"], "--dataset is missing", "kdzoo sweep aand"),
         ([], "METHOD is missing", "kdzoo sweep aand"),
     ],
@@ -105,6 +112,28 @@ def test_a_command_that_asks_for_another_plan_is_refused(capsys, night, tmp_path
     ran = run(capsys, "sweep", "rd", "-d", tmp_path / "parts", "--teacher", "random-resnet18", "--resume", "night")
     assert ran.status == 1
     assert "method is rd, was aand" in ran.err
+
+
+def test_another_way_to_search_is_refused_on_resume(capsys, night, tmp_path):
+    same = ["aand", "-d", tmp_path / "parts", "--teacher", "random-resnet18", "--image-size", "64", "--resume", "night"]
+    ran = run(capsys, "sweep", *same, "--sampler", "random", "--priority", "worst-first", "--no-warm-start")
+    assert ran.status == 1
+    for difference in (
+        "sampler is random, was tpe",
+        "priority is worst-first, was fair",
+        "warm_start is False, was True",
+    ):
+        assert f"strategy.{difference}" in ran.err
+
+
+def test_show_has_the_pareto_front(capsys, night):
+    kept = night.outcome("cable")
+    front = [{"number": 7, "objectives": {"aupro": 0.8125, "latency_ms": 3.5}, "config": {"margin": 0.5}}]
+    night.keep_outcome("cable", {**kept, "pareto": front})
+    ran = run(capsys, "sweep", "show", "night")
+    assert "Pareto" in ran.out and "0.8125" in ran.out and "3.5" in ran.out
+    shown = json.loads(run(capsys, "sweep", "show", "night", "--json").out)
+    assert shown["categories"][1]["outcome"]["pareto"] == front
 
 
 def test_data_that_changed_is_refused_before_anything_runs(capsys, night):

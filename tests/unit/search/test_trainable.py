@@ -61,6 +61,27 @@ def test_a_trial_trains_and_another_takes_its_place(context):
     assert actor.step()["epoch"] == 1
 
 
+def test_further_objectives_are_measured_once_at_the_end(context, tmp_path):
+    wanted = {"also": ["pixel_ap", "latency_ms", "parameters", "checkpoint_mb"]}
+    two_epochs = {"spec": small_spec("rd", epochs=2, protocol="holdout").as_dict()} | wanted
+    actor = trial(context, two_epochs)
+    assert actor.step()["also"] == {}
+    ended = actor.step()
+    assert list(ended["also"]) == wanted["also"]
+    assert ended["also"]["latency_ms"] > 0
+    method = actor._trainer.method
+    assert ended["also"]["parameters"] == sum(parameter.numel() for parameter in method.parameters())
+    assert ended["also"]["checkpoint_mb"] == sum(each.nbytes for each in method.learned_state().values()) / 1e6
+    assert ended["also"]["pixel_ap"] == actor._trainer.best.metrics["pixel_ap"]
+    assert not any(module.training for module in method.teacher.modules())
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    actor.save_checkpoint(str(folder))
+    again = trial(context, {**two_epochs, "states": [str(folder / STATE_FILE)]}).step()
+    assert again["also"]["pixel_ap"] == ended["also"]["pixel_ap"]
+    assert list(again["also"]) == wanted["also"]
+
+
 def test_what_is_wrong_with_the_trial_ends_it_with_its_reason(context):
     actor = trial(context, {"spec": {**config_of()["spec"], "method": "rdd"}})
     found = actor.step()
