@@ -51,6 +51,7 @@ class _Ledger:
     """What one category has tried.
 
     Attributes:
+        first: key of its first configuration.
         tried: values of all trials that were asked for.
         results: key of an ended trial's values to the objective it reached fully trained; None of any other end.
         best: the key with the highest of these.
@@ -58,6 +59,7 @@ class _Ledger:
         borrowed_last: whether the latest one was.
     """
 
+    first: _Key
     tried: list[Mapping[str, Any]] = field(default_factory=list)
     results: dict[_Key, float | None] = field(default_factory=dict)
     best: _Key | None = None
@@ -67,16 +69,12 @@ class _Ledger:
 
 @dataclass(frozen=True)
 class _Offer:
-    """A configuration that can be borrowed, whole or as values in a space, and what speaks for it; more is better."""
+    """A configuration that can be borrowed, either a loan's or a category's best, and what speaks for it."""
 
     lender: str
-    values: Mapping[str, Any]
-    space: SearchSpace | None
+    loan: Loan | None
+    key: _Key
     worth: tuple[float, bool, int]
-
-    def config(self) -> Mapping[str, Any]:
-        """The whole configuration; made for those few offers that are looked at."""
-        return self.values if self.space is None else self.space.config(self.values).as_dict()
 
 
 class WarmStart:
@@ -92,7 +90,7 @@ class WarmStart:
         self._spaces, self._loans = spaces, tuple(loans)
         self._quota = min(QUOTA, max(1, trials // SHARE))
         self._ledgers: dict[str, _Ledger] = {}
-        self._triers: dict[_Key, list[str]] = {}
+        self._judged: dict[_Key, dict[str, bool]] = {}
 
     def asked(self, category: str, values: Mapping[str, Any], *, borrowed: bool) -> None:
         """A trial was handed out."""
@@ -110,12 +108,16 @@ class WarmStart:
             objective: what it reached; None when it failed or was stopped early.
         """
         ledger, key = self._ledger(category), _key(values)
-        if key not in ledger.results:
-            self._triers.setdefault(key, []).append(category)
         ledger.results[key] = objective
         best = None if ledger.best is None else ledger.results[ledger.best]
         if objective is not None and (best is None or objective > best):
             ledger.best = key
+        first = ledger.results.get(ledger.first)
+        if first is not None:
+            # Trials may end before the first one does: only now can they be compared with it.
+            for other in ledger.results if key == ledger.first else (key,):
+                reached = ledger.results[other]
+                self._judged.setdefault(other, {})[category] = reached is not None and reached > first
 
     def borrowed(self, category: str) -> int:
         """How many trials of a category were borrowed."""
@@ -127,7 +129,7 @@ class WarmStart:
         if not ledger.tried or ledger.borrowed >= self._quota or ledger.borrowed_last:
             return None
         for offered in sorted(self._offers(category), key=lambda each: each.worth, reverse=True):
-            values = space.fitted(offered.config())
+            values = space.fitted(self._config(offered))
             if all(space.distance(values, tried) >= _NEAR for tried in ledger.tried):
                 return offered.lender, values
         return None
@@ -135,32 +137,29 @@ class WarmStart:
     def _offers(self, borrower: str) -> list[_Offer]:
         offers = {}
         for loan in self._loans:
-            same = loan.category == borrower
-            offers[_key(loan.config)] = _Offer(loan.category, loan.config, None, (0.5, same, loan.trials))
+            key = _key(loan.config)
+            offers[key] = _Offer(loan.category, loan, key, (0.5, loan.category == borrower, loan.trials))
         for lender, ledger in self._ledgers.items():
-            if lender == borrower or ledger.best is None or self._beats_first(lender, ledger.best) is not True:
+            key = ledger.best or ()
+            judged = self._judged.get(key, {})
+            if lender == borrower or not judged.get(lender):
                 continue
-            worth = (self._worth(ledger.best), False, len(ledger.results))
-            if ledger.best not in offers or offers[ledger.best].worth < worth:
-                offers[ledger.best] = _Offer(lender, dict(ledger.best), self._spaces[lender], worth)
+            # The share of categories in which it beat the first one, moved towards a half when few tell.
+            worth = ((sum(judged.values()) + 1) / (len(judged) + 2), False, len(ledger.results))
+            if key not in offers or offers[key].worth < worth:
+                offers[key] = _Offer(lender, None, key, worth)
         return list(offers.values())
 
-    def _worth(self, key: _Key) -> float:
-        """The share of categories in which values beat the first configuration, moved towards a half when few tell."""
-        judged = [beaten for category in self._triers[key] if (beaten := self._beats_first(category, key)) is not None]
-        return (sum(judged) + 1) / (len(judged) + 2)
-
-    def _beats_first(self, category: str, key: _Key) -> bool | None:
-        """Whether values did better in a category than its first configuration; None while that is not known."""
-        ledger = self._ledger(category)
-        first = ledger.results.get(_key(self._spaces[category].start()))
-        if first is None or key not in ledger.results:
-            return None
-        reached = ledger.results[key]
-        return reached is not None and reached > first
+    def _config(self, offer: _Offer) -> Mapping[str, Any]:
+        """The whole configuration; made for those few offers that are looked at."""
+        if offer.loan is not None:
+            return offer.loan.config
+        return self._spaces[offer.lender].config(dict(offer.key)).as_dict()
 
     def _ledger(self, category: str) -> _Ledger:
-        return self._ledgers.setdefault(category, _Ledger())
+        if category not in self._ledgers:
+            self._ledgers[category] = _Ledger(_key(self._spaces[category].start()))
+        return self._ledgers[category]
 
 
 def _key(values: Mapping[str, Any]) -> _Key:
