@@ -30,6 +30,8 @@ class Settings:
     """Decoded images, pulled blobs and teacher weights (``KDZOO_CACHE``, default ``<home>/cache``)."""
     ray_address: str | None
     """A Ray cluster to join (``RAY_ADDRESS``); None starts a local one."""
+    ray_jobs: str | None = None
+    """Where `kdzoo submit` sends jobs (``RAY_API_SERVER_ADDRESS``); None: to the cluster of ``RAY_ADDRESS``."""
     cache_limit: int | None = None
     """The most bytes that decoded images may take (``KDZOO_CACHE_LIMIT``, such as ``50GB``); None: by the disk."""
     offline: bool
@@ -98,6 +100,7 @@ class Settings:
             data=folder("KDZOO_DATA", home / "data"),
             cache=folder("KDZOO_CACHE", home / "cache"),
             ray_address=value("RAY_ADDRESS"),
+            ray_jobs=value("RAY_API_SERVER_ADDRESS"),
             cache_limit=_bytes("KDZOO_CACHE_LIMIT", value("KDZOO_CACHE_LIMIT")),
             offline=(value("KDZOO_OFFLINE") or "").lower() in _TRUE,
             zoo_cache_limit=_bytes("KDZOO_ZOO_CACHE_LIMIT", value("KDZOO_ZOO_CACHE_LIMIT")),
@@ -106,6 +109,20 @@ class Settings:
             signing_key=file("KDZOO_SIGNING_KEY"),
             require_signature=file("KDZOO_REQUIRE_SIGNATURE"),
         )
+
+
+def sendable(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables that may go along with a job to a cluster, with their values.
+
+    Only those that mean the same on every machine and open nothing. Paths, keys and credentials are not among them: the
+    cluster has its own.
+
+    Args:
+        environ: the variables to read; default the process's own.
+    """
+    env = os.environ if environ is None else environ
+    names = ("KDZOO_ZOO", "MLFLOW_TRACKING_URI", "KDZOO_WHO", "KDZOO_DATA_MIRROR", "KDZOO_OFFLINE")
+    return {name: text for name in names if (text := (env.get(name) or "").strip())}
 
 
 def signing_passphrase(environ: Mapping[str, str] | None = None) -> str | None:

@@ -42,6 +42,7 @@ def download(name: str, root: Path | None, yes: bool, keep_archive: bool, as_jso
       kdzoo data download dtd --root /mnt/big
       KDZOO_DATA_MIRROR=https://files.example.com/datasets kdzoo data download ksdd2
     """
+    from kdzoo.data.download.place import find_place
     from kdzoo.data.registered import registered
     from kdzoo.settings import Settings
 
@@ -60,22 +61,6 @@ def download(name: str, root: Path | None, yes: bool, keep_archive: bool, as_jso
         "archive": None if installed.archive is None else str(installed.archive),
     }
     click.echo(json.dumps(result) if as_json else str(installed.root))
-
-
-def find_place(name: str, settings: Settings, root: Path | None = None) -> Place:
-    """Where a data set's archive comes from and goes.
-
-    Raises:
-        UnknownNameError: there is no archive of that name.
-        UsageError: the data set needs none, or the mirror is no address.
-    """
-    from kdzoo.data.download.archives import address, find_archive
-    from kdzoo.data.download.place import Place
-
-    archive = find_archive(name)
-    data = settings.data if root is None else root.expanduser().absolute()
-    url = address(archive, settings.data_mirror)
-    return Place(archive=archive, data=data, url=url, default=data == settings.data)
 
 
 def bring(place: Place, *, offline: bool, ask: bool, keep_archive: bool = False) -> Installed:
@@ -122,6 +107,7 @@ def open_or_download(name: str, settings: Settings, *, download: bool) -> Datase
     """
     from kdzoo.cli.options import open_dataset_with_progress
     from kdzoo.data.download.archives import ARCHIVES
+    from kdzoo.data.download.place import find_place
     from kdzoo.data.registered import registered
 
     # A name that was given to a folder stands for that folder, even where it is gone.

@@ -12,6 +12,7 @@ from kdzoo.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "sweep": ("kdzoo.cli.sweep", "sweep", "Find the best configuration for every category, and publish it."),
+    "submit": ("kdzoo.cli.submit", "submit", "Run a command on a Ray cluster, as a job there."),
     "train": ("kdzoo.cli.train", "train", "Train one method on one category."),
     "evaluate": ("kdzoo.cli.evaluate", "evaluate", "Measure a detector on its data set."),
     "predict": ("kdzoo.cli.predict", "predict", "Judge images with a detector."),
@@ -44,6 +45,23 @@ def cli() -> None:
       kdzoo leaderboard
       kdzoo predict aand demo/weave photos/*.png --out judged
     """
+
+
+def check_command(name: str, *, without: str) -> None:
+    """Checks that there is such a command.
+
+    Args:
+        name: as it was given.
+        without: one that does not count.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    known = [each for each in _COMMANDS if each != without]
+    if name not in known:
+        from kdzoo.errors import UnknownNameError
+
+        raise UnknownNameError("command", name, known)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -27,7 +27,7 @@ def run_options(command: F) -> F:
     for option in reversed(
         (
             click.option("--dataset", "-d", required=True, metavar="NAME|PATH", help="A data set's name, or a folder."),
-            click.option("--download", is_flag=True, help="Download the data set first if it is not there."),
+            click.option("--download", is_flag=True, help="Download the data set where it is not there."),
             click.option("--epochs", type=click.IntRange(1), help="Total over the stages, split as published."),
             click.option(
                 "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Fix a knob of the method; repeatable."

@@ -68,7 +68,7 @@ def check_address(address: str | None) -> None:
     if str(address).startswith("ray://"):
         raise SweepError(
             f"a sweep cannot run through the Ray client at '{address}'",
-            hint="run it on a machine of the cluster with RAY_ADDRESS=auto, or by `ray job submit`",
+            hint="run it on a machine of the cluster with RAY_ADDRESS=auto, or by `kdzoo submit sweep ...`",
         )
     _check(str(address))
 

@@ -38,6 +38,7 @@ class CategoryScheduler(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Enters a trial in its category's race."""
+        _snapshot_by_the_clock(tune_controller)
         self._halver(trial).on_trial_add(tune_controller, trial)
         # One that failed was sent elsewhere by `on_trial_error`; by now Ray has filed it under what it asks for.
         if trial.trial_id not in self._asked:
@@ -68,6 +69,18 @@ class CategoryScheduler(FIFOScheduler):
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """A trial was taken out before it ran."""
         self._halver(trial).on_trial_remove(tune_controller, trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The next trial that waits for a worker.
+
+        Ray asks after every event, and its own answer looks at every trial there ever was; only living ones can wait.
+        """
+        living = tune_controller.get_live_trials()
+        for status in (Trial.PENDING, Trial.PAUSED):
+            waiting = [trial for trial in living if trial.status == status]
+            if waiting:
+                return min(waiting, key=lambda trial: (int(trial.config["number"]), str(trial.config["category"])))
+        return None
 
     def remember(self, category: str, trial_id: str, *, rises: Sequence[Sequence[float]], measured: int) -> None:
         """Enters a trial of an earlier driver in its category's race, so that new ones are compared with it.
@@ -116,3 +129,16 @@ class _Past:
     """What of an earlier driver's trial the race looks at."""
 
     trial_id: str
+
+
+def _snapshot_by_the_clock(tune_controller: Any) -> None:
+    """Keeps Ray from writing the state of all trials at each checkpoint of one.
+
+    It does so where checkpoints are deleted (``num_to_keep``), for a restore of its own that kdzoo never makes: work
+    that grows with the square of the trials. There is no setting for it. By the clock it may go on: a twentieth of the
+    time.
+    """
+    controller = getattr(tune_controller, "_tune_controller", None)
+    manager = getattr(controller, "_checkpoint_manager", None)
+    if manager is not None:
+        manager._sync_every_n_trial_checkpoints = None

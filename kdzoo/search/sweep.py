@@ -18,8 +18,8 @@ from kdzoo.search.conclusion import CategoryConclusions
 from kdzoo.search.disk import check_room, checkpoint_demand, gigabytes
 from kdzoo.search.finish import Finished, FinishingLine
 from kdzoo.search.monitor import SweepMonitor
-from kdzoo.search.places import Places
 from kdzoo.search.node_data import check_nodes, place_of
+from kdzoo.search.places import Places
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.plan_file import DataDigests, PlanFile
 from kdzoo.search.publisher import Publisher, publish_once, reference

@@ -6,9 +6,10 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdzoo.data.download.archives import Archive
+from kdzoo.data.download.archives import Archive, address, find_archive
 from kdzoo.data.files import printable
 from kdzoo.errors import DatasetError
+from kdzoo.settings import Settings
 
 RECORD = "kdzoo-download.json"
 """Name of the file in the data set's folder that says where it came from."""
@@ -104,3 +105,16 @@ class Place:
                 "or a server of your own that has the file: KDZOO_DATA_MIRROR=https://HOST/FOLDER",
             )
         )
+
+
+def find_place(name: str, settings: Settings, root: Path | None = None) -> Place:
+    """Where a data set's archive comes from and goes.
+
+    Raises:
+        UnknownNameError: there is no archive of that name.
+        UsageError: the data set needs none, or the mirror is no address.
+    """
+    archive = find_archive(name)
+    data = settings.data if root is None else root.expanduser().absolute()
+    url = address(archive, settings.data_mirror)
+    return Place(archive=archive, data=data, url=url, default=data == settings.data)
