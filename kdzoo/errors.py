@@ -129,7 +129,13 @@ class SweepError(KdzooError):
 
 
 class WorkerError(SweepError):
-    """A worker's machine lacks what a trial needs; another machine may have it."""
+    """A worker's machine lacks what a trial needs; another machine may have it.
+
+    Attributes:
+        node: Ray's id of the machine, where it is known.
+    """
+
+    node: str | None = None
 
 
 class TrackingError(KdzooError):

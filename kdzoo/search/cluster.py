@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from kdzoo.errors import SweepError
@@ -87,6 +88,15 @@ def _start(address: str | None, store: int) -> None:
         ) from error
 
 
+def _told_to(logger: logging.Logger) -> Callable[..., None]:
+    """Takes what Ray would print, and logs it."""
+
+    def tell(data: Mapping[str, Any], ignore_prefix: bool = False) -> None:
+        logger.warning("%s", "\n".join(map(str, data.get("lines", ()))))
+
+    return tell
+
+
 class _QuietFileHandler(logging.FileHandler):
     """Drops what it cannot write: on a full disk each line would otherwise put a traceback on the screen."""
 
@@ -96,16 +106,24 @@ class _QuietFileHandler(logging.FileHandler):
 
 @contextmanager
 def _logged_to(file: Path) -> Iterator[None]:
-    """Sends the driver side of Ray's log to a file instead of stderr."""
+    """Sends the driver side of Ray's log to a file instead of stderr, and what it prints to stdout as well."""
+    import ray
+
     logger = logging.getLogger("ray")
     kept, level = logger.handlers[:], logger.level
     handler = _QuietFileHandler(file, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(filename)s:%(lineno)d %(message)s"))
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING)
+    # A thread of Ray's prints each dead worker on stdout, which is for results; there is no setting for it.
+    worker, said = ray._private.worker, getattr(ray._private.worker, "print_to_stdstream", None)
+    if said is not None:
+        worker.print_to_stdstream = _told_to(logger)
     try:
         yield
     finally:
+        if said is not None:
+            worker.print_to_stdstream = said
         logger.handlers[:] = kept
         logger.setLevel(level)
         handler.close()

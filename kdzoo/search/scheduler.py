@@ -55,7 +55,7 @@ class CategoryScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Whether the trial goes on."""
-        if "node" in result:
+        if result.get("node"):
             self._places.worked(str(result["node"]))
         if "objective" not in result:
             return str(TrialScheduler.CONTINUE)

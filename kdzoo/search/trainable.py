@@ -37,7 +37,14 @@ OF_THE_PLACE = (OSError, TeacherError)
 
 def misplaced(error: Exception) -> WorkerError:
     """The error of a machine, with the machine's name."""
-    return WorkerError(f"on node '{socket.gethostname()}': {error}", hint=getattr(error, "hint", None))
+    made = WorkerError(f"on node '{socket.gethostname()}': {error}", hint=getattr(error, "hint", None))
+    made.node = this_node()
+    return made
+
+
+def this_node() -> str | None:
+    """Ray's id of this machine; None outside of Ray."""
+    return str(ray.get_runtime_context().get_node_id()) if ray.is_initialized() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +163,7 @@ class TrialTrainable(tune.Trainable):
             "train_seconds": self._trainer.train_seconds,
             "measure_seconds": self._trainer.measure_seconds,
             "on_gpu": self._trainer.device.type == "cuda",
-            "node": ray.get_runtime_context().get_node_id(),
+            "node": this_node(),
             "parts": self._trainer.parts,
             "reused_seconds": self._trainer.reused_seconds,
             "losses": result.losses,

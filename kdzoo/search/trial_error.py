@@ -7,7 +7,10 @@ from pathlib import Path
 
 import ray
 from ray import cloudpickle
+from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
+
+from kdzoo.errors import WorkerError
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +31,17 @@ def trial_error(trial: Trial) -> BaseException | None:
 def node_of(error: BaseException | None) -> str | None:
     """The id of the node on which a worker failed; None when Ray does not know.
 
-    Ray's errors name the actor; where an actor ran, also one that is dead, only the head's table tells.
+    A `WorkerError` says it. Ray's errors name the actor; where an actor ran, also one that is dead, only the head's
+    table tells.
     """
-    actor = getattr(error, "actor_id", None) or getattr(error, "_actor_id", None)
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, WorkerError) and cause.node is not None:
+        return cause.node
+    actor = error.actor_id if isinstance(error, RayActorError) else None
     if actor is None:
         return None
     try:
-        found = ray._private.state.actors(actor if isinstance(actor, str) else actor.hex())
+        found = ray._private.state.actors(actor)
         return str(found["Address"]["NodeID"]) or None
     except Exception as problem:
         # A private table: without it trials are retried wherever there is room.

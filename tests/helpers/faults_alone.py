@@ -1,0 +1,168 @@
+"""Faults that need no cluster: each has a sweep of its own on a local Ray. See `helpers.faults`."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from helpers.faults import Row, folder_away
+from helpers.layouts import make_dataset
+from helpers.sweeps import IMPOSSIBLE
+
+_FULL = {"trials": 20, "epochs": 30}
+
+
+def _resumes(rig, **given):
+    """Whether a sweep that ended goes on: a trial trains in it."""
+    resumed = rig.drive(**given)
+    try:
+        resumed.reached(1)
+        return True
+    except AssertionError:
+        return False
+    finally:
+        resumed.stop()
+
+
+def storage_gone(rig):
+    """The sweep's folder goes away and does not come back before the sweep has ended; then it is resumed."""
+    drive = rig.drive(**_FULL)
+    drive.reached(7)
+    at = time.time()
+    with folder_away(drive.sweep):
+        last = drive.end()
+    took, resumes = time.time() - at, _resumes(rig, **_FULL)
+    text = last.get("text", last["what"])
+    named = last["what"] == "error" and bool(last.get("hint"))
+    return Row(
+        fault="storage away for good",
+        promised="a clear error, resumable once it is back",
+        outcome=f"ended after {took:.0f} s: {text}; {'resumed' if resumes else 'NOT resumed'}",
+        kept=named and resumes,
+    )
+
+
+@contextlib.contextmanager
+def small_disk(folder, megabytes):
+    """A file system of its own in memory; needs the right to mount.
+
+    Raises:
+        PermissionError: there is none.
+    """
+    folder.mkdir(parents=True)
+    options = ["-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if subprocess.run(["mount", "-t", "tmpfs", *options], capture_output=True, check=False).returncode:
+        raise PermissionError("no right to mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+def disk_full(rig):
+    """Everything under KDZOO_HOME is on a disk that fills up in the middle; then there is room again."""
+    home = rig.folder / "home"
+    with small_disk(home, 400):
+        drive = rig.drive(**_FULL)
+        drive.reached(3)
+        at = time.time()
+        filler = home / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(1 << 16))
+        last = drive.end()
+        took = time.time() - at
+        filler.unlink()
+        resumes = _resumes(rig, **_FULL)
+        drive.stop()
+    text = last.get("text", last["what"])
+    named = last["what"] == "error" and ("space" in text or "disk" in text or "full" in text)
+    return Row(
+        fault="disk full in the middle",
+        promised="a clear error, resumable once there is room",
+        outcome=f"ended after {took:.0f} s: {text}; {'resumed' if resumes else 'NOT resumed'}",
+        kept=named and resumes,
+    )
+
+
+def bad_images(rig):
+    """The images of one category's final report are damaged while its trials train; then they are mended."""
+    given = {"trials": 2, "epochs": 12}
+    drive = rig.drive(categories=("bottle", "cable"), **given)
+    drive.reached(1)
+    test, kept = rig.folder / "parts" / "bottle" / "test", rig.folder / "kept"
+    shutil.copytree(test, kept)
+    for path in test.rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:60])
+    drive.end()
+    concluded = {event["category"]: event for event in drive.events if event["what"] == "concluded"}
+    shutil.rmtree(test)
+    kept.rename(test)
+    resumed = rig.drive(**given)
+    resumed.end()
+    again = {event["category"]: event["release"] for event in resumed.events if event["what"] == "concluded"}
+    reason = concluded["bottle"]["reason"]
+    return Row(
+        fault="images of the report damaged in the middle",
+        promised="the image is named, other categories go on",
+        outcome=f"bottle: {reason.partition(';')[0]}; cable: release {concluded['cable']['release']}; after mending "
+        f"and --resume: {again}",
+        kept=".png" in reason and concluded["cable"]["release"] == 1 and again == {"bottle": 1, "cable": 1},
+    )
+
+
+def interrupted_twice(rig):
+    """Ctrl-C, and again before the sweep has ended; then it is resumed."""
+    drive = rig.drive(**_FULL)
+    drive.reached(7)
+    at = time.time()
+    os.killpg(drive.process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(drive.process.pid, signal.SIGINT)
+    drive.process.wait(120)
+    took, status = time.time() - at, drive.process.returncode
+    drive.stop()
+    resumes = _resumes(rig, **_FULL)
+    return Row(
+        fault="Ctrl-C twice",
+        promised="ends at once, resumable",
+        outcome=f"ended after {took:.0f} s with status {status}; {'resumed' if resumes else 'NOT resumed'}",
+        kept=status != 0 and resumes,
+    )
+
+
+def loss_nan(rig):
+    """Every trial of one category diverges."""
+    drive = rig.drive(categories=("bottle", "cable"), trials=2, epochs=3, changes={"bottle": IMPOSSIBLE})
+    drive.end()
+    concluded = {event["category"]: event for event in drive.events if event["what"] == "concluded"}
+    reason = concluded["bottle"]["reason"]
+    return Row(
+        fault="a loss that is NaN",
+        promised="the trial fails with its reason, others go on",
+        outcome=f"bottle: {reason}; cable: release {concluded['cable']['release']}",
+        kept="the loss became nan" in reason and concluded["cable"]["release"] == 1,
+    )
+
+
+def ray_unreachable(rig):
+    """Nothing answers at --ray-address."""
+    make_dataset(rig.folder / "parts", ("bottle",))
+    given = ["rd", "--dataset", rig.folder / "parts", "--teacher", "random-resnet18", "--protocol", "holdout"]
+    rig.command("methods")  # imports are on the disk's cache then
+    at = time.time()
+    done = rig.command("sweep", *given, "--ray-address", "127.0.0.1:9")
+    took = time.time() - at
+    return Row(
+        fault="nothing at --ray-address",
+        promised="answers within seconds",
+        outcome=f"status {done.returncode} after {took:.0f} s, start of Python included: {_error(done.stderr)}",
+        kept=done.returncode == 1 and "no Ray cluster answers at '127.0.0.1:9'" in done.stderr,
+    )
+
+
+def _error(text):
+    """The line that says what is wrong."""
+    return next((line for line in text.splitlines() if line.startswith("Error")), text[-200:])
