@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from kdzoo.cli.options import parse_changes
 from kdzoo.data.catalog import Dataset, open_dataset
 from kdzoo.search.space import SearchSpace, SpaceFile
 from kdzoo.search.strategy import Strategy
@@ -98,6 +99,7 @@ def main() -> None:
     parser.add_argument("--objective", default="image_auroc")
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=6, help="over all stages")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="fix a knob, as in a sweep")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     settings = Settings.from_environment()
@@ -105,7 +107,7 @@ def main() -> None:
     spaces = {}
     for category in arguments.categories.split(","):
         split = file.space("demo", category).defaults.epoch_split(arguments.epochs)
-        spaces[category] = file.space("demo", category, changes=split)
+        spaces[category] = file.space("demo", category, changes={**split, **parse_changes(arguments.set)})
     rows = []
     for seed in range(arguments.repeats):
         started = time.perf_counter()

@@ -43,3 +43,11 @@ def test_what_fits_no_single_node_is_refused(plan, nodes, cpus, gpus, problem):
 def test_what_fits_exactly_is_taken(plan):
     asked = dataclasses.replace(plan, cpus_per_trial=4.0, gpus_per_trial=2.0)
     assert with_resources(asked, [SMALL, GPU]) == asked
+
+
+def test_gpu_hours_without_gpus_are_refused(plan):
+    limited = dataclasses.replace(plan, gpu_hours=1.0)
+    with pytest.raises(SweepError, match="hold no GPU") as caught:
+        with_resources(limited, [Node(cpus=8, gpus=0)])
+    assert "--time-budget" in caught.value.hint
+    assert with_resources(limited, [Node(cpus=8, gpus=1)]).gpus_per_trial == 1.0
