@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Final
 from urllib.parse import quote, urlencode
 
 from kdzoo.errors import TrackingError, UnknownNameError
 from kdzoo.metrics.names import METRIC_NAMES
 from kdzoo.tracking.leaderboard import find_experiments
-
-_RESULTS: Final = "tags.`kdzoo.level` = 'category' AND attributes.status = 'FINISHED'"
+from kdzoo.tracking.views import RESULTS, RESULTS_FILTER, RESULTS_METRIC
 
 
 def leaderboard_path(uri: str, *, dataset: str | None = None, metric: str = "image_auroc") -> str:
@@ -39,8 +37,10 @@ def leaderboard_path(uri: str, *, dataset: str | None = None, metric: str = "ima
 
 
 def _path(experiments: Sequence[str], metric: str) -> str:
+    if len(experiments) == 1 and metric == RESULTS_METRIC:
+        return f"/#/experiments/{experiments[0]}/runs?viewStateShareKey={RESULTS}"  # a view brings its columns along
     asked = {
-        "searchFilter": _RESULTS,
+        "searchFilter": RESULTS_FILTER,
         "orderByKey": f"metrics.`test_{metric}`",
         "orderByAsc": "false",
         "startTime": "ALL",

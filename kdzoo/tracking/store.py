@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -21,6 +22,7 @@ from kdzoo.tracking.model_versions import ModelVersions, Version, version_tags
 from kdzoo.tracking.notes import NOTE_TAG, experiment_note
 from kdzoo.tracking.records import Record, RunRef, RunState, without_credentials
 from kdzoo.tracking.reference import ReleaseRef
+from kdzoo.tracking.views import view_tags
 
 PICTURE_NAME: Final = "cases.png"
 _BATCH: Final = 100  # params or tags in one request; the server's limit
@@ -255,8 +257,9 @@ def _quoted(key: str) -> str:
 
 
 def _experiment_tags(name: str) -> dict[str, str]:
-    """A description, and the kind: without it the page asks each visitor whether this is about language models."""
-    return {NOTE_TAG: experiment_note(name), "mlflow.experimentKind": "custom_model_development"}
+    """A description, saved views, and the kind: without it the page opens as one for language models."""
+    described = {NOTE_TAG: experiment_note(name), "mlflow.experimentKind": "custom_model_development"}
+    return described | view_tags(int(time.time() * 1000))
 
 
 def _short(error: Exception) -> str:

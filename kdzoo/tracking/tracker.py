@@ -135,7 +135,7 @@ class SweepTracker:
         self._trials[trial_id] = RunRef(
             experiment=self._experiment,
             key=f"{parent.key}/{trial_id}",
-            name=f"{category} {trial_id}",
+            name=trial_id,
             tags={**self._base_tags("trial"), **_tags({"category": category})},
             parent=parent,
         )
