@@ -1,0 +1,428 @@
+"""A sweep of a thousand categories on hundreds of GPUs, simulated: what the driver's decisions cost, and what follows.
+
+The searcher, the studies (in their SQLite file), the scheduler, the board and the monitor are the real ones, and so is
+the time that each of their decisions takes. Trials are simulated: a clock of their own, durations, learning curves,
+failures and lost workers from a seed. The driver is one thread: while it decides, the GPUs whose reports wait stand
+still, which is what utilisation shows. What Ray Tune adds to a report and to a trial is measured by
+`benchmarks.tune_driver` and added to the driver's clock; MLflow's journal is timed on the real file.
+
+    python -m benchmarks.scale                                                  # 50 categories x 16 trials, 32 GPUs
+    python -m benchmarks.scale --categories 1000 --trials 64 --gpus 256         # hours of GPUs in half an hour
+"""
+
+import argparse
+import heapq
+import json
+import math
+import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+
+from kdzoo.data.catalog import CATALOG, Dataset
+from kdzoo.search.board import SweepBoard
+from kdzoo.search.checkpoints import Checkpoints, trial_name
+from kdzoo.search.monitor import SweepMonitor
+from kdzoo.search.places import Places
+from kdzoo.search.plan import SweepPlan
+from kdzoo.search.scheduler import CategoryScheduler
+from kdzoo.search.searcher import CategorySearcher
+from kdzoo.search.space import SpaceFile
+from kdzoo.search.studies import CategoryStudies, Suggestion
+from kdzoo.search.sweep_folder import SweepFolder
+from kdzoo.settings import Settings
+from kdzoo.tracking.journal import Journal
+from kdzoo.training.spec import RunOptions
+
+METRICS = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
+FAILS, LOSES_ITS_WORKER = 0.01, 0.005
+"""Of all trials."""
+BACK_SECONDS, REPEATED_EPOCHS = 18.0, 5
+"""After a lost worker: until another one goes on, and what it does again at most."""
+
+
+class Counting:
+    """In MLflow's, the conclusions' and the view's place: counts what it is told.
+
+    A sweep's tracker returns as soon as its journal has a line; what that takes is measured by `journal_seconds`.
+    """
+
+    busy = False
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def told(*_: Any, **__: Any) -> None:
+            self.calls[name] += 1
+
+        return told
+
+
+class DrawnStudies:
+    """In the studies' place where their number would make a run last for hours: random values from memory.
+
+    What the real ones take, as a smaller run has shown, is laid on the driver's clock: ``--ask-ms``, ``--tell-ms``.
+    """
+
+    def __init__(self, plan: SweepPlan, seed: int) -> None:
+        self._plan, self._dice, self._asked = plan, random.Random(seed), Counter[str]()
+
+    def ask(self, category: str) -> Suggestion:
+        space, values = self._plan.spaces[category], dict[str, Any]()
+        number = self._asked[category]
+        self._asked[category] += 1
+        for key, dimension in space.dimensions.items():
+            if not space.matters(key, values):
+                continue
+            value = dimension.low + self._dice.random() * (dimension.high - dimension.low)
+            step = dimension.step or (1 if dimension.kind == "int" else None)
+            value = dimension.low + step * round((value - dimension.low) / step) if step else value
+            values[key] = int(value) if dimension.kind == "int" else value
+        return Suggestion(category=category, number=number, values=space.start() if number == 0 else values)
+
+    def best(self, category: str) -> None:
+        """Nothing is known."""
+
+    def report(self, *_: Any) -> None:
+        """Nothing is learnt."""
+
+    def tell(self, *_: Any, **__: Any) -> None:
+        """Nothing is learnt."""
+
+    def close(self) -> None:
+        """There is no file."""
+
+
+@dataclass
+class World:
+    """What trials do in the simulation; everything from the seed and the trial's own name.
+
+    Attributes:
+        plan: the sweep.
+        epoch_seconds: of the median trial.
+        seed: of it all.
+    """
+
+    plan: SweepPlan
+    epoch_seconds: float
+    seed: int
+
+    def life(self, config: dict[str, Any]) -> "Life":
+        """How the trial of a suggestion goes."""
+        name, category = trial_name(config["category"], config["number"]), str(config["category"])
+        dice = random.Random(f"{self.seed}/{name}")
+        knobs = config["spec"]["config"]
+        keys = type(self.plan.spaces[category].defaults).epoch_keys()
+        before, detecting = sum(int(knobs[key]) for key in keys[:-1]), int(knobs[keys[-1]])
+        every = max(1, detecting // self.plan.options.evaluations)
+        return Life(
+            total=before + detecting,
+            before=before,
+            every=every,
+            seconds=self.epoch_seconds * dice.lognormvariate(0.0, 0.25),
+            peak=self._peak(category, knobs),
+            pace=dice.uniform(0.03, 0.15),
+            noise=dice.gauss(0.0, 0.005),
+            fails_at=dice.randint(1, before + detecting) if dice.random() < FAILS else None,
+            lost_at=dice.randint(1, before + detecting) if dice.random() < LOSES_ITS_WORKER else None,
+            again=dice.randint(0, REPEATED_EPOCHS),
+        )
+
+    def _peak(self, category: str, knobs: dict[str, Any]) -> float:
+        """What a configuration reaches in a category: best at a place of the category's own."""
+        place, distance = random.Random(f"{self.seed}/{category}"), []
+        for key, dimension in self.plan.spaces[category].dimensions.items():
+            best, low, high = place.random(), dimension.low, dimension.high
+            if not isinstance(knobs.get(key), int | float) or high == low:
+                continue
+            value = float(knobs[key])
+            if dimension.log:
+                value, low, high = math.log(max(value, low)), math.log(low), math.log(high)
+            distance.append(((value - low) / (high - low) - best) ** 2)
+        return 0.98 - 0.3 * (statistics.fmean(distance) if distance else 0.0)
+
+
+@dataclass
+class Life:
+    """How one trial goes: see `World.life`."""
+
+    total: int
+    before: int
+    every: int
+    seconds: float
+    peak: float
+    pace: float
+    noise: float
+    fails_at: int | None
+    lost_at: int | None
+    again: int
+    epoch: int = 0
+    best: float = 0.0
+
+    def next_seconds(self) -> float:
+        """Until the next report: an epoch, and what a lost worker costs."""
+        lost = self.epoch + 1 == self.lost_at
+        return self.seconds + (BACK_SECONDS + self.again * self.seconds if lost else 0.0)
+
+    def report(self) -> dict[str, Any]:
+        """The report of the next epoch, with the keys of `TrialTrainable.step`."""
+        self.epoch += 1
+        if self.epoch == self.fails_at:
+            return {"failure": "the loss is NaN", "finished": False, "done": True}
+        seen, done = max(0, self.epoch - self.before), self.epoch >= self.total
+        found: dict[str, Any] = {
+            "epoch": self.epoch,
+            "total_epochs": self.total,
+            "selection_epoch": seen,
+            "train_seconds": self.epoch * self.seconds,
+            "measure_seconds": 0.0,
+            "on_gpu": True,
+            "losses": {"loss": 1.0 / self.epoch},
+            "finished": done,
+            "done": done,
+        }
+        if seen and (seen % self.every == 0 or done):
+            self.best = max(self.best, self.peak * (1 - math.exp(-self.pace * (seen + 5))) + self.noise)
+            found |= {"objective": self.best, "metrics": {f"val_{name}": self.best for name in METRICS}}
+        return found
+
+
+@dataclass
+class Driver:
+    """The real parts, each call timed; and the driver's clock, on which the costs are laid one after another.
+
+    Attributes:
+        searcher: the real one.
+        scheduler: the real one.
+        monitor: the real one.
+        report_cost: seconds that Tune adds to a report.
+        trial_cost: seconds that Tune adds to a trial.
+        studies_cost: seconds of asking and telling that the calls themselves do not take.
+        clock: by which the calls are timed.
+    """
+
+    searcher: CategorySearcher
+    scheduler: CategoryScheduler
+    monitor: SweepMonitor
+    report_cost: float
+    trial_cost: float
+    studies_cost: float
+    clock: Callable[[], float]
+    free: float = 0.0
+    busy: float = 0.0
+    real: float = 0.0
+    trials: list[Trial] = field(default_factory=list)
+    times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    @contextmanager
+    def timed(self, decision: str) -> Iterator[None]:
+        """Lays the time of a block on the driver's clock."""
+        began = self.clock()
+        yield
+        spent = self.clock() - began
+        self.times[decision].append(spent)
+        self.real += spent
+        self._lay(spent)
+
+    def _lay(self, seconds: float) -> None:
+        self.free += seconds
+        self.busy += seconds
+
+    def ask(self) -> Trial | None:
+        """The next trial, entered in its race, as Tune does it; None when there is none."""
+        identity = f"{len(self.trials):08x}"
+        with self.timed("ask"):
+            config = self.searcher.suggest(identity)
+        if isinstance(config, str):
+            return None
+        trial = Trial("unused", trial_id=identity, config=config, stub=True)
+        self._lay(self.trial_cost + self.studies_cost)
+        with self.timed("start"):
+            self.scheduler.on_trial_add(None, trial)
+            self.monitor.on_trial_start(0, self.trials, trial)
+        self.trials.append(trial)
+        return trial
+
+    def report(self, trial: Trial, result: dict[str, Any]) -> bool:
+        """Takes in a report in the order in which Tune tells of it; gives whether the trial is over."""
+        self._lay(self.report_cost)
+        with self.timed("report"):
+            over = result["done"] or (self.scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP)
+            if not over:
+                self.searcher.on_trial_result(trial.trial_id, result)
+            self.monitor.on_trial_result(0, self.trials, trial, result)
+        if over:
+            trial.run_metadata.last_result = result
+            with self.timed("tell"):
+                self.scheduler.on_trial_complete(None, trial, result)
+                self.searcher.on_trial_complete(trial.trial_id, result)
+                self.monitor.on_trial_complete(0, self.trials, trial)
+        return bool(over)
+
+
+def simulate(driver: Driver, world: World, gpus: int, hand_over: float) -> tuple[float, float, int]:
+    """Runs all trials; gives the simulated seconds, the GPU seconds of training, and the reports."""
+    waiting: list[tuple[float, int, Trial, Life]] = []
+    order, end, trained, reports, shown = 0, 0.0, 0.0, 0, time.monotonic()
+
+    def begin(at: float) -> None:
+        nonlocal order
+        driver.free = max(driver.free, at)
+        trial = driver.ask()
+        if trial is not None:
+            life, order = world.life(trial.config), order + 1
+            heapq.heappush(waiting, (driver.free + hand_over + life.next_seconds(), order, trial, life))
+
+    for _ in range(gpus):
+        begin(0.0)
+    while waiting:
+        ready, _, trial, life = heapq.heappop(waiting)
+        trained, reports = trained + life.next_seconds(), reports + 1
+        driver.free = max(driver.free, ready)
+        if driver.report(trial, life.report()):
+            begin(driver.free)
+        else:
+            order += 1
+            heapq.heappush(waiting, (driver.free + life.next_seconds(), order, trial, life))
+        end = max(end, driver.free)
+        if time.monotonic() - shown > 60:
+            shown = time.monotonic()
+            print(
+                f"  {len(driver.trials)} trials, {reports} reports, {memory() / 1e6:.0f} MB",
+                file=sys.stderr,
+                flush=True,
+            )
+    return end, trained, reports
+
+
+def journal_seconds(folder: Path) -> float:
+    """What MLflow's journal takes for the record of one epoch: the median of 2,000 lines of its size."""
+    journal = Journal(folder / "mlflow.jsonl")
+    line = json.dumps({"run": "weave-0001", "metrics": {f"val_{name}": 0.123456789 for name in METRICS}}).encode()
+    spent = []
+    for _ in range(2000):
+        began = time.perf_counter()
+        journal.append(line)
+        spent.append(time.perf_counter() - began)
+    journal.close()
+    return statistics.median(spent)
+
+
+def memory() -> int:
+    """Bytes that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def build(folder: Path, asked: argparse.Namespace) -> tuple[Driver, World, Any, Counting]:
+    """The real parts of a sweep over made-up categories."""
+    file = SpaceFile(asked.method)
+    plan = SweepPlan(
+        name="scale",
+        method=asked.method,
+        dataset=Dataset(info=CATALOG["mvtec"], root=folder / "none"),
+        spaces={f"part-{number:05d}": file.space("mvtec", f"part-{number:05d}") for number in range(asked.categories)},
+        options=RunOptions(),
+        trials=asked.trials,
+        settings=Settings.from_environment({"KDZOO_HOME": str(folder)}),
+        gpus_per_trial=1.0,
+    )
+    sweep = SweepFolder(plan.folder)
+    studies: Any = (
+        DrawnStudies(plan, asked.seed)
+        if asked.drawn
+        else CategoryStudies(plan.spaces, storage=sweep.studies, trials=plan.trials, seed=asked.seed)
+    )
+    told: Any = Counting()
+    board = SweepBoard(plan.spaces, trials=plan.trials, objective=plan.options.objective)
+    monitor = SweepMonitor(
+        plan, board, tracker=told, studies=studies, checkpoints=Checkpoints(sweep), conclusions=told, view=told
+    )
+    driver = Driver(
+        searcher=CategorySearcher(plan, studies, sweep),
+        scheduler=CategoryScheduler(plan.longest_selection(), places=Places(told.note, living=list)),
+        monitor=monitor,
+        report_cost=asked.report_ms / 1e3 + journal_seconds(folder),
+        trial_cost=asked.trial_ms / 1e3,
+        studies_cost=(asked.ask_ms + asked.tell_ms) / 1e3 if asked.drawn else 0.0,
+        clock=time.thread_time if asked.clock == "cpu" else time.perf_counter,
+    )
+    return driver, World(plan, asked.epoch_seconds, asked.seed), studies, told
+
+
+def show_decisions(driver: Driver) -> None:
+    """Prints what each kind of decision takes, and how that grows through the sweep."""
+    print(f"{'decision':9s} {'count':>9s} {'median':>9s} {'p95':>9s} {'worst':>9s}   median by tenths of the sweep, ms")
+    for decision, times in driver.times.items():
+        ordered, tenth = sorted(times), max(1, len(times) // 10)
+        at = [1e3 * ordered[min(int(share * len(ordered)), len(ordered) - 1)] for share in (0.5, 0.95, 1.0)]
+        parts = [
+            1e3 * statistics.median(times[first : first + tenth])
+            for first in range(0, 10 * tenth, tenth)
+            if times[first : first + tenth]
+        ]
+        print(
+            f"{decision:9s} {len(times):9,d} "
+            + " ".join(f"{value:9.3f}" for value in at)
+            + "   "
+            + " ".join(f"{part:.3g}" for part in parts)
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", default="aand")
+    parser.add_argument("--categories", type=int, default=50)
+    parser.add_argument("--trials", type=int, default=16, help="a category")
+    parser.add_argument("--gpus", type=int, default=32, help="one trial on each at a time")
+    parser.add_argument("--epoch-seconds", type=float, default=4.0, help="of the median trial")
+    parser.add_argument(
+        "--hand-over", type=float, default=0.3, help="seconds from one trial's end to the next one's start"
+    )
+    parser.add_argument(
+        "--report-ms", type=float, default=0.0, help="what Tune adds to a report (benchmarks.tune_driver)"
+    )
+    parser.add_argument("--trial-ms", type=float, default=0.0, help="what Tune adds to a trial")
+    parser.add_argument("--drawn", action="store_true", help="no Optuna; its cost by --ask-ms and --tell-ms")
+    parser.add_argument("--ask-ms", type=float, default=0.0)
+    parser.add_argument("--tell-ms", type=float, default=0.0)
+    parser.add_argument(
+        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: on a machine that others use too"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder, began, before = Path(name), time.monotonic(), memory()
+        driver, world, studies, told = build(folder, asked)
+        end, trained, reports = simulate(driver, world, asked.gpus, asked.hand_over)
+        studies.close()
+        size = sum(path.stat().st_size for path in folder.rglob("studies.db*"))
+        held = memory() - before
+    states = Counter(row.status for row in driver.monitor.board.rows.values())
+    print(
+        f"\n{asked.categories} categories x {asked.trials} trials of {asked.method} on {asked.gpus} GPUs, "
+        f"{asked.epoch_seconds:g} s an epoch: {dict(states)}"
+    )
+    show_decisions(driver)
+    print(
+        f"reports {reports:,} ({reports / end:.1f} a second), GPU hours of training {trained / 3600:,.0f}\n"
+        f"simulated {end / 3600:.1f} h, GPUs in training {100 * trained / (end * asked.gpus):.2f} %\n"
+        f"driver busy {driver.busy:,.0f} s = {100 * driver.busy / end:.2f} % of it, kdzoo {driver.real:,.0f} s\n"
+        f"driver memory +{held / 1e6:,.0f} MB, studies.db {size / 1e6:,.0f} MB, MLflow's journal {dict(told.calls)}\n"
+        f"this took {time.monotonic() - began:,.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
