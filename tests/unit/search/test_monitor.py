@@ -1,5 +1,6 @@
 """The monitor when things go wrong: trials that never ran, and models that could not be measured."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -155,3 +156,32 @@ def test_how_trials_end_reaches_their_study(swept, tmp_path):
     assert (row.status, row.objective, row.reason) == ("interrupted", 0.4, CUT_SHORT)
     assert (swept.board.ended(), swept.board.done()) == (2, 1)
     assert (tmp_path / "1").exists()
+
+
+def test_halved_batches_and_a_shared_stage_are_told_everywhere(swept, tmp_path):
+    one = trial(swept, tmp_path, 0)
+    swept.monitor.on_trial_start(1, [], one)
+    for parts in (1, 2, 2):
+        swept.monitor.on_trial_result(1, [], one, {**result(0.9), "parts": parts, "reused_seconds": 12.5})
+    swept.monitor.on_trial_complete(1, [], one)
+    assert swept.monitor._view.notes == [
+        "trial 0 of bottle takes its batches of 4 in 2 parts: the GPU's memory ran out for whole ones"
+    ]
+    (ended, _) = swept.studies.past("bottle")
+    assert (ended.outcome["parts"], ended.outcome["reused_seconds"]) == (2, 12.5)
+    (told,) = [given for name, _, given in swept.monitor._tracker.told if name == "end_trial"]
+    assert told["tags"] == {"batch_parts": 2}
+    assert told["metrics"]["reused_seconds"] == 12.5
+
+
+def test_as_many_checkpoints_as_the_plan_says(swept, tmp_path):
+    swept.monitor._plan = dataclasses.replace(swept.plan, keep=2, trials=4)
+    for number, objective in enumerate((0.5, 0.9, 0.7, 0.8)):
+        one = trial(swept, tmp_path, number)
+        if number > 1:
+            swept.studies.ask("bottle")
+        swept.monitor.on_trial_start(1, [], one)
+        swept.monitor.on_trial_result(1, [], one, result(objective))
+        swept.monitor.on_trial_complete(1, [], one)
+        kept = sorted(int(path.name) for path in tmp_path.iterdir() if path.name.isdigit())
+        assert kept == [[0], [0, 1], [1, 2], [1, 3]][number]
