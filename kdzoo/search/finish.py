@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
 from kdzoo.errors import CheckpointError, KdzooError, WorkerError
+from kdzoo.search.places import Places
 from kdzoo.search.reasons import reason
 from kdzoo.search.trainable import OF_THE_PLACE, STATE_FILE, Workbench, WorkerContext, misplaced
 from kdzoo.training.checkpoint import load_state, write_file
@@ -89,9 +90,11 @@ class FinishingLine:
         context: for the workers.
         cpus: cores a task holds.
         gpus: GPUs a task holds.
+        places: where a task may run.
     """
 
-    def __init__(self, context: WorkerContext, *, cpus: float, gpus: float) -> None:
+    def __init__(self, context: WorkerContext, *, cpus: float, gpus: float, places: Places) -> None:
+        self._places, self._needs = places, {"CPU": cpus, "GPU": gpus}
         options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 2, "retry_exceptions": [WorkerError]}
         self._task = ray.remote(**options)(finish_trial)
         self._context = ray.put(context)
@@ -99,7 +102,8 @@ class FinishingLine:
 
     def submit(self, category: str, spec: dict[str, Any], checkpoint: tune.Checkpoint) -> None:
         """Starts measuring a category's best trial."""
-        self._running[self._task.remote(self._context, spec, checkpoint)] = category
+        task = self._task.options(label_selector=self._places.for_tasks(self._needs))
+        self._running[task.remote(self._context, spec, checkpoint)] = category
 
     def collect(self, *, wait: bool = False) -> list[tuple[str, Finished]]:
         """What is done by now.

@@ -115,10 +115,6 @@ class SweepMonitor(Callback):
         """Between two events: take in what the workers have measured."""
         self.take_in()
 
-    def note(self, text: str) -> None:
-        """Tells whoever watches."""
-        self._view.note(text)
-
     def take_in(self) -> None:
         """Has published what is measured by now, and records what is published by now."""
         self._conclusions.take_in()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -30,6 +30,10 @@ class Places:
         self._note, self._living = note, living or (lambda: list(ray.nodes()))
         self._in_a_row: dict[str, int] = {}
         self._failed: dict[str, set[str]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray writes its scheduler into the run's folder; all of this belongs to the living driver."""
+        return {}
 
     def failed(self, trial: str, node: str | None, why: str) -> None:
         """A try of a trial failed on a node.
@@ -67,14 +71,31 @@ class Places:
         own = self._failed.get(trial, set())
         if not own | shunned:
             return asked
-        able = {node["NodeID"] for node in self._living() if node["Alive"] and _has(node, asked.bundles[0])}
+        able = self._able(asked.bundles[0])
         for avoided in (own | shunned, own, shunned):
             if avoided & able and able - avoided:
-                selector = {NODE_LABEL: f"!in({','.join(sorted(avoided & able))})"}
+                selector = _others(avoided & able)
                 selectors = [selector] * len(asked.bundles)
                 return PlacementGroupFactory(asked.bundles, strategy=asked.strategy, bundle_label_selector=selectors)
         return asked
 
+    def for_tasks(self, needs: Mapping[str, float]) -> dict[str, str]:
+        """The label selector of work that has no tries of its own: not where anything has failed since it last worked.
 
-def _has(node: dict[str, Any], bundle: dict[str, float]) -> bool:
+        Args:
+            needs: kind of resource to how much of it.
+        """
+        able = self._able(needs)
+        avoided = self._in_a_row.keys() & able
+        return _others(avoided) if avoided and able - avoided else {}
+
+    def _able(self, needs: Mapping[str, float]) -> set[str]:
+        return {node["NodeID"] for node in self._living() if node["Alive"] and _has(node, needs)}
+
+
+def _others(nodes: set[str]) -> dict[str, str]:
+    return {NODE_LABEL: f"!in({','.join(sorted(nodes))})"}
+
+
+def _has(node: Mapping[str, Any], bundle: Mapping[str, float]) -> bool:
     return all(node["Resources"].get(kind, 0.0) >= wanted for kind, wanted in bundle.items())

@@ -255,6 +255,7 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         ),
         fetch=place_of(plan.dataset, plan.settings) if plan.download else None,
     )
+    places = Places(view.note)
     checkpoints = Checkpoints(folder)
     studies = CategoryStudies(
         plan.spaces,
@@ -273,7 +274,7 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
             plan,
             board,
             tracker=tracker,
-            line=FinishingLine(context, cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0),
+            line=FinishingLine(context, cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0, places=places),
             publisher=_publisher(run, tracker),
             checkpoints=checkpoints,
             folder=folder,
@@ -292,7 +293,7 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         )
         view.update(board)
         monitor.conclude_complete()
-        trouble = _train(plan, context, monitor, studies, folder, done)
+        trouble = _train(plan, context, monitor, studies, folder, done, places)
     finally:
         studies.close()
     if plan.gpu_hours is not None and board.gpu_seconds() >= plan.gpu_hours * 3600 and board.done() < board.total:
@@ -327,12 +328,13 @@ def _train(
     studies: CategoryStudies,
     folder: SweepFolder,
     done: Mapping[str, int],
+    places: Places,
 ) -> Exception | None:
     """Runs all trials. Gives what ended the run before its time, so that what is finished can still be concluded."""
     if plan.total_trials <= sum(done.values()):
         return None
     try:
-        _tuner(plan, context, monitor, studies, folder, done).fit()
+        _tuner(plan, context, monitor, studies, folder, done, places).fit()
     except Exception as error:
         # Ray, Optuna, its database and the disk all raise errors of their own.
         cause = error.__cause__ if isinstance(error, tune.TuneError) else None
@@ -340,9 +342,9 @@ def _train(
     return None
 
 
-def _scheduler(plan: SweepPlan, monitor: SweepMonitor) -> CategoryScheduler:
+def _scheduler(plan: SweepPlan, monitor: SweepMonitor, places: Places) -> CategoryScheduler:
     """Early stopping, in which the trials of earlier drivers have their places."""
-    scheduler = CategoryScheduler(plan.longest_selection(), places=Places(monitor.note))
+    scheduler = CategoryScheduler(plan.longest_selection(), places=places)
     for row in monitor.board.rows.values():
         if row.ended and not row.failed:
             scheduler.remember(row.category, row.trial_id, rises=row.rises, measured=row.measured)
@@ -356,6 +358,7 @@ def _tuner(
     studies: CategoryStudies,
     folder: SweepFolder,
     done: Mapping[str, int],
+    places: Places,
 ) -> tune.Tuner:
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, context=context),
@@ -365,7 +368,7 @@ def _tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=CategorySearcher(plan, studies, folder, done=done, gpu_seconds=monitor.board.gpu_seconds),
-            scheduler=_scheduler(plan, monitor),
+            scheduler=_scheduler(plan, monitor, places),
             num_samples=plan.total_trials - sum(done.values()),
             max_concurrent_trials=plan.max_concurrent,
             time_budget_s=plan.time_budget,

@@ -1,5 +1,7 @@
 """Where trials may run after nodes have failed them."""
 
+import pickle
+
 from ray.tune import PlacementGroupFactory
 
 from kdzoo.search.places import NODE_LABEL, Places
@@ -79,3 +81,17 @@ def test_a_trial_that_is_over_is_forgotten():
     cluster.places.failed("t", "a", "")
     cluster.places.over("t")
     assert cluster.avoided("t") == set()
+
+
+def test_work_without_tries_goes_where_nothing_has_failed():
+    cluster = Cluster(node("a"), node("b"))
+    assert cluster.places.for_tasks({"CPU": 1.0, "GPU": 0.0}) == {}
+    cluster.places.failed("t", "a", "")
+    assert cluster.places.for_tasks({"CPU": 1.0, "GPU": 0.0}) == {NODE_LABEL: "!in(a)"}
+    cluster.places.failed("t", "b", "")
+    assert cluster.places.for_tasks({"CPU": 1.0, "GPU": 0.0}) == {}, "somewhere it must run"
+
+
+def test_what_ray_writes_down_holds_nothing_of_the_driver():
+    places = Places(lambda text: None, living=list)
+    assert vars(pickle.loads(pickle.dumps(places))) == {}
