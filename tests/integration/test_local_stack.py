@@ -103,7 +103,7 @@ def test_postgresql_starts_is_asked_and_ends(tmp_path):
     stack = script.Stack(tmp_path)
     variables = script.start_postgres(stack)
     try:
-        uri = variables["MLFLOW_BACKEND_STORE_URI"]
+        uri = variables["MLFLOW_BACKEND_STORE_URI"].replace("+psycopg2", "")
         ask = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command", "SELECT current_user", uri]
         right = os.environ | {"PGPASSWORD": variables["PGPASSWORD"]}
         done = subprocess.run(ask, env=right, capture_output=True, text=True, check=True)
