@@ -25,7 +25,7 @@ DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 """Where Ray's dashboard, which the job server is part of, listens on a head that was told nothing else."""
 
 _OURS = "kdzoo-"
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 10.0
 _PROXY = "RAY_API_SERVER_ADDRESS"
 _STOP_SECONDS = 3600
 _ENDING: Final[Mapping[str, str]] = {
