@@ -27,7 +27,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-import kdzoo
 from kdzoo.errors import CheckpointError, StorageError
 from kdzoo.methods.base import Method, Stage
 from kdzoo.training.checkpoint import load_tensors, write_file
@@ -165,7 +164,7 @@ class StageResults:
 
     @cached_property
     def _code(self) -> str:
-        package = Path(str(kdzoo.__file__)).parent
+        package = Path(__file__).parents[1]
         return _digest_of_sources([package / part for part in _CODE])
 
 
