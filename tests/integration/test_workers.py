@@ -119,7 +119,8 @@ def test_a_machine_without_the_data_set_costs_a_try_and_not_the_trial(tmp_path):
     assert board.outcomes["bottle"].published.promoted
 
 
-def test_a_trial_that_no_machine_can_run_ends_with_the_reason(tmp_path):
+def test_a_trial_that_no_machine_can_run_ends_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr("kdzoo.search.scheduler._PAUSES", (0.0, 0.1, 0.2))
     make_dataset(tmp_path / "parts", ("bottle",))
     watcher = Watcher()
     board = sweep_without_data(tmp_path, watcher)
