@@ -26,6 +26,7 @@ def start(folder, *, trials):
 
 
 def main(folder, trials):
+    from kdzoo.search.strategy import Strategy
     from kdzoo.search.sweep import run_sweep
 
     told = set()
@@ -46,7 +47,8 @@ def main(folder, trials):
         for category in board.outcomes:
             say(f"published {category}")
 
-    plan = small_plan(folder, name=NAME, trials=trials)
+    strategy = Strategy(priority="worst-first", also=("latency_ms",))
+    plan = small_plan(folder, name=NAME, trials=trials, strategy=strategy)
     board = run_sweep(plan, Watcher(tell), resume=(plan.folder / "plan.json").exists())
     outcomes = {name: [outcome.published.release, outcome.reason] for name, outcome in board.outcomes.items()}
     print(json.dumps({"outcomes": outcomes, "done": board.done()}), flush=True)

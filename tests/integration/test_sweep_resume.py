@@ -61,6 +61,9 @@ def check_whole(folder, *, trials):
     summary, categories = one_sweep(sweep)
     assert (summary.state, summary.done, summary.planned) == ("finished", 2 * trials, 2 * trials)
     assert [each.done for each in categories] == [trials, trials]
+    for each in categories:
+        front = each.outcome["pareto"]
+        assert front and all(trial["objectives"]["latency_ms"] > 0 for trial in front)
     registry = open_registry(settings)
     assert [registry.releases(f"aand/parts/{category}") for category in CATEGORIES] == [[1], [1]]
     assert all(registry.read_alias(f"aand/parts/{category}", "champion").release == 1 for category in CATEGORIES)
