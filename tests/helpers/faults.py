@@ -188,7 +188,7 @@ def node_frozen(rig, drive, *, thaw):
 
 def node_fails_at_once(rig, drive):
     """A node joins on which no worker can start."""
-    broken = _made(rig.folder / "broken-install" / "timm")
+    broken = _made(rig.folder / "broken-install" / "torch")
     (broken / "__init__.py").write_text(_BROKEN)
     at, tries = time.time(), {}
     node = rig.ray.add(env_vars={"PYTHONPATH": str(broken.parent)})
