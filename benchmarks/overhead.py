@@ -1,7 +1,7 @@
 """What a trial costs beside training and evaluation: a sweep's own way against Ray Tune's default, in one run.
 
-A sweep keeps its workers from trial to trial, with the teacher and the decoded images. The peer is the same sweep with
-Ray Tune's default, `reuse_actors=False`: a new worker process for each trial. Both train the same trials, one at a time,
+A sweep keeps its workers from trial to trial, with teacher and decoded images. The peer is the same sweep with Ray
+Tune's default, `reuse_actors=False`: a new worker process for each trial. Both train the same trials, one at a time,
 on a local Ray that is up already, and write to the same kind of SQLite, MLflow and checkpoint files.
 
 The overhead of a trial is the time from the end of the one before it to its own end, less what it spent on training and
@@ -13,6 +13,7 @@ checkpoints, MLflow's journal. The first trial of a sweep has no such time and i
 """
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -79,7 +80,7 @@ def overheads(folder: Path, name: str, arguments: argparse.Namespace) -> list[fl
     if failed:
         raise SystemExit(f"a trial failed: {failed[0]}")
     order = sorted(clock.ended, key=lambda trial: clock.ended[trial])
-    pairs = zip(order, order[1:])
+    pairs = itertools.pairwise(order)
     return [clock.ended[now] - clock.ended[before] - board.rows[now].seconds for before, now in pairs]
 
 

@@ -80,11 +80,16 @@ def _start(address: str | None, store: int) -> None:
     local = {"include_dashboard": False, "object_store_memory": store} if address in _LOCAL else {}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
-        where = f" at '{address}'" if address else ""
+    except Exception as error:
+        # Ray raises errors of many kinds here, among them bare Exceptions.
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        if address in _LOCAL:
+            raise SweepError(
+                f"Ray did not start on this machine: {said}",
+                hint="a machine that is busy with other work may be too slow for it: try again later",
+            ) from error
         raise SweepError(
-            f"cannot reach Ray{where}: {str(error).splitlines()[0]}",
-            hint="check RAY_ADDRESS, or unset it to run on this machine",
+            f"cannot reach Ray at '{address}': {said}", hint="check RAY_ADDRESS, or unset it to run on this machine"
         ) from error
 
 
