@@ -72,8 +72,13 @@ class Sender:
         self._wake.set()
         self._thread.join(timeout)
         self._abandoned.set()
-        self._journal.sync()
-        unsent = self._journal.unsent_count()
+        try:
+            self._journal.sync()
+            unsent = self._journal.unsent_count()
+        except OSError as error:
+            # The journal's disk is away, which is why the sweep ends: that error must not be hidden by this one.
+            self.tell("unread", f"cannot read the tracking journal {self._journal.path}: {error.strerror}")
+            unsent = 0
         if unsent:
             kept = f"they are kept in {self._journal.path}, and `kdzoo mlflow sync` sends them"
             self.tell("unsent", f"{unsent} tracking records were not sent to MLflow at {self._shown}; {kept}")

@@ -21,13 +21,17 @@ class Teller(Watcher):
 
     def __init__(self):
         super().__init__(self.tell)
-        self._seen, self._ended, self._released = {}, set(), set()
+        self._seen, self._ended, self._released, self._restored = {}, set(), set(), None
 
     def note(self, text):
         super().note(text)
         say("note", text=text)
 
     def tell(self, board):
+        if self._restored is None:
+            # What an earlier driver ended stands on the board from the start.
+            self._restored = {row.trial_id for row in board.rows.values() if row.ended}
+            self._ended |= self._restored
         for row in list(board.rows.values()):
             # A trial that goes on under another number has the same values.
             key = f"{row.category}/{json.dumps(row.config, sort_keys=True)}"

@@ -147,21 +147,22 @@ def cost(events, *, fault_at):
     last, again, restarted, lost = {}, {}, None, 0
     restarting, times = set(), [fault_at]
     for event in events:
-        if event["what"] == "note" and "goes on after a failure" in event["text"]:
+        after = event["at"] > fault_at
+        if after and event["what"] == "note" and "goes on after a failure" in event["text"]:
             words = event["text"].split()
             restarting.add(f"{words[3]}-{int(words[1]):04d}")
-        if event["what"] == "began" and event["resume"]:
+        if after and event["what"] == "began" and event["resume"]:
             restarting |= {"*"}
         if event["what"] == "epoch":
             key = event["key"]
-            if event["epoch"] <= last.get(key, 0):
+            if after and event["epoch"] <= last.get(key, 0):
                 again[key] = again.get(key, 0) + 1
             last[key] = max(event["epoch"], last.get(key, 0))
-            if event["at"] > fault_at:
+            if after:
                 times.append(event["at"])
                 if restarted is None and restarting & {event["trial"], "*"}:
                     restarted = event["at"] - fault_at
-        if event["what"] == "ended" and event["status"] == "failed":
+        if after and event["what"] == "ended" and event["status"] == "failed":
             lost += 1
     ends = {event["key"] for event in events if event["what"] == "ended" and event["status"] != "interrupted"}
     gaps = [after - before for before, after in itertools.pairwise(times)]

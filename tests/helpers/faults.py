@@ -232,9 +232,12 @@ def storage_away(rig, drive, *, seconds, **given):
         time.sleep(seconds)
     after = time.time()
     fault, promised = f"storage away for {seconds} s", "goes on, or ends with a clear error and resumes"
-    drive.wait_for(lambda event: event["at"] > after and event["what"] in ("epoch", "error", "done"))
-    if drive.process.poll() is None and not any(event["what"] == "error" for event in drive.events):
-        drive.wait_for(lambda event: event["at"] > after + 5 and event["what"] in ("epoch", "error", "done"))
+
+    def settled(event):
+        """It trains a while after the storage is back, or it has ended, perhaps while the storage was away."""
+        return event["what"] in ("error", "done") or (event["what"] == "epoch" and event["at"] > after + 5)
+
+    drive.wait_for(settled)
     ended = next((event for event in drive.events if event["what"] == "error"), None)
     if ended is None:
         failures = [text for text in drive.notes() if "goes on after a failure" in text]
