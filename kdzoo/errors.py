@@ -112,7 +112,7 @@ class NonFiniteLossError(TrainingError, ArithmeticError):
     """The loss, or a map made from the weights, became NaN or infinite."""
 
 
-class DeviceMemoryError(TrainingError, MemoryError):
+class DeviceMemoryError(TrainingError):
     """The GPU's memory does not hold what a trial needs, not even half a batch at a time."""
 
 
