@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import ray
 import torch
@@ -13,14 +13,17 @@ from ray import tune
 from safetensors.torch import save
 
 from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
-from kdzoo.errors import CheckpointError, KdzooError, WorkerError
-from kdzoo.search.places import Places
+from kdzoo.errors import CheckpointError, KdzooError, SweepError, WorkerError
+from kdzoo.search.node_watch import NodeWatch
+from kdzoo.search.places import Places, others
 from kdzoo.search.reasons import reason
 from kdzoo.search.trainable import OF_THE_PLACE, STATE_FILE, Workbench, WorkerContext, misplaced
 from kdzoo.training.checkpoint import load_state, write_file
 from kdzoo.training.outcome import conclude
 from kdzoo.training.spec import TrialSpec
 from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS
+
+_WAIT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,38 +94,52 @@ class FinishingLine:
         cpus: cores a task holds.
         gpus: GPUs a task holds.
         places: where a task may run.
+        watch: ends the wait for a node that does not come.
     """
 
-    def __init__(self, context: WorkerContext, *, cpus: float, gpus: float, places: Places) -> None:
-        self._places, self._needs = places, {"CPU": cpus, "GPU": gpus}
+    def __init__(self, context: WorkerContext, *, cpus: float, gpus: float, places: Places, watch: NodeWatch) -> None:
+        self._places, self._watch, self._needs = places, watch, {"CPU": cpus, "GPU": gpus}
         options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 2, "retry_exceptions": [WorkerError]}
         self._task = ray.remote(**options)(finish_trial)
         self._context = ray.put(context)
-        self._running: dict[Any, str] = {}
+        self._running: dict[Any, tuple[str, frozenset[str]]] = {}
 
     def submit(self, category: str, spec: dict[str, Any], checkpoint: tune.Checkpoint) -> None:
         """Starts measuring a category's best trial."""
-        task = self._task.options(label_selector=self._places.for_tasks(self._needs))
-        self._running[task.remote(self._context, spec, checkpoint)] = category
+        kept_from = self._places.kept_from_tasks(self._needs)
+        task = self._task.options(label_selector=others(kept_from) if kept_from else {})
+        self._running[task.remote(self._context, spec, checkpoint)] = (category, kept_from)
 
     def collect(self, *, wait: bool = False) -> list[tuple[str, Finished]]:
         """What is done by now.
 
         Args:
-            wait: until one more is done, if any runs.
+            wait: some seconds for one more, if any runs. Where no node is left that could take any, all fail.
         """
         if not self._running:
             return []
-        timeout = None if wait else 0
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=_WAIT_SECONDS if wait else 0)
+        if wait and not ready:
+            try:
+                self._watch.see_tasks(self._needs, [kept_from for _, kept_from in self._running.values()])
+            except SweepError as error:
+                return self._give_up(str(error))
         collected = []
         for reference in ready:
-            category = self._running.pop(reference)
+            category, _ = self._running.pop(reference)
             try:
                 collected.append((category, ray.get(reference)))
             except ray.exceptions.RayError as error:
                 collected.append((category, Finished.failed(f"it could not be measured: {reason(error)}")))
         return collected
+
+    def _give_up(self, why: str) -> list[tuple[str, Finished]]:
+        categories = [category for category, _ in self._running.values()]
+        for reference in self._running:
+            ray.cancel(reference)
+        self._running.clear()
+        text = f"it could not be measured, a resumed sweep tries again: {why}"
+        return [(category, Finished.failed(text)) for category in categories]
 
     @property
     def busy(self) -> bool:

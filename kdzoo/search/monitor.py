@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 from kdzoo.search.board import Ended, SweepBoard, TrialRow
 from kdzoo.search.checkpoints import Checkpoints, trial_name
 from kdzoo.search.conclusion import CategoryConclusions
+from kdzoo.search.node_watch import NodeWatch
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.reasons import reason
 from kdzoo.search.studies import CategoryStudies
@@ -43,6 +44,7 @@ class SweepMonitor(Callback):
         checkpoints: of the trials.
         conclusions: measures and publishes categories.
         view: who watches.
+        watch: ends the run where trials wait for a node that does not come; None waits without end.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class SweepMonitor(Callback):
         checkpoints: Checkpoints,
         conclusions: CategoryConclusions,
         view: SweepView,
+        watch: NodeWatch | None = None,
     ) -> None:
-        self._plan, self.board, self._view = plan, board, view
+        self._plan, self.board, self._view, self._watch = plan, board, view, watch
         self._tracker, self._studies = tracker, studies
         self._checkpoints, self._conclusions = checkpoints, conclusions
 
@@ -112,8 +115,14 @@ class SweepMonitor(Callback):
         self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {reason(trial_error(trial))}")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Between two events: take in what the workers have measured."""
+        """Between two events: take in what the workers have measured.
+
+        Raises:
+            SweepError: what waits can run nowhere.
+        """
         self.take_in()
+        if self._watch is not None:
+            self._watch.see_trials(trials)
 
     def take_in(self) -> None:
         """Has published what is measured by now, and records what is published by now."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import ray
 from ray.tune import PlacementGroupFactory
 
-_SHUNNED_AFTER = 2
+_SHUNNED_AFTER: Final = 2
+_NAMED: Final = 3
+"""Nodes that a message names."""
 NODE_LABEL = "ray.io/node-id"
 """A label that Ray gives to every node by itself."""
 
@@ -30,6 +32,8 @@ class Places:
         self._note, self._living = note, living or (lambda: list(ray.nodes()))
         self._in_a_row: dict[str, int] = {}
         self._failed: dict[str, set[str]] = {}
+        self._why: dict[str, str] = {}
+        self._kept_from: dict[str, frozenset[str]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray writes its scheduler into the run's folder; all of this belongs to the living driver."""
@@ -47,10 +51,10 @@ class Places:
             return
         self._failed.setdefault(trial, set()).add(node)
         self._in_a_row[node] = self._in_a_row.get(node, 0) + 1
+        self._why[node] = why
         found = next((one for one in self._living() if one["NodeID"] == node and one["Alive"]), None)
         if found is not None and self._in_a_row[node] == _SHUNNED_AFTER:
-            name = found.get("NodeManagerHostname") or found.get("NodeManagerAddress") or node
-            self._note(f"trials keep away from node {name} ({node[:8]}): {why}")
+            self._note(f"trials keep away from node {_name(found)}: {why}")
 
     def worked(self, node: str) -> None:
         """An epoch ended well on a node."""
@@ -59,6 +63,7 @@ class Places:
     def over(self, trial: str) -> None:
         """A trial has ended."""
         self._failed.pop(trial, None)
+        self._kept_from.pop(trial, None)
 
     def resources(self, trial: str, asked: PlacementGroupFactory) -> PlacementGroupFactory:
         """What a trial asks Ray for: what every trial does, on certain nodes.
@@ -67,6 +72,7 @@ class Places:
             trial: its id.
             asked: what every trial asks for.
         """
+        self._kept_from.pop(trial, None)
         shunned = {node for node, times in self._in_a_row.items() if times >= _SHUNNED_AFTER}
         own = self._failed.get(trial, set())
         if not own | shunned:
@@ -74,27 +80,61 @@ class Places:
         able = self._able(asked.bundles[0])
         for avoided in (own | shunned, own, shunned):
             if avoided & able and able - avoided:
-                selector = _others(avoided & able)
-                selectors = [selector] * len(asked.bundles)
+                self._kept_from[trial] = frozenset(avoided & able)
+                selectors = [others(self._kept_from[trial])] * len(asked.bundles)
                 return PlacementGroupFactory(asked.bundles, strategy=asked.strategy, bundle_label_selector=selectors)
         return asked
 
-    def for_tasks(self, needs: Mapping[str, float]) -> dict[str, str]:
-        """The label selector of work that has no tries of its own: not where anything has failed since it last worked.
+    def kept_from(self, trial: str) -> frozenset[str]:
+        """The nodes that a trial keeps away from, as it was last told by `resources`."""
+        return self._kept_from.get(trial, frozenset())
+
+    def kept_from_tasks(self, needs: Mapping[str, float]) -> frozenset[str]:
+        """The nodes that work without tries of its own keeps away from: where anything failed since it last worked.
 
         Args:
             needs: kind of resource to how much of it.
         """
         able = self._able(needs)
         avoided = self._in_a_row.keys() & able
-        return _others(avoided) if avoided and able - avoided else {}
+        return frozenset(avoided) if able - avoided else frozenset()
+
+    def any_can_go(self, asked: Iterable[tuple[Mapping[str, float], frozenset[str]]]) -> bool:
+        """Whether a living node could take any of some work, be it busy now.
+
+        Args:
+            asked: what each needs, and the nodes it keeps away from.
+        """
+        living = [node for node in self._living() if node["Alive"]]
+        return any(
+            _has(node, needs) and node["NodeID"] not in kept_from for needs, kept_from in asked for node in living
+        )
+
+    def told(self) -> str:
+        """What is wrong with the nodes, for people: where tries failed and why, and which nodes are gone."""
+        nodes = self._living()
+        gone = [node for node in nodes if not node["Alive"]]
+        failed = [node for node in nodes if node["Alive"] and node["NodeID"] in self._in_a_row]
+        said = [f"tries failed on node {_name(node)}: {self._why[node['NodeID']]}" for node in failed[:_NAMED]]
+        if len(failed) > _NAMED:
+            said.append(f"and on {len(failed) - _NAMED} more")
+        if gone:
+            more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+            said.append(f"gone: node {', '.join(map(_name, gone[:_NAMED]))}{more}")
+        return "; ".join(said) or "Ray has none that is large enough"
 
     def _able(self, needs: Mapping[str, float]) -> set[str]:
         return {node["NodeID"] for node in self._living() if node["Alive"] and _has(node, needs)}
 
 
-def _others(nodes: set[str]) -> dict[str, str]:
+def others(nodes: Collection[str]) -> dict[str, str]:
+    """The label selector of all nodes but some."""
     return {NODE_LABEL: f"!in({','.join(sorted(nodes))})"}
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    known = node.get("NodeManagerHostname") or node.get("NodeManagerAddress") or "unknown"
+    return f"{known} ({node['NodeID'][:8]})"
 
 
 def _has(node: Mapping[str, Any], bundle: Mapping[str, float]) -> bool:

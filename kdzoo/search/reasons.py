@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from optuna.exceptions import StorageInternalError
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 from ray.tune import TuneError
 
-from kdzoo.errors import WorkerError
+from kdzoo.errors import KdzooError, SweepError, WorkerError
 
 _LONGEST = 500
 
@@ -32,3 +34,20 @@ def reason(error: BaseException | None) -> str:
     said = lines[-1 if as_text else 0] if lines else ""
     kind = type(cause).__name__
     return (said if as_text or kind in said or isinstance(cause, WorkerError) else f"{kind}: {said}")[:_LONGEST]
+
+
+def stopped(sweep: str, error: Exception, *, log: Path) -> KdzooError:
+    """The error with which a sweep ends before its time: what is wrong, and how to go on.
+
+    Args:
+        sweep: its name.
+        error: what ended it.
+        log: where Ray's own words are.
+    """
+    on = f"then go on with `kdzoo sweep --resume {sweep}`"
+    if isinstance(error, KdzooError):
+        error.hint = f"{error.hint}; {on}" if error.hint else f"put that right, {on}"
+        return error
+    ended = SweepError(f"the sweep '{sweep}' stopped: {reason(error)}", hint=f"put that right (see '{log}'), {on}")
+    ended.__cause__ = error
+    return ended

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from ray import tune
 
-from kdzoo.errors import KdzooError, SweepError
+from kdzoo.errors import SweepError
 from kdzoo.search.board import SweepBoard
 from kdzoo.search.checkpoints import Checkpoints, trial_name
 from kdzoo.search.cluster import check_address, cluster, nodes
@@ -19,11 +19,12 @@ from kdzoo.search.disk import check_room, checkpoint_demand, gigabytes
 from kdzoo.search.finish import Finished, FinishingLine
 from kdzoo.search.monitor import SweepMonitor
 from kdzoo.search.node_data import check_nodes, place_of
+from kdzoo.search.node_watch import NodeWatch
 from kdzoo.search.places import Places
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.plan_file import DataDigests, PlanFile
 from kdzoo.search.publisher import Publisher, publish_once, reference
-from kdzoo.search.reasons import reason
+from kdzoo.search.reasons import reason, stopped
 from kdzoo.search.resources import with_resources
 from kdzoo.search.resume import settled, take_over
 from kdzoo.search.scheduler import CategoryScheduler
@@ -256,6 +257,7 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         fetch=place_of(plan.dataset, plan.settings) if plan.download else None,
     )
     places = Places(view.note)
+    watch = NodeWatch(places)
     checkpoints = Checkpoints(folder)
     studies = CategoryStudies(
         plan.spaces,
@@ -274,7 +276,9 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
             plan,
             board,
             tracker=tracker,
-            line=FinishingLine(context, cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0, places=places),
+            line=FinishingLine(
+                context, cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0, places=places, watch=watch
+            ),
             publisher=_publisher(run, tracker),
             checkpoints=checkpoints,
             folder=folder,
@@ -290,6 +294,7 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
             checkpoints=checkpoints,
             conclusions=conclusions,
             view=view,
+            watch=watch,
         )
         view.update(board)
         monitor.conclude_complete()
@@ -302,9 +307,7 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         view.note(f"training stopped: {reason(trouble)}; what is finished is measured and published")
     monitor.conclude_rest()
     if trouble is not None:
-        if isinstance(trouble, KdzooError):
-            raise trouble
-        raise SweepError(f"the sweep '{plan.name}' stopped: {reason(trouble)}", hint=f"see '{folder.log}'") from trouble
+        raise stopped(plan.name, trouble, log=folder.log)
     return board
 
 

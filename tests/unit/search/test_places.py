@@ -85,11 +85,11 @@ def test_a_trial_that_is_over_is_forgotten():
 
 def test_work_without_tries_goes_where_nothing_has_failed():
     cluster = Cluster(node("a"), node("b"))
-    assert cluster.places.for_tasks({"CPU": 1.0, "GPU": 0.0}) == {}
+    assert cluster.places.kept_from_tasks({"CPU": 1.0, "GPU": 0.0}) == set()
     cluster.places.failed("t", "a", "")
-    assert cluster.places.for_tasks({"CPU": 1.0, "GPU": 0.0}) == {NODE_LABEL: "!in(a)"}
+    assert cluster.places.kept_from_tasks({"CPU": 1.0, "GPU": 0.0}) == {"a"}
     cluster.places.failed("t", "b", "")
-    assert cluster.places.for_tasks({"CPU": 1.0, "GPU": 0.0}) == {}, "somewhere it must run"
+    assert cluster.places.kept_from_tasks({"CPU": 1.0, "GPU": 0.0}) == set(), "somewhere it must run"
 
 
 def test_what_ray_writes_down_holds_nothing_of_the_driver():

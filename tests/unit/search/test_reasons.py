@@ -5,8 +5,8 @@ from ray import cloudpickle
 from ray.exceptions import ActorDiedError, RayTaskError, WorkerCrashedError
 from ray.tune import TuneError
 
-from kdzoo.errors import WorkerError
-from kdzoo.search.reasons import reason
+from kdzoo.errors import StorageError, WorkerError
+from kdzoo.search.reasons import reason, stopped
 
 TRACEBACK = "Traceback (most recent call last):\n  File 'x.py', line 1\nModuleNotFoundError: No module named 'kdzoo'\n"
 
@@ -30,3 +30,19 @@ def of_task(cause):
 def test_reasons(error, said):
     # As Ray leaves it for the driver.
     assert reason(cloudpickle.loads(cloudpickle.dumps(error))) == said
+
+
+def test_a_sweep_that_stopped_says_how_it_goes_on(tmp_path):
+    ours = stopped("night", StorageError("cannot write x", hint="free some space"), log=tmp_path)
+    assert (str(ours), ours.hint) == (
+        "cannot write x",
+        "free some space; then go on with `kdzoo sweep --resume night`",
+    )
+    bare = stopped("night", StorageError("cannot write x"), log=tmp_path)
+    assert bare.hint == "put that right, then go on with `kdzoo sweep --resume night`"
+    trouble = OSError("disk away")
+    theirs = stopped("night", trouble, log=tmp_path / "ray.log")
+    assert str(theirs) == "the sweep 'night' stopped: OSError: disk away"
+    assert theirs.__cause__ is trouble
+    assert f"{tmp_path / 'ray.log'}" in theirs.hint
+    assert "--resume night" in theirs.hint
