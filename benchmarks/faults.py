@@ -40,10 +40,13 @@ def chain(folder, show):
 
 
 def hanging(folder, show):
-    """A node that hangs takes Ray a minute to give up: sweeps of their own."""
+    """A node that hangs takes Ray a minute to give up, and one that does not come the sweep: sweeps of their own."""
     for thaw in (True, False):
         with Rig(folder / str(thaw), nodes=3) as rig:
             show(faults.node_frozen(rig, rig.drive(trials=60, epochs=12), thaw=thaw))
+    given = {"trials": 60, "epochs": 12, "patience": 20}
+    with Rig(folder / "none", nodes=1) as rig:
+        show(faults.no_node_left(rig, rig.drive(**given), **given))
 
 
 def alone(folder, show):
@@ -51,6 +54,7 @@ def alone(folder, show):
     for fault in (
         faults_alone.ray_unreachable,
         faults_alone.loss_nan,
+        faults_alone.interrupted_once,
         faults_alone.interrupted_twice,
         faults_alone.storage_gone,
         faults_alone.disk_full,

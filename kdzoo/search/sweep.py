@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from ray import tune
 
-from kdzoo.errors import SweepError
+from kdzoo.errors import KdzooError, SweepError
 from kdzoo.search.board import SweepBoard
 from kdzoo.search.checkpoints import Checkpoints, trial_name
 from kdzoo.search.cluster import check_address, cluster, nodes
@@ -305,7 +305,11 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         view.note(f"the {plan.gpu_hours:g} GPU hours are used up; a resumed sweep needs more --gpu-hours to go on")
     if trouble is not None:
         view.note(f"training stopped: {reason(trouble)}; what is finished is measured and published")
-    monitor.conclude_rest()
+    try:
+        monitor.conclude_rest()
+    except (KdzooError, OSError) as error:
+        # A disk that ended the training is not there for this either, and the first word of it says more.
+        raise stopped(plan.name, trouble or error, log=folder.log)  # noqa: B904 - it is chained to its own cause
     if trouble is not None:
         raise stopped(plan.name, trouble, log=folder.log)
     return board

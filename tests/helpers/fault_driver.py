@@ -1,6 +1,7 @@
 """A sweep in a process of its own that says what happens, a line of JSON each: ``python -m helpers.fault_driver``.
 
-The argument is JSON: ``folder``, ``name``, ``trials``, ``epochs`` (detecting ones), and ``environ`` for the settings.
+The argument is JSON: ``folder``, ``name``, ``trials``, ``epochs`` (detecting ones), ``environ`` for the settings, and
+``patience`` for seconds without any node.
 """
 
 import json
@@ -51,8 +52,10 @@ class Teller(Watcher):
 
 
 def main(given):
+    from kdzoo.search import node_watch
     from kdzoo.search.sweep import run_sweep
 
+    node_watch.PATIENCE_SECONDS = given.get("patience", node_watch.PATIENCE_SECONDS)
     folder = Path(given["folder"])
     categories = [path.name for path in sorted((folder / "parts").iterdir())]
     changes = {category: {"distil_epochs": given["epochs"]} for category in categories}

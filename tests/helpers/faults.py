@@ -95,10 +95,31 @@ class Rig:
 
     def command(self, *arguments, seconds=PATIENCE):
         """Runs ``kdzoo ARGUMENTS`` on the sweep's home."""
-        environ = {**os.environ, **self.environ, "KDZOO_HOME": str(self.folder / "home")}
-        environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-        command = [sys.executable, "-m", "kdzoo", *map(str, arguments)]
+        command, environ = self._command(arguments)
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=seconds)
+
+    def start(self, *arguments):
+        """Starts ``kdzoo ARGUMENTS`` as a shell would: with a process group of its own, for Ctrl-C."""
+        command, environ = self._command(arguments)
+        with (self.folder / "command.err").open("w") as err, (self.folder / "command.out").open("w") as out:
+            process = subprocess.Popen(command, env=environ, stdout=out, stderr=err, start_new_session=True)
+        self._stack.callback(_end, process)
+        return process
+
+    def said(self):
+        """The standard error of what was started."""
+        return (self.folder / "command.err").read_text(errors="replace")
+
+    def _command(self, arguments):
+        environ = {**os.environ, **self.environ, "KDZOO_HOME": str(self.folder / "home")}
+        environ |= {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+        return [sys.executable, "-m", "kdzoo", *map(str, arguments)], environ
+
+
+def _end(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _made(folder):
@@ -186,12 +207,36 @@ def node_frozen(rig, drive, *, thaw):
     return row
 
 
+def no_node_left(rig, drive, **given):
+    """All nodes lose their power; the sweep gives up, and goes on once there is a new one."""
+    drive.reached(INTERVAL + 2)
+    at = time.time()
+    for node in list(rig.ray.nodes):
+        rig.ray.kill(node)
+    last = drive.end()
+    took = time.time() - at
+    rig.ray.nodes.append(rig.ray.add())
+    resumed = rig.drive(**given)
+    resumed.reached(1)
+    resumed.events[:0] = drive.events
+    text = last.get("text", last["what"])
+    row = _row(
+        resumed,
+        at,
+        fault="all nodes killed",
+        promised="a clear error after some minutes, resumable",
+        outcome=f"ended after {took:.0f} s: {text} ({last.get('hint')}); resumed with a new node",
+    )
+    row.kept = row.kept and text.startswith("no node is left") and "--resume" in (last.get("hint") or "")
+    return row
+
+
 def node_fails_at_once(rig, drive):
     """A node joins on which no worker can start."""
     broken = _made(rig.folder / "broken-install" / "torch")
     (broken / "__init__.py").write_text(_BROKEN)
     at, tries = time.time(), {}
-    node = rig.ray.add(env_vars={"PYTHONPATH": str(broken.parent)})
+    node = rig.ray.add(environ={"PYTHONPATH": str(broken.parent)})
     rig.ray.nodes.append(node)
     drive.wait_for(lambda event: event["what"] == "note" and "keep away from node" in event["text"])
     settled = time.time()

@@ -25,9 +25,11 @@ class RayNodes:
         self.address = self._cluster.address
         self.nodes = [self.add() for _ in range(count)]
 
-    def add(self, **more):
-        """One more worker."""
-        return self._cluster.add_node(num_cpus=1, object_store_memory=_STORE, **more)
+    def add(self, *, environ=None):
+        """One more worker; ``environ`` for its processes."""
+        # On a busy machine workers at Ray's own low priority would hardly begin.
+        environ = {"RAY_worker_niceness": "0", **(environ or {})}
+        return self._cluster.add_node(num_cpus=1, object_store_memory=_STORE, env_vars=environ)
 
     def node_of(self, pid):
         """The worker node that a process is a part of."""

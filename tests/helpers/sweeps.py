@@ -66,7 +66,7 @@ def trial_workers(root):
             pid = parents[pid]
         return pid == root
 
-    return [pid for pid, name in names.items() if b"TrialTrainable" in name and descends(pid)]
+    return [pid for pid, name in names.items() if b"Trainable" in name and descends(pid)]
 
 
 def main(folder):

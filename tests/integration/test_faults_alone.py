@@ -21,7 +21,13 @@ def test_a_sweep_that_trains_ends_when_it_is_asked_to(rig):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "fault",
-    [faults_alone.storage_gone, faults_alone.disk_full, faults_alone.bad_images, faults_alone.interrupted_twice],
+    [
+        faults_alone.storage_gone,
+        faults_alone.disk_full,
+        faults_alone.bad_images,
+        faults_alone.interrupted_once,
+        faults_alone.interrupted_twice,
+    ],
 )
 def test_what_else_can_happen(rig, fault):
     try:

@@ -42,6 +42,14 @@ def test_a_node_hangs(rig, drive, thaw):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_all_nodes_are_killed(rig):
+    given = {**GIVEN, "patience": 20}
+    row = faults.no_node_left(rig, rig.drive(**given), **given)
+    assert row.kept, row
+
+
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_the_storage_is_away_for_a_while_and_the_driver_dies(rig, drive):
     drive, row = faults.storage_away(rig, drive, seconds=15, **GIVEN)
