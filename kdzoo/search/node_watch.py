@@ -14,6 +14,8 @@ from kdzoo.search.places import Places
 PATIENCE_SECONDS: Final = 600.0
 """How long no living node can take anything before a sweep ends: a cluster that grows by itself brings one sooner."""
 _LOOK_SECONDS: Final = 5.0
+_NOTE_SECONDS: Final = 60.0
+"""A person is told sooner than the sweep ends, and not of every node that is replaced."""
 
 
 class NodeWatch:
@@ -21,16 +23,23 @@ class NodeWatch:
 
     Args:
         places: knows the nodes, and which of them trials keep away from.
+        note: told when nothing can run for some time.
         patience: seconds without any such node that are borne; default `PATIENCE_SECONDS`.
         clock: seconds that only grow.
     """
 
     def __init__(
-        self, places: Places, *, patience: float | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        places: Places,
+        note: Callable[[str], None],
+        *,
+        patience: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._places, self._clock = places, clock
+        self._places, self._note, self._clock = places, note, clock
         self._patience = PATIENCE_SECONDS if patience is None else patience
         self._looked, self._since = -_LOOK_SECONDS, float("inf")
+        self._noted = False
 
     def see_trials(self, trials: Iterable[Trial]) -> None:
         """Looks at the trials of a run, of which those that train or wait count.
@@ -70,10 +79,15 @@ class NodeWatch:
 
     def _judge(self, *, homeless: bool, what: str) -> None:
         if not homeless:
-            self._since = float("inf")
+            self._since, self._noted = float("inf"), False
             return
         self._since = min(self._since, self._looked)
-        if self._looked - self._since >= self._patience:
+        waited = self._looked - self._since
+        if waited >= self._patience:
             raise SweepError(
                 f"no node is left for {what}: {self._places.told()}", hint="mend a node, or start another one"
             )
+        if waited >= _NOTE_SECONDS and not self._noted:
+            self._noted = True
+            left = (self._patience - waited) / 60
+            self._note(f"no node can take {what}; the sweep waits {left:.0f} minutes for one: {self._places.told()}")

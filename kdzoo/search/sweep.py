@@ -257,7 +257,7 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
         fetch=place_of(plan.dataset, plan.settings) if plan.download else None,
     )
     places = Places(view.note)
-    watch = NodeWatch(places)
+    watch = NodeWatch(places, view.note)
     checkpoints = Checkpoints(folder)
     studies = CategoryStudies(
         plan.spaces,

@@ -66,14 +66,14 @@ def small_disk(folder, megabytes):
 def disk_full(rig):
     """Everything under KDZOO_HOME is on a disk that fills up in the middle; then there is room again."""
     home = rig.folder / "home"
-    with small_disk(home, 400):
+    with small_disk(home, 1000):  # a sweep that might not fit is refused
         drive = rig.drive(**_FULL)
         drive.reached(3)
         at = time.time()
         filler = home / "filler"
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
-                file.write(bytes(1 << 16))
+                file.write(bytes(1 << 20))
         last = drive.end()
         took = time.time() - at
         filler.unlink()

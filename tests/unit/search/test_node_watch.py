@@ -19,10 +19,11 @@ def node(name, *, alive=True, cpus=2.0):
 class World:
     """Nodes, trials and a clock that a test moves."""
 
-    def __init__(self, *nodes):
+    def __init__(self, *nodes, patience=60.0):
         self.nodes, self.now = {one["NodeID"]: one for one in nodes}, 0.0
         self.places = Places([].append, living=lambda: list(self.nodes.values()))
-        self.watch = NodeWatch(self.places, patience=60.0, clock=lambda: self.now)
+        self.notes = []
+        self.watch = NodeWatch(self.places, self.notes.append, patience=patience, clock=lambda: self.now)
 
     def trial(self, number, status=Trial.PENDING):
         made = Trial("unused", trial_id=f"t{number}", stub=True)
@@ -57,6 +58,19 @@ def test_where_all_nodes_are_gone_the_run_ends_after_a_while_and_they_are_named(
     with pytest.raises(SweepError) as raised:
         world.watch_for(20, [world.trial(0)])
     assert str(raised.value) == "no node is left for a trial: gone: node host-a (a), host-b (b)"
+
+
+def test_a_person_is_told_once_of_each_long_wait():
+    world = World(node("a"), patience=600.0)
+    for told in (1, 2):
+        world.kill("a")
+        world.watch_for(40, [world.trial(0)])
+        assert len(world.notes) == told - 1
+        world.watch_for(300, [world.trial(0)])
+        assert len(world.notes) == told
+        world.nodes["a"]["Alive"] = True
+        world.watch_for(10, [world.trial(0)])
+    assert world.notes[0] == "no node can take a trial; the sweep waits 9 minutes for one: gone: node host-a (a)"
 
 
 def test_a_node_that_comes_in_time_starts_the_count_anew():
