@@ -13,6 +13,7 @@ from kdzoo.methods.aand.config import AANDConfig
 from kdzoo.search.board import SweepBoard
 from kdzoo.search.dimension import Dimension
 from kdzoo.search.monitor import SweepMonitor
+from kdzoo.search.places import Places
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.searcher import CategorySearcher
 from kdzoo.search.sent_teacher import SentTeacher
@@ -160,7 +161,7 @@ def test_no_password_gets_into_the_run_folder(plan, tmp_path):
         secret, board, tracker=None, studies=made, checkpoints=None, conclusions=None, view=Watcher()
     )
     try:
-        _tuner(secret, context, monitor, made, SweepFolder(secret.folder), {})
+        _tuner(secret, context, monitor, made, SweepFolder(secret.folder), {}, Places([].append, living=list))
         assert b"hunter2" not in cloudpickle.dumps(CategorySearcher(secret, made, SweepFolder(secret.folder)))
     finally:
         made.close()
