@@ -215,9 +215,10 @@ def record_end(tracker: SweepTracker, row: TrialRow) -> None:
 def drop_checkpoints(board: SweepBoard, checkpoints: Checkpoints, category: str, *, keep: int) -> None:
     """Deletes the checkpoints of ended trials beyond the category's best: a night's sweep fits the disk.
 
-    Interrupted trials keep theirs: a resumed sweep goes on from them.
+    Interrupted trials keep theirs: a resumed sweep goes on from them. They take no other one's place among the best,
+    since they may still fail.
     """
-    kept = {row.trial_id for row in board.ranked(category)[:keep]}
+    kept = {row.trial_id for row in [row for row in board.ranked(category) if row.status != "interrupted"][:keep]}
     for row in board.of(category):
         if row.ended and row.status != "interrupted" and row.trial_id not in kept:
             checkpoints.drop(row)

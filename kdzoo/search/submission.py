@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from kdzoo.errors import MissingDependencyError, SweepError, UnknownNameError
+from kdzoo.errors import MissingDependencyError, SweepError, UnknownNameError, UsageError
 from kdzoo.search.cluster import check_address
+from kdzoo.tracking.records import without_credentials
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -94,8 +95,10 @@ class ClusterJobs:
             variables: of the environment, for the command; everybody who sees the cluster's dashboard sees them.
 
         Raises:
+            UsageError: an argument holds credentials.
             SweepError: the cluster does not take it.
         """
+        check_arguments(arguments)
         name = f"{_OURS}{arguments[0]}-{uuid.uuid4().hex[:8]}"
         with _translated(self.address):
             return str(
@@ -185,13 +188,28 @@ def split_variables(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
     sent, kept = {}, {}
     for name, value in given.items():
         parsed = urlsplit(value)
-        if parsed.password is not None or "@" in parsed.netloc:
+        if without_credentials(value) != value:
             kept[name] = "it holds credentials, which everybody who sees the dashboard would see"
         elif name in ("KDZOO_ZOO", "MLFLOW_TRACKING_URI") and parsed.scheme not in ("s3", "http", "https"):
             kept[name] = "it names a place on this machine"
         else:
             sent[name] = value
     return sent, kept
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuses a command that holds credentials, such as an address with a password.
+
+    Raises:
+        UsageError: it does.
+    """
+    for argument in arguments:
+        shown = without_credentials(argument)
+        if shown != argument:
+            raise UsageError(
+                f"'{shown}' holds credentials here, which everybody who sees the dashboard would see",
+                hint="leave them out: the cluster has its own",
+            )
 
 
 def _job(details: Any) -> Job:

@@ -53,7 +53,8 @@ class _Ledger:
     Attributes:
         first: key of its first configuration.
         tried: values of all trials that were asked for.
-        results: key of an ended trial's values to the objective it reached fully trained; None of any other end.
+        results: key of an ended trial's values to the objective it reached fully trained, the highest where it was
+            tried again; None where it never came to its end.
         best: the key with the highest of these.
         borrowed: how many trials were borrowed.
         borrowed_last: whether the latest one was.
@@ -108,6 +109,9 @@ class WarmStart:
             objective: what it reached; None when it failed or was stopped early.
         """
         ledger, key = self._ledger(category), _key(values)
+        before = ledger.results.get(key)
+        if before is not None and (objective is None or objective <= before):
+            return
         ledger.results[key] = objective
         best = None if ledger.best is None else ledger.results[ledger.best]
         if objective is not None and (best is None or objective > best):

@@ -185,3 +185,14 @@ def test_as_many_checkpoints_as_the_plan_says(swept, tmp_path):
         swept.monitor.on_trial_complete(1, [], one)
         kept = sorted(int(path.name) for path in tmp_path.iterdir() if path.name.isdigit())
         assert kept == [[0], [0, 1], [1, 2], [1, 3]][number]
+
+
+def test_an_interrupted_trial_takes_no_ended_ones_checkpoint(swept, tmp_path):
+    first, second = trial(swept, tmp_path, 0), trial(swept, tmp_path, 1, objective=0.95)
+    for one, value in ((first, 0.9), (second, 0.95)):
+        swept.monitor.on_trial_start(1, [], one)
+        swept.monitor.on_trial_result(1, [], one, result(value))
+    swept.monitor.on_trial_complete(1, [], first)
+    swept.monitor.conclude_rest()
+    # It may fail when it goes on: then the category's best is the one that ended, with nothing left of it.
+    assert (tmp_path / "0").exists() and (tmp_path / "1").exists()

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from kdzoo.errors import SweepError
-from kdzoo.search.submission import ClusterJobs, split_variables
+from kdzoo.errors import SweepError, UsageError
+from kdzoo.search.submission import ClusterJobs, check_arguments, split_variables
 from kdzoo.settings import Settings, sendable
 
 
@@ -55,6 +55,8 @@ def test_only_named_variables_go_along():
         ("MLFLOW_TRACKING_URI", "https://ann:hidden@mlflow", "credentials"),
         ("MLFLOW_TRACKING_URI", "https://token@mlflow", "credentials"),
         ("KDZOO_DATA_MIRROR", "https://ann:hidden@mirror/sets", "credentials"),
+        ("KDZOO_DATA_MIRROR", "https://mirror/sets?sv=2&sig=hidden", "credentials"),
+        ("MLFLOW_TRACKING_URI", "https://mlflow/?access_token=hidden", "credentials"),
         ("MLFLOW_TRACKING_URI", "sqlite:////home/ann/mlflow.db", "this machine"),
         ("KDZOO_ZOO", "/home/ann/zoo", "this machine"),
         ("KDZOO_ZOO", "s3://zoo/kdzoo", None),
@@ -66,6 +68,14 @@ def test_what_opens_something_or_means_this_machine_stays(name, value, why):
     sent, kept = split_variables({name: value})
     assert (sent == {name: value}) is (why is None)
     assert why is None or why in kept[name]
+
+
+@pytest.mark.parametrize("secret", ["s3://ann:hidden@host/zoo", "--data-mirror=https://mirror/sets?sig=hidden"])
+def test_a_command_that_holds_a_secret_is_refused_without_showing_it(secret):
+    with pytest.raises(UsageError, match="everybody who sees the dashboard") as caught:
+        check_arguments(["sweep", "aand", secret])
+    assert "hidden" not in str(caught.value)
+    check_arguments(["sweep", "aand", "--zoo", "s3://zoo/kdzoo", "--set", "margin=0.5"])
 
 
 @pytest.mark.parametrize("form", ["http://{}", "{}"])

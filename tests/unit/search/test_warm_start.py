@@ -122,3 +122,14 @@ def test_a_configuration_is_moved_into_the_borrowers_space():
     warm.asked("b", narrow.start(), borrowed=False)
     tried(warm, "a", (0.9, 0.8))
     assert warm.offer("b") == ("a", {"margin": 0.6})
+
+
+def test_what_is_tried_again_and_stopped_is_still_lent(warm):
+    tried(warm, "a", (0.8, 0.9), (0.8, None), (0.3, 0.6))
+    assert warm.offer("b") == ("a", values(0.8))
+    tried(warm, "c", (0.4, 0.9))
+    warm.ended("c", START, None)
+    warm.ended("c", values(0.2), 0.95)
+    warm.ended("a", values(0.8), 0.55)
+    assert warm._ledger("c").best == tuple(sorted(values(0.2).items()))
+    assert warm._judged[tuple(sorted(values(0.2).items()))] == {"c": True}
