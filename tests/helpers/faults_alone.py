@@ -128,7 +128,9 @@ def interrupted_twice(rig):
 def _interrupted(rig, times):
     make_dataset(rig.folder / "parts", ("bottle",))
     given = ["--dataset", rig.folder / "parts", "--teacher", "random-resnet18", "--protocol", "holdout"]
-    given += ["--image-size", 64, "--set", "width=0.25", "--set", "batch_size=4", "--trials", 50, "--name", "hand"]
+    given += ["--image-size", 64, "--trials", 50, "--name", "hand"]
+    for value in ("width=0.25", "batch_size=4", "amplify_epochs=1", "distil_epochs=12"):
+        given += ["--set", value]
     running = rig.start("sweep", "aand", *given)
     trials = rig.folder / "home" / "sweeps" / "hand" / "trials"
     deadline = time.monotonic() + PATIENCE
