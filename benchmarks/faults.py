@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from helpers import faults, faults_alone
+from helpers import faults, faults_alone, faults_mlflow
 from helpers.faults import Rig, Row
 
 
@@ -33,10 +33,10 @@ def chain(folder, show):
         drive, row = faults.driver_killed(rig, drive, **given)
         show(row)
         rig.mlflow.start()
-        show(faults.mlflow_frozen(rig, drive, seconds=20))
+        show(faults_mlflow.mlflow_frozen(rig, drive, seconds=20))
         show(faults.asked_to_stop(rig, drive))
         drive = rig.drive(**given)
-        show(faults.interrupted_without_mlflow(rig, drive))
+        show(faults_mlflow.interrupted_without_mlflow(rig, drive))
 
 
 def hanging(folder, show):

@@ -18,7 +18,6 @@ from helpers.fault_watch import PATIENCE, Drive, cost
 from helpers.mlflow_server import MlflowServer
 from helpers.ray_nodes import RayNodes
 from helpers.s3_server import CREDENTIALS, s3_server
-from mlflow import MlflowClient
 
 INTERVAL = 5
 """Epochs between two checkpoints of a trial."""
@@ -316,24 +315,6 @@ def driver_killed(rig, drive, **given):
     return resumed, row
 
 
-def mlflow_frozen(rig, drive, *, seconds):
-    """MLflow takes connections and never answers, in the middle of the training."""
-    drive.reached(1)
-    at = time.time()
-    rig.mlflow.freeze()
-    time.sleep(seconds)
-    rig.mlflow.thaw()
-    until = time.time()
-    times = [event["at"] for event in drive.events if event["what"] == "epoch" and at <= event["at"] <= until]
-    gap = max((after - before for before, after in zip([at, *times], [*times, until])), default=seconds)
-    return Row(
-        fault=f"MLflow hung for {seconds} s",
-        promised="under 5 s lost an epoch",
-        outcome=f"{len(times)} epochs meanwhile, the longest wait for one {gap:.1f} s",
-        kept=gap < 5.0 and bool(times),
-    )
-
-
 def asked_to_stop(rig, drive):
     """``kdzoo sweep stop`` while trials train."""
     drive.wait_for(lambda event: event["what"] == "ended")
@@ -351,43 +332,3 @@ def asked_to_stop(rig, drive):
         outcome=f"ended after {took:.0f} s as {state}, {sum(map(bool, releases))} of {len(releases)} published",
         kept=done.returncode == 0 and last["what"] == "done" and state == "interrupted" and all(releases),
     )
-
-
-def interrupted_without_mlflow(rig, drive):
-    """Ctrl-C while MLflow is down; then it comes back and is sent the rest."""
-    drive.reached(1)
-    rig.mlflow.stop()
-    time.sleep(2)
-    at = time.time()
-    os.killpg(drive.process.pid, signal.SIGINT)
-    last = drive.end(seconds=PATIENCE)
-    took = time.time() - at
-    rig.mlflow.start()
-    synced = rig.command("mlflow", "sync")
-    missing = not_logged(rig, drive.events)
-    return Row(
-        fault="Ctrl-C, MLflow down at the end",
-        promised="ends normally, nothing logged is lost",
-        outcome=f"ended after {took:.0f} s; after `kdzoo mlflow sync` {len(missing)} epochs are missing",
-        kept=last["what"] == "done" and synced.returncode == 0 and not missing,
-    )
-
-
-def not_logged(rig, events):
-    """Epochs that the driver told of and MLflow does not have."""
-    client = MlflowClient(rig.mlflow.uri)
-    experiment = client.get_experiment_by_name("kdzoo/aand/parts")
-    runs = {}
-    for run in client.search_runs([experiment.experiment_id], max_results=5000):
-        runs.setdefault(run.data.tags["kdzoo.key"].rpartition("/")[2], []).append(run.info.run_id)
-    told = {}
-    for event in events:
-        if event["what"] == "epoch":
-            told.setdefault(event["trial"], set()).add(event["epoch"])
-    missing = []
-    for trial, epochs in told.items():
-        ids = runs.get(trial, [])
-        assert len(ids) <= 1, f"{trial} has {len(ids)} runs"
-        kept = {point.step for one in ids for point in client.get_metric_history(one, "loss")}
-        missing += [(trial, epoch) for epoch in sorted(epochs - kept)]
-    return missing

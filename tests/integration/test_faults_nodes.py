@@ -1,7 +1,7 @@
 """Faults of a cluster of several nodes, done to one sweep that runs: see docs/faults.md for what is promised."""
 
 import pytest
-from helpers import faults
+from helpers import faults, faults_mlflow
 from helpers.faults import Rig
 
 GIVEN = {"trials": 60, "epochs": 12}
@@ -63,8 +63,11 @@ def test_the_storage_is_away_for_a_while_and_the_driver_dies(rig, drive):
 def test_mlflow_hangs_and_is_down_at_the_end_of_a_sweep_that_was_stopped_and_resumed(rig, drive):
     drive.reached(1)
     rig.mlflow.start()
-    for fault in (lambda: faults.mlflow_frozen(rig, drive, seconds=20), lambda: faults.asked_to_stop(rig, drive)):
+    for fault in (
+        lambda: faults_mlflow.mlflow_frozen(rig, drive, seconds=20),
+        lambda: faults.asked_to_stop(rig, drive),
+    ):
         row = fault()
         assert row.kept, row
-    row = faults.interrupted_without_mlflow(rig, rig.drive(**GIVEN))
+    row = faults_mlflow.interrupted_without_mlflow(rig, rig.drive(**GIVEN))
     assert row.kept, row
