@@ -109,8 +109,7 @@ def _make_version(
     except ManifestInvalidError as error:
         done.damaged[f"{entry}:{release}"] = str(error)
         return None
-    tracked = manifest.document.get("mlflow") or {}
-    run_id = store.find_run(tracked["experiment"], tracked["run"]) if tracked else None
+    run_id = _find_run(store, manifest.document.get("mlflow"))
     if run_id is None:
         done.strange.append(f"{entry}:{release}")
         return None
@@ -122,3 +121,12 @@ def _make_version(
     )
     done.versions += 1
     return store.add_version(ref, run_id)
+
+
+def _find_run(store: MlflowStore, tracked: object) -> str | None:
+    """The run that a manifest names, if it names one: others may have written it."""
+    named = tracked if isinstance(tracked, dict) else {}
+    experiment, key = named.get("experiment"), named.get("run")
+    if not isinstance(experiment, str) or not isinstance(key, str):
+        return None
+    return store.find_run(experiment, key)

@@ -35,10 +35,12 @@ class DataDigests:
     Attributes:
         fingerprint: over names, labels and sizes of its images.
         split: of the parts that selection and report look at.
+        foreground: of a person's masks, which say where anomalies are planted; None where there are none.
     """
 
     fingerprint: str
     split: str
+    foreground: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

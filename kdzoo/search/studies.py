@@ -259,9 +259,10 @@ class CategoryStudies:
 
     def _known(self, category: str) -> int:
         """Trials that are there already: a sampler with the first one's seed would draw the same values once more."""
-        names = self._backend.get_all_studies()
-        found = next((study._study_id for study in names if study.study_name == category), None)
-        return 0 if found is None else self._backend.get_n_trials(found)
+        try:
+            return int(self._backend.get_n_trials(self._backend.get_study_id_from_name(category)))
+        except KeyError:
+            return 0
 
     def _study(self, category: str) -> optuna.Study:
         """A category's study, made when it is first asked: a thousand of them take a while."""

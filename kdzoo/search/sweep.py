@@ -196,7 +196,7 @@ def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, DataDigest
         data.check_foreground()
         for name in (plan.options.objective, *(name for name in plan.strategy.also if name not in COSTS)):
             check_objective(data.selection, name)
-        digests[category] = DataDigests(fingerprint=data.index.fingerprint(), split=data.parts.digest)
+        digests[category] = DataDigests(**data.identity)
     if prepared is not None:
         prepared("", len(plan.spaces), len(plan.spaces))
     return digests

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -17,6 +15,7 @@ from kdzoo.errors import TrackingError
 from kdzoo.tracking.notes import model_note, version_note
 from kdzoo.tracking.pages import all_pages
 from kdzoo.tracking.reference import LOADER_MODULE, MODEL_FOLDER, REFERENCE_FILE, ReleaseRef
+from kdzoo.tracking.run_files import keep_files
 
 CHAMPION: Final = "champion"
 _DIGEST, _MOVED = "kdzoo.manifest_sha256", "kdzoo.champion_moved_ms"
@@ -74,7 +73,8 @@ class ModelVersions:
             tags: what else to filter versions by.
 
         Raises:
-            TrackingError: MLflow or its artifact store does not take it.
+            RefusedError: MLflow's artifact store takes no reference.
+            TrackingError: MLflow cannot be reached.
         """
         # First: a creation whose answer was lost has made a version all the same.
         query = f"name = '{ref.model_name}' AND tags.`{_DIGEST}` = '{ref.manifest_sha256}'"
@@ -82,7 +82,7 @@ class ModelVersions:
         if found:
             return _version(min(found, key=lambda version: int(version.version)))
         self._ask(lambda: self._make_model(ref))
-        self._ask(lambda: self._log_reference(ref, run_id))
+        self._log_reference(ref, run_id)
         said = {**tags, "kdzoo.entry": ref.entry, "kdzoo.zoo": ref.zoo, "kdzoo.release": str(ref.release)}
         made = self._ask(
             lambda: self._client.create_model_version(
@@ -144,11 +144,8 @@ class ModelVersions:
 
     def _log_reference(self, ref: ReleaseRef, run_id: str) -> None:
         described = {"artifact_path": MODEL_FOLDER, "flavors": _FLAVORS, "run_id": run_id}
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / REFERENCE_FILE).write_bytes(ref.to_bytes())
-            (folder / "MLmodel").write_text(yaml.safe_dump(described), encoding="utf-8")
-            self._client.log_artifacts(run_id, str(folder), MODEL_FOLDER)
+        files = {REFERENCE_FILE: ref.to_bytes(), "MLmodel": yaml.safe_dump(described).encode()}
+        keep_files(self._client, self._ask, run_id, files, MODEL_FOLDER)
 
 
 def _version(found: Any) -> Version:

@@ -12,6 +12,7 @@ from kdzoo.errors import StorageError, TrackingError
 from kdzoo.tracking.environment import prepare_mlflow
 from kdzoo.tracking.journal import Journal
 from kdzoo.tracking.records import Record, without_credentials
+from kdzoo.tracking.run_files import RefusedError
 
 if TYPE_CHECKING:
     from kdzoo.tracking.store import MlflowStore
@@ -183,8 +184,6 @@ def _send(store: MlflowStore, journal: Journal, line: bytes) -> str | None:
     Raises:
         TrackingError: MLflow cannot be reached; the line is to be sent again.
     """
-    from kdzoo.tracking.store import RefusedError
-
     if not line.strip():
         return None  # ends a line that an earlier process left torn
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -22,6 +21,7 @@ from kdzoo.tracking.model_versions import ModelVersions, Version, version_tags
 from kdzoo.tracking.notes import NOTE_TAG, experiment_note
 from kdzoo.tracking.records import Record, RunRef, RunState, without_credentials
 from kdzoo.tracking.reference import ReleaseRef
+from kdzoo.tracking.run_files import RefusedError, keep_files, short
 from kdzoo.tracking.views import view_tags
 
 PICTURE_NAME: Final = "cases.png"
@@ -33,10 +33,6 @@ _FINAL: Final = frozenset(
 )
 
 T = TypeVar("T")
-
-
-class RefusedError(TrackingError):
-    """MLflow was reached and will never take this record."""
 
 
 def open_client(uri: str) -> Any:
@@ -227,15 +223,7 @@ class MlflowStore:
         return self._client
 
     def _log_picture(self, run_id: str, picture: bytes) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, PICTURE_NAME)
-            path.write_bytes(picture)
-            try:
-                self._client.log_artifact(run_id, str(path))
-            except Exception as error:
-                # The artifact store may be broken where the server is well: a picture must not hold up the metrics.
-                self._ask(lambda: self._client.get_run(run_id))
-                raise RefusedError(f"MLflow at {self._shown}: cannot keep the picture: {_short(error)}") from error
+        keep_files(self._client, self._ask, run_id, {PICTURE_NAME: picture}, None)
 
     def _ask(self, call: Callable[[], T]) -> T:
         """Calls MLflow; whatever it raises becomes one of two errors of ours."""
@@ -245,10 +233,10 @@ class MlflowStore:
             raise
         except MlflowException as error:
             kind = RefusedError if error.error_code in _FINAL else TrackingError
-            raise kind(f"MLflow at {self._shown}: {_short(error)}") from error
+            raise kind(f"MLflow at {self._shown}: {short(error)}") from error
         except Exception as error:
             # Databases, disks and object stores raise their own kinds through MLflow; none may reach the training.
-            raise TrackingError(f"MLflow at {self._shown}: {type(error).__name__}: {_short(error)}") from error
+            raise TrackingError(f"MLflow at {self._shown}: {type(error).__name__}: {short(error)}") from error
 
 
 def _quoted(key: str) -> str:
@@ -260,12 +248,6 @@ def _experiment_tags(name: str) -> dict[str, str]:
     """A description, saved views, and the kind: without it the page opens as one for language models."""
     described = {NOTE_TAG: experiment_note(name), "mlflow.experimentKind": "custom_model_development"}
     return described | view_tags(int(time.time() * 1000))
-
-
-def _short(error: Exception) -> str:
-    """The first line, without credentials; MLflow puts whole responses and stack traces in its messages."""
-    lines = without_credentials(str(error)).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
 
 
 def _batches(items: list[T]) -> Iterator[list[T]]:

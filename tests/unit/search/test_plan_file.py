@@ -4,12 +4,14 @@ import dataclasses
 import json
 
 import pytest
-from helpers.layouts import make_dataset
+from helpers.layouts import make_dataset, write_mask
 from helpers.sweeps import small_plan
+from PIL import Image
 
 from kdzoo.errors import SweepError
 from kdzoo.search.plan_file import DataDigests, PlanFile
 from kdzoo.search.strategy import Strategy
+from kdzoo.search.sweep import _prepare
 
 DATA = {"bottle": DataDigests(fingerprint="f1", split="s1")}
 
@@ -67,6 +69,24 @@ def test_how_a_sweep_searches_may_not_change_but_its_budgets_may(written):
         "strategy.warm_start is False, was True",
     ]
     assert written.differences(dataclasses.replace(before, gpu_hours=2.0, time_budget=3.0), DATA) == []
+
+
+def test_a_persons_masks_may_not_change(written, tmp_path):
+    def prepared():
+        rule = f"masks:{tmp_path / 'masks'}"
+        return _prepare(dataclasses.replace(written.plan, options=written.plan.options.replace(foreground=rule)), None)
+
+    images = sorted((tmp_path / "parts" / "bottle" / "train" / "good").iterdir())
+    with Image.open(images[0]) as opened:
+        size = opened.size
+    for image in images:
+        write_mask(tmp_path / "masks" / image.name, size=size)
+    before = prepared()
+    assert before == prepared()
+    Image.new("L", size, 255).save(tmp_path / "masks" / images[0].name)
+    (difference,) = dataclasses.replace(written, data=before).differences(written.plan, prepared())
+    assert difference.startswith("data.bottle.foreground is ")
+    assert _prepare(written.plan, None)["bottle"].foreground is None
 
 
 @pytest.mark.parametrize(

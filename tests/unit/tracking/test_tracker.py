@@ -11,6 +11,7 @@ import pytest
 from kdzoo.errors import TrackingError, UnknownNameError
 from kdzoo.tracking import Cost, SweepTracker, read_leaderboard, replay
 from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.tracking.reference import ReleaseRef
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,20 @@ def test_a_run_that_a_person_deleted_is_made_again(make_tracker, uri):
     tracker.log_epoch("t", 1, {"loss": 2.0})
     assert tracker.close(timeout=30) == 0
     assert runs_of(uri, "kdzoo/rd/deletions")["deleted/weave/t"].data.metrics == {"loss": 2.0}
+
+
+def test_a_broken_artifact_store_holds_up_no_metrics(make_tracker, uri, warnings, place, tmp_path):
+    (place / "artifacts" / "kdzoo" / "rd").mkdir(parents=True, exist_ok=True)
+    (place / "artifacts" / "kdzoo" / "rd" / "broken").write_text("no folder")
+    tracker = make_tracker("stuck", dataset="broken")
+    ref = ReleaseRef(zoo="s3://zoo", entry="rd/broken/bottle", release=1, manifest_sha256="0" * 64)
+    finish(tracker, "bottle", 0.9, {"image_auroc": 0.8}, release=1, published=ref, champion=True, picture=b"PNG")
+    finish(tracker, "cable", 0.7, {"image_auroc": 0.6})
+    assert tracker.close(240) == 1, "the record with the files, whose metrics are there"
+    runs = runs_of(uri, "kdzoo/rd/broken")
+    assert runs["stuck/bottle"].info.status == runs["stuck/cable"].info.status == "FINISHED"
+    assert runs["stuck/cable"].data.metrics["test_image_auroc"] == 0.6
+    assert any("cannot keep 'reference.json, MLmodel'" in told and "the record is kept in" in told for told in warnings)
 
 
 def test_a_damaged_line_is_set_aside_and_the_rest_is_sent(make_tracker, uri, warnings, tmp_path):
