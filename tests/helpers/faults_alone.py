@@ -97,7 +97,7 @@ def bad_images(rig):
     test, kept = rig.folder / "parts" / "bottle" / "test", rig.folder / "kept"
     shutil.copytree(test, kept)
     for path in test.rglob("*.png"):
-        path.write_bytes(path.read_bytes()[:60])
+        path.write_bytes(path.read_bytes()[:45])  # such small ones have all their pixels in 60 bytes
     drive.end()
     concluded = {event["category"]: event for event in drive.events if event["what"] == "concluded"}
     shutil.rmtree(test)
