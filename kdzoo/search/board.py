@@ -17,7 +17,7 @@ TrialStatus = Literal["running"] | Ended
 
 _OUTCOME = (
     "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also",
-    "rises", "measured", "reused_seconds"
+    "measurements", "reused_seconds"
 )  # fmt: skip
 
 
@@ -39,8 +39,7 @@ class TrialRow:
         gpu_seconds: the same times the GPUs held.
         reason: why it failed, or was cut short.
         also: values of the sweep's further objectives, once finished.
-        rises: detecting epoch and objective, wherever the objective rose.
-        measured: the last detecting epoch that was measured.
+        measurements: detecting epoch and best objective so far, at each measurement.
         parts: in how many parts its batches were taken; more than one after the GPU's memory ran out.
         reused_seconds: of training that the first stage of another trial saved it.
     """
@@ -59,15 +58,13 @@ class TrialRow:
     reason: str = ""
     parts: int = 1
     also: dict[str, float] = field(default_factory=dict)
-    rises: list[list[float]] = field(default_factory=list)
-    measured: int = 0
+    measurements: list[list[float]] = field(default_factory=list)
     reused_seconds: float = 0.0
 
     def reached(self, detecting_epoch: int, objective: float) -> None:
         """A detecting epoch was measured, and the best value so far is this."""
-        self.objective, self.measured = objective, detecting_epoch
-        if not self.rises or objective > self.rises[-1][1]:
-            self.rises.append([detecting_epoch, objective])
+        self.objective = objective
+        self.measurements.append([detecting_epoch, objective])
 
     @property
     def ended(self) -> bool:

@@ -82,22 +82,18 @@ class CategoryScheduler(FIFOScheduler):
                 return min(waiting, key=lambda trial: (int(trial.config["number"]), str(trial.config["category"])))
         return None
 
-    def remember(self, category: str, trial_id: str, *, rises: Sequence[Sequence[float]], measured: int) -> None:
+    def remember(self, category: str, trial_id: str, measurements: Sequence[Sequence[float]]) -> None:
         """Enters a trial of an earlier driver in its category's race, so that new ones are compared with it.
 
         Args:
             category: whose race.
             trial_id: unique in it.
-            rises: detecting epoch and objective, wherever the objective rose.
-            measured: the trial's last detecting epoch that was measured.
+            measurements: detecting epoch and best objective so far, at each of its measurements.
         """
-        past, halver, milestone = _Past(trial_id), self._halver_of(category), self._grace
+        past, halver = _Past(trial_id), self._halver_of(category)
         halver.on_trial_add(None, past)
-        while milestone <= measured:
-            best = [value for epoch, value in rises if epoch <= milestone]
-            if best:
-                halver.on_trial_result(None, past, {"selection_epoch": milestone, "objective": best[-1]})
-            milestone *= _REDUCTION
+        for epoch, objective in measurements:
+            halver.on_trial_result(None, past, {"selection_epoch": epoch, "objective": objective})
 
     def debug_string(self) -> str:
         """One line for Ray's log."""

@@ -354,7 +354,7 @@ def _scheduler(plan: SweepPlan, monitor: SweepMonitor, places: Places) -> Catego
     scheduler = CategoryScheduler(plan.longest_selection(), places=places)
     for row in monitor.board.rows.values():
         if row.ended and not row.failed:
-            scheduler.remember(row.category, row.trial_id, rises=row.rises, measured=row.measured)
+            scheduler.remember(row.category, row.trial_id, row.measurements)
     return scheduler
 
 

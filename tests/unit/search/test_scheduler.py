@@ -69,9 +69,9 @@ def test_a_trial_that_ends_or_is_lost_can_be_added_again(scheduler):
 
 
 def test_trials_of_an_earlier_driver_are_in_the_race(scheduler):
-    rises = [[1, 0.5], [2, 0.8], [5, 0.9]]
+    measurements = [[1, 0.5], [2, 0.8], [3, 0.8], [5, 0.9], [9, 0.9]]
     for number in range(3):
-        scheduler.remember("bottle", f"bottle-{number:04}", rises=rises, measured=9)
+        scheduler.remember("bottle", f"bottle-{number:04}", measurements)
     assert scheduler.on_trial_result(None, trial(scheduler, "bottle", 3), result(1, 0.4)) == STOP
     good = trial(scheduler, "bottle", 4)
     assert scheduler.on_trial_result(None, good, result(1, 0.6)) == CONTINUE
@@ -80,7 +80,7 @@ def test_trials_of_an_earlier_driver_are_in_the_race(scheduler):
 
 def test_an_earlier_trial_counts_as_far_as_it_came(scheduler):
     for number in range(3):
-        scheduler.remember("bottle", f"bottle-{number:04}", rises=[[1, 0.9]], measured=2)
+        scheduler.remember("bottle", f"bottle-{number:04}", [[1, 0.9], [2, 0.9]])
     late = trial(scheduler, "bottle", 3)
     assert scheduler.on_trial_result(None, late, result(3, 0.1)) == CONTINUE, "none of them was measured so late"
     assert scheduler.on_trial_result(None, trial(scheduler, "bottle", 4), result(1, 0.1)) == STOP
@@ -93,3 +93,15 @@ def test_tries_wait_longer_and_longer(scheduler):
         scheduler.on_trial_error(None, lost)
         pauses.append(lost.config["pause"])
     assert pauses == [0.0, 4.0, 16.0, 16.0]
+
+
+def test_a_resumed_race_stands_as_the_one_before(scheduler):
+    """Also where few epochs are measured, and none at a rung."""
+    resumed, measurements = CategoryScheduler(9, places=Places([].append, living=list)), [[2, 0.5], [5, 0.7], [9, 0.8]]
+    first = trial(scheduler, "bottle", 0)
+    for epoch, objective in measurements[:-1]:
+        scheduler.on_trial_result(None, first, result(epoch, objective))
+    scheduler.on_trial_complete(None, first, result(*measurements[-1]))
+    resumed.remember("bottle", first.trial_id, measurements)
+    rungs = [each._halver_of("bottle")._brackets[0]._rungs for each in (scheduler, resumed)]
+    assert rungs[0] == rungs[1] == [(9, {"bottle0": 0.8}), (3, {"bottle0": 0.7}), (1, {"bottle0": 0.5})]
