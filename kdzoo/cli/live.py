@@ -27,6 +27,7 @@ class LiveView:
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True)
         self._lines = not self._console.is_terminal
         self._told: set[str] = set()
+        self._measuring: set[str] = set()
         self._running: list[TrialRow] = []
 
     def __enter__(self) -> LiveView:
@@ -52,26 +53,36 @@ class LiveView:
         """A category is made ready."""
         if category:
             self._console.print(f"Making {category} ready ({done + 1}/{total})", highlight=False)
+        elif self._lines:
+            self._say("Waiting for Ray")
 
     def _tell(self, board: SweepBoard) -> None:
         for row in self._running:
             if row.ended:
                 value = "" if row.objective is None else f", {board.objective} {row.objective:.4f}"
                 said = row.status.replace("_", " ")
-                self._console.print(
+                self._say(
                     f"[{board.ended()}/{board.total}] {row.category} trial {row.number} {said} after {row.epoch} of "
-                    f"{row.total_epochs} epochs{value}; {_time(board.time_left())} left",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
+                    f"{row.total_epochs} epochs{value}; {_time(board.time_left())} left"
                 )
-        self._running = list(board.running())
+        before, self._running = self._running, list(board.running())
+        if self._running and not before and not board.ended():
+            first = self._running[0]
+            self._say(f"Training has begun: {first.category} trial {first.number} of {board.total} trials in all")
+        for category in board.categories:
+            if category not in self._measuring and board.ended(category) >= board.trials:
+                self._measuring.add(category)
+                if category not in board.outcomes:
+                    self._say(f"{category} has had its trials: its best one is measured on the report's images")
         for category, outcome in board.outcomes.items():
             if category not in self._told:
                 self._told.add(category)
                 if outcome.published is not None:
-                    said = f"{category} is measured: {outcome.published.note}"
-                    self._console.print(said, markup=False, highlight=False, soft_wrap=True)
+                    self._say(f"{category} is measured: {outcome.published.note}")
+
+    def _say(self, text: str) -> None:
+        """A line of a log."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self) -> RenderableType:
         board = self._board

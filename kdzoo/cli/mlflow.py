@@ -54,18 +54,28 @@ def mlflow() -> None:
 def sync(zoo: str | None) -> None:
     """Send MLflow what sweeps kept on disk while it was down, and bring its model registry up to the zoo.
 
-    Nothing is sent twice. Releases of runs that this MLflow does not have are left out of its registry.
+    Nothing is sent twice. Releases of runs that this MLflow does not have are left out of its registry. A sweep that is
+    running sends its own records.
+
+    \b
+    Examples:
+      kdzoo mlflow sync
+      kdzoo mlflow sync --zoo s3://plant/zoo
     """
+    from kdzoo.search.sweep_folder import SweepFolder
     from kdzoo.settings import Settings
     from kdzoo.tracking import replay
 
     settings = Settings.from_environment()
     sent, troubles = 0, []
     for spool in sorted(settings.sweeps.glob("*/mlflow.jsonl")):
+        if SweepFolder(spool.parent).state() == "running":
+            click.echo(f"Note: the sweep {spool.parent.name} is running, and sends its own records", err=True)
+            continue
         try:
             sent += replay(spool, settings.mlflow_uri, artifacts=settings.mlflow_artifacts)
         except TrackingError as error:
-            # A sweep that is running now must not keep the others' records back.
+            # One sweep's trouble must not keep the others' records back.
             troubles.append(f"{spool.parent.name}: {error}")
     click.echo(f"{sent} records sent to {_shown(settings.mlflow_uri)}")
     if troubles:

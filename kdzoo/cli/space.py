@@ -30,7 +30,7 @@ def space() -> None:
     """
 
 
-@space.command()
+@space.command(short_help="Show the knobs that a sweep of METHOD turns.")
 @click.argument("method")
 @click.option("--dataset", "-d", metavar="NAME|PATH", help="With the overrides for a data set.")
 @click.option("--category", "-c", metavar="NAME", help="With the overrides for one of its categories.")

@@ -94,7 +94,7 @@ def run(given: _Given, command: tuple[str, ...]) -> int:
     return 0
 
 
-@submit.command("list")
+@submit.command("list", short_help="List the cluster's kdzoo jobs, the latest first.")
 @_own_address
 @json_option
 @click.pass_obj
@@ -151,7 +151,7 @@ def logs(given: _Given, address: str | None, follow: bool, job: str) -> int:
     return 0
 
 
-@submit.command()
+@submit.command(short_help="Ask JOB to finish, as Ctrl-C would.")
 @_own_address
 @click.argument("job")
 @click.pass_obj

@@ -10,7 +10,7 @@ import click
 from kdzoo.cli.options import json_option
 
 
-@click.command("list")
+@click.command("list", short_help="List the sweeps, and how they stand.")
 @json_option
 def list_sweeps(as_json: bool) -> None:
     """List the sweeps: what is swept, how they stand, how far they are, and what they take on the disk.

@@ -75,7 +75,7 @@ def _table(board: SweepBoard, plan: SweepPlan) -> Table:
         values = [
             " → ".join(number(outcome.metrics.get(part + name)) for part in ("val_", "test_")) for name in _METRICS
         ]
-        release = outcome.reason
+        release = "none"
         if outcome.published is not None:
             got = outcome.published.release
             release = (f"{got}: " if got else "") + outcome.published.note
@@ -99,7 +99,7 @@ def pareto_table(fronts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
 
     names = next(list(trials[0]["objectives"]) for trials in fronts.values() if trials)
     table = make_table(
-        "Pareto front: in each category, the trials that no other one beats in all objectives",
+        "Trade-offs (Pareto front)",
         ("category", "trial", *names),
         numbers=("trial", *names),
     )
@@ -110,12 +110,13 @@ def pareto_table(fronts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
 
 
 def _turned(outcome: CategoryOutcome, plan: SweepPlan) -> str:
-    """The knobs of the best trial that were turned from the published configuration."""
+    """The knobs of the best trial that were turned from the published configuration, and why nothing was published."""
     if outcome.best is None:
         return outcome.reason
+    why = f"; {outcome.reason}" if outcome.reason else ""
     start = plan.spaces[outcome.category].defaults.as_dict()
     changed = {key: value for key, value in outcome.best.config.items() if value != start[key]}
     if not changed:
-        return f"trial {outcome.best.number}, the published configuration"
+        return f"trial {outcome.best.number}, the published configuration{why}"
     listed = (f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in changed.items())
-    return f"trial {outcome.best.number}, {', '.join(listed)}"
+    return f"trial {outcome.best.number}, {', '.join(listed)}{why}"

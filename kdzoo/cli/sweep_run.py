@@ -21,7 +21,7 @@ from kdzoo.cli.options import (
     tell_notes,
     zoo_option,
 )
-from kdzoo.errors import SweepError, UsageError
+from kdzoo.errors import SweepError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
@@ -44,7 +44,7 @@ _OPTIONS = (
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-@click.command("run")
+@click.command("run", short_help="Find the best configuration of METHOD, and publish it.")
 @click.argument("method", required=False)
 @run_options
 @click.option("--trials", type=click.IntRange(1), help="A category; default 3 for demo, else 16.")
@@ -97,11 +97,14 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
       kdzoo sweep --resume night --trials 64
     """
     from kdzoo.cli.sweep_results import show_results
+    from kdzoo.search.cluster import check_address
+    from kdzoo.search.resources import check_this_machine
     from kdzoo.settings import Settings
 
     settings = Settings.from_environment()
     if given["ray_address"]:
         settings = dataclasses.replace(settings, ray_address=given["ray_address"])
+    check_address(settings.ray_address)
     if given["resume"] is None:
         _need(method, given["dataset"])
         plan = _plan(str(method), given, settings)
@@ -109,6 +112,7 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
     else:
         plan, zoo = resumed_plan(click.get_current_context(), method, given, settings, zoo)
     plan = dataclasses.replace(plan, download=given["download"])
+    check_this_machine(plan)
     board = _watched(plan, zoo, resume=given["resume"] is not None)
     show_results(board, plan, as_json=as_json)
     without = [category for category, outcome in board.outcomes.items() if outcome.published is None]
@@ -119,16 +123,27 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
         )
 
 
-# Of a new sweep alone: a resumed one knows its data set.
-next(parameter for parameter in run.params if parameter.name == "dataset").required = False
+for option in run.params:
+    if option.name == "dataset":  # of a new sweep alone: a resumed one knows its data set
+        option.required = False
+    elif option.name == "objective" and isinstance(option, click.Option):  # a single run has but one
+        option.metavar = "METRIC[,...]"
+        option.help = "What selection maximises, such as aupro; others after it guide the sampler, as does latency_ms."
 
 
 def _need(method: str | None, dataset: str | None) -> None:
     """Both are needed for a new sweep.
 
     Raises:
-        UsageError: one is missing.
+        UsageError: one is missing, or METHOD alone is neither a method nor one of `kdzoo sweep`'s own commands.
     """
+    if method is not None and dataset is None:
+        from kdzoo.methods.registry import method_names
+
+        parent = click.get_current_context().parent
+        commands = parent.command.commands if parent and isinstance(parent.command, click.Group) else {}
+        if method not in method_names():
+            raise UnknownNameError("method or command", method, (*method_names(), *commands))
     for found, what in ((method, "METHOD"), (dataset, "--dataset")):
         if found is None:
             raise UsageError(f"{what} is missing", hint="for example: kdzoo sweep aand --dataset demo")
@@ -336,7 +351,8 @@ def _watched(plan: SweepPlan, zoo: str | None, *, resume: bool) -> SweepBoard:
 
     count = len(plan.spaces)
     categories = f"{count} {'category' if count == 1 else 'categories'} of {plan.dataset.name}"
-    how = f"{plan.trials} trials each, protocol {plan.options.protocol}, teacher {plan.options.teacher}"
-    click.echo(f"{'Resuming ' if resume else ''}Sweep {plan.name}: {plan.method} on {categories}, {how}", err=True)
+    trials = f"{plan.trials} {'trial' if plan.trials == 1 else 'trials'} each"
+    how = f"{trials}, protocol {plan.options.protocol}, teacher {plan.options.teacher}"
+    click.echo(f"{'Resuming sweep' if resume else 'Sweep'} {plan.name}: {plan.method} on {categories}, {how}", err=True)
     with LiveView(f"{plan.method} on {plan.dataset.name}") as view:
         return run_sweep(plan, view, zoo=zoo, prepared=view.preparing, announce=view.note, resume=resume)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kdzoo.search.overview import CategoryProgress
 
 
-@click.command()
+@click.command(short_help="Show how one sweep stands, category by category.")
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Ask a running sweep to finish.")
 @click.argument("name")
 def stop(name: str) -> None:
     """Ask the running sweep NAME to finish, from any machine that sees its folder.

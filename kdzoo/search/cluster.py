@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kdzoo.errors import SweepError
+from kdzoo.errors import SweepError, UsageError
 
 _CONNECT_SECONDS = 5.0
 _LOCAL = (None, "", "local")
@@ -58,16 +58,22 @@ def cluster(address: str | None, *, log: Path, shared: int = 0) -> Iterator[None
                 ray.shutdown()
 
 
+def starts_here(address: str | None) -> bool:
+    """Whether a sweep with this address starts a Ray of its own on this machine."""
+    return address in _LOCAL
+
+
 def check_address(address: str | None) -> None:
     """Finds out in seconds whether anything answers at an address, where Ray itself would wait two minutes.
 
     Raises:
-        SweepError: nothing does, or it is no address that a sweep can run from.
+        SweepError: nothing does.
+        UsageError: it is no address that a sweep can run from.
     """
     if address in (*_LOCAL, "auto"):
         return
     if str(address).startswith("ray://"):
-        raise SweepError(
+        raise UsageError(
             f"a sweep cannot run through the Ray client at '{address}'",
             hint="run it on a machine of the cluster with RAY_ADDRESS=auto, or by `kdzoo submit sweep ...`",
         )
@@ -160,9 +166,9 @@ def _check(address: str) -> None:
     try:
         host, port = parsed.hostname, parsed.port
     except ValueError as error:
-        raise SweepError(f"'{address}' is no Ray address", hint="for example 10.0.0.5:6379") from error
+        raise UsageError(f"'{address}' is no Ray address", hint="for example 10.0.0.5:6379") from error
     if not host or not port:
-        raise SweepError(f"'{address}' is no Ray address", hint="for example 10.0.0.5:6379")
+        raise UsageError(f"'{address}' is no Ray address", hint="for example 10.0.0.5:6379")
     try:
         with socket.create_connection((host, port), timeout=_CONNECT_SECONDS):
             return

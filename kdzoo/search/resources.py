@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
-from kdzoo.errors import SweepError
-from kdzoo.search.cluster import Node
+from kdzoo.errors import SweepError, UsageError
+from kdzoo.search.cluster import Node, starts_here
 from kdzoo.search.plan import SweepPlan
 
 
@@ -22,12 +23,13 @@ def with_resources(plan: SweepPlan, nodes: Sequence[Node]) -> SweepPlan:
 
     Raises:
         SweepError: no machine has what a trial asks for.
+        UsageError: GPU time is to be limited, and trials hold no GPU.
     """
     cpus, gpus = (max((getattr(node, kind) for node in nodes), default=0.0) for kind in ("cpus", "gpus"))
     if plan.gpus_per_trial is None:
         plan = dataclasses.replace(plan, gpus_per_trial=1.0 if gpus else 0.0)
     if plan.gpu_hours is not None and not plan.gpus_per_trial:
-        raise SweepError(
+        raise UsageError(
             "--gpu-hours counts GPU time, and the trials of this sweep hold no GPU", hint="limit it by --time-budget"
         )
     asked = Node(cpus=plan.cpus_per_trial, gpus=plan.gpus_per_trial or 0.0)
@@ -45,3 +47,22 @@ def with_resources(plan: SweepPlan, nodes: Sequence[Node]) -> SweepPlan:
             hint="lower --cpus-per-trial or --gpus-per-trial",
         )
     return plan
+
+
+def check_this_machine(plan: SweepPlan) -> None:
+    """Finds out that there are too few GPUs before images are decoded, where Ray is to be started on this machine.
+
+    What CPUs a trial may take is for Ray to say: it knows a container's limits.
+
+    Args:
+        plan: the sweep.
+
+    Raises:
+        SweepError: a trial asks for more GPUs than there are.
+        UsageError: GPU time is to be limited, and trials hold no GPU.
+    """
+    if not starts_here(plan.settings.ray_address):
+        return
+    import torch
+
+    with_resources(plan, [Node(cpus=math.inf, gpus=float(torch.cuda.device_count()))])

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from kdzoo.data.images import ImageError
 from kdzoo.detector import Detector
-from kdzoo.errors import SweepError
+from kdzoo.errors import KdzooError, SweepError
 from kdzoo.methods.aand.config import AANDConfig
 from kdzoo.search.plan_file import read_plan
 from kdzoo.search.sweep import run_sweep
@@ -307,7 +307,7 @@ def test_an_unreachable_cluster_is_an_error_within_seconds(tmp_path, address, pr
     make_dataset(tmp_path / "parts")
     plan = small_plan(tmp_path, name="nowhere", trials=1, environ={"RAY_ADDRESS": address})
     started = time.monotonic()
-    with pytest.raises(SweepError, match=problem):
+    with pytest.raises(KdzooError, match=problem):
         run_sweep(plan, Watcher())
     assert time.monotonic() - started < 6
 

@@ -100,12 +100,17 @@ def test_stop_asks_the_driver(capsys, night):
         (["aand", "-d", "demo", "--warm-start", "x", "--no-warm-start"], "disagree", "one of them"),
         (["aand"], "--dataset is missing", "kdzoo sweep aand"),
         ([], "METHOD is missing", "kdzoo sweep aand"),
+        (["lst"], "unknown method or command 'lst'; did you mean 'list'?", "aand"),
+        (["aand", "-d", "demo", "--ray-address", "head"], "'head' is no Ray address", "10.0.0.5:6379"),
+        (["aand", "-d", "demo", "--ray-address", "ray://head:10001"], "cannot run through the Ray client", "submit"),
+        (["aand", "-d", "{parts}", "--gpu-hours", "1", "--gpus-per-trial", "0"], "hold no GPU", "--time-budget"),
     ],
 )
-def test_wrong_usage(capsys, night, arguments, named, hinted):
-    ran = run(capsys, "sweep", *arguments)
+def test_wrong_usage(capsys, night, tmp_path, arguments, named, hinted):
+    ran = run(capsys, "sweep", *(word.format(parts=tmp_path / "parts") for word in arguments))
     assert ran.status == 2
     assert named in ran.err and hinted in ran.err
+    assert "Making" not in ran.err
 
 
 def test_a_command_that_asks_for_another_plan_is_refused(capsys, night, tmp_path):
@@ -141,3 +146,11 @@ def test_data_that_changed_is_refused_before_anything_runs(capsys, night):
     assert ran.status == 1
     assert "data.bottle.fingerprint is" in ran.err
     assert night.state() == "interrupted"
+
+
+def test_sync_leaves_a_running_sweep_to_send_its_own_records(capsys, night):
+    (night.path / "mlflow.jsonl").touch()
+    with night.driven():
+        ran = run(capsys, "mlflow", "sync")
+    assert ran.status == 0
+    assert "the sweep night is running" in ran.err and "0 records sent" in ran.out

@@ -3,12 +3,13 @@
 import dataclasses
 
 import pytest
+import torch
 from helpers.layouts import make_dataset
 from helpers.sweeps import small_plan
 
-from kdzoo.errors import SweepError
+from kdzoo.errors import SweepError, UsageError
 from kdzoo.search.cluster import Node
-from kdzoo.search.resources import with_resources
+from kdzoo.search.resources import check_this_machine, with_resources
 
 SMALL, LARGE, GPU = Node(cpus=2, gpus=0), Node(cpus=16, gpus=0), Node(cpus=4, gpus=2)
 
@@ -47,7 +48,20 @@ def test_what_fits_exactly_is_taken(plan):
 
 def test_gpu_hours_without_gpus_are_refused(plan):
     limited = dataclasses.replace(plan, gpu_hours=1.0)
-    with pytest.raises(SweepError, match="hold no GPU") as caught:
+    with pytest.raises(UsageError, match="hold no GPU") as caught:
         with_resources(limited, [Node(cpus=8, gpus=0)])
     assert "--time-budget" in caught.value.hint
     assert with_resources(limited, [Node(cpus=8, gpus=1)]).gpus_per_trial == 1.0
+
+
+def test_too_few_gpus_on_this_machine_are_found_before_ray_starts(plan, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    check_this_machine(dataclasses.replace(plan, gpus_per_trial=1.0, gpu_hours=1.0, cpus_per_trial=4096.0))
+    greedy = dataclasses.replace(plan, gpus_per_trial=2.0)
+    with pytest.raises(SweepError, match="has 1"):
+        check_this_machine(greedy)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UsageError, match="hold no GPU"):
+        check_this_machine(dataclasses.replace(plan, gpu_hours=1.0))
+    elsewhere = dataclasses.replace(greedy.settings, ray_address="10.0.0.5:6379")
+    check_this_machine(dataclasses.replace(greedy, settings=elsewhere))
