@@ -35,15 +35,16 @@ class Drive:
         self.sweep = folder / "home" / "sweeps" / name
         self.events, self._more = [], threading.Condition()
         path = os.pathsep.join([str(_ROOT), str(_ROOT / "tests")])
-        self.errors = (folder / "driver.err").open("a+")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "helpers.fault_driver", json.dumps(told)],
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environ, "PYTHONPATH": path},
-            start_new_session=True,
-        )
+        self._errors = folder / "driver.err"
+        with self._errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "helpers.fault_driver", json.dumps(told)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **environ, "PYTHONPATH": path},
+                start_new_session=True,
+            )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -96,7 +97,6 @@ class Drive:
             raise AssertionError(f"the driver does not end: {self.said()}") from None
         finally:
             self.stop()
-        self._reader.join(10)
         return self.events[-1]
 
     def kill(self):
@@ -104,18 +104,19 @@ class Drive:
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.stop()
-        self._reader.join(10)
 
     def stop(self):
         """Leaves nothing of the driver behind."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._reader.join(10)
+        if not self._reader.is_alive():
+            self.process.stdout.close()
 
     def said(self):
         """The tail of everything, for messages."""
-        self.errors.flush()
-        tail = Path(self.errors.name).read_text(errors="replace")[-1500:]
+        tail = self._errors.read_text(errors="replace")[-1500:]
         return f"{[event for event in self.events if event['what'] != 'epoch'][-6:]}\n{tail}"
 
     def notes(self):
