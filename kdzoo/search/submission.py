@@ -309,10 +309,17 @@ def _translated(address: str) -> Iterator[None]:
         raise MissingDependencyError(
             f"Ray's job client needs '{error.name}', which is not installed", hint="pip install 'kdzoo[cluster]'"
         ) from error
-    except (RuntimeError, OSError, ValueError) as error:
-        # The errors of `requests` and `aiohttp` are kinds of `OSError` or say so in their names.
+    except Exception as error:
+        # Those of `requests` are kinds of `OSError`; those of `aiohttp`, which follows a job's output, of nothing else.
+        if not isinstance(error, RuntimeError | OSError | ValueError) and not _of_aiohttp(error):
+            raise
         first = str(error).strip().splitlines()
         what = first[0] if first else type(error).__name__
         token = type(error).__name__ == "AuthenticationError"
         hint = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN as on the cluster" if token else "see the dashboard there"
         raise SweepError(f"Ray at '{address}': {what}", hint=hint) from error
+
+
+def _of_aiohttp(error: Exception) -> bool:
+    """Whether a connection failed in a library that is there only where it raised this."""
+    return any(kind.__module__.startswith("aiohttp.") for kind in type(error).__mro__)

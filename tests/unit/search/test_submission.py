@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from kdzoo.errors import SweepError, UsageError
-from kdzoo.search.submission import ClusterJobs, check_arguments, split_variables
+from kdzoo.search.submission import ClusterJobs, _translated, check_arguments, split_variables
 from kdzoo.settings import Settings, sendable
 
 
@@ -103,3 +103,11 @@ def test_other_addresses_are_refused(address):
 def test_the_address_comes_from_the_environment(tmp_path):
     environ = {"KDZOO_HOME": str(tmp_path), "RAY_API_SERVER_ADDRESS": "http://head:8265"}
     assert Settings.from_environment(environ).ray_jobs == "http://head:8265"
+
+
+def test_a_lost_connection_is_an_error_of_ours_and_a_mistake_is_not():
+    aiohttp = pytest.importorskip("aiohttp")
+    with pytest.raises(SweepError, match="Ray at 'http://head:8265': Server disconnected"), _translated("http://head:8265"):
+        raise aiohttp.ServerDisconnectedError
+    with pytest.raises(AttributeError), _translated("http://head:8265"):
+        raise AttributeError
