@@ -76,6 +76,7 @@ class ClusterJobs:
         address: ``http://head:8265``, or that of the cluster itself, ``head:6379``; ``auto`` for one of this machine.
 
     Raises:
+        UsageError: it is no address.
         SweepError: no job server answers there, or it wants another token.
         MissingDependencyError: a part of Ray that talks to job servers is not installed here.
     """
@@ -231,7 +232,7 @@ def _http_address(address: str) -> str:
     """The job server's address, found out in seconds where Ray itself would wait for minutes."""
     if "://" in address:
         if urlsplit(address).scheme not in ("http", "https"):
-            raise SweepError(f"'{address}' is no address of a job server", hint=f"for example {DEFAULT_ADDRESS}")
+            raise UsageError(f"'{address}' is no address of a job server", hint=f"for example {DEFAULT_ADDRESS}")
         _check_server(address)
         return address.rstrip("/")
     if address != "auto":

@@ -96,7 +96,7 @@ def test_where_nothing_listens_that_is_said_at_once():
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "head"])
 def test_other_addresses_are_refused(address):
-    with pytest.raises(SweepError, match=f"'{address}' is no"):
+    with pytest.raises(UsageError, match=f"'{address}' is no"):
         ClusterJobs(address)
 
 
