@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +96,31 @@ def check_room(demand: CheckpointDemand, folder: Path, *, kept: int = 0) -> int:
             hint="free some space, set KDZOO_HOME to another disk, or lower --max-concurrent or --keep",
         )
     return free
+
+
+def check_not_full(folder: Path, *, state: int, why: str) -> None:
+    """Ends a sweep that a full disk would make lose one trial after the other.
+
+    Args:
+        folder: where checkpoints are kept.
+        state: bytes that one of them may take.
+        why: a trial's try failed.
+
+    Raises:
+        SweepError: it failed for want of room, and the folder's disk has less than one checkpoint may take.
+    """
+    if os.strerror(errno.ENOSPC) not in why:
+        return
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return  # away, not full: the trial's next tries wait for it
+    if free < state:
+        raise SweepError(
+            f"the disk of '{folder}' is full: {gigabytes(free)} are left, and one checkpoint may take "
+            f"{gigabytes(state)}",
+            hint="free some space",
+        )
 
 
 def largest_model(space: SearchSpace, teacher: Teacher) -> int:

@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 from kdzoo.search.board import Ended, SweepBoard, TrialRow
 from kdzoo.search.checkpoints import Checkpoints, trial_name
 from kdzoo.search.conclusion import CategoryConclusions
+from kdzoo.search.disk import check_not_full
 from kdzoo.search.node_watch import NodeWatch
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.reasons import reason
@@ -45,6 +46,7 @@ class SweepMonitor(Callback):
         conclusions: measures and publishes categories.
         view: who watches.
         watch: ends the run where trials wait for a node that does not come; None waits without end.
+        state: bytes that one checkpoint may take.
     """
 
     def __init__(
@@ -58,8 +60,9 @@ class SweepMonitor(Callback):
         conclusions: CategoryConclusions,
         view: SweepView,
         watch: NodeWatch | None = None,
+        state: int = 0,
     ) -> None:
-        self._plan, self.board, self._view, self._watch = plan, board, view, watch
+        self._plan, self.board, self._view, self._watch, self._state = plan, board, view, watch, state
         self._tracker, self._studies = tracker, studies
         self._checkpoints, self._conclusions = checkpoints, conclusions
 
@@ -110,9 +113,14 @@ class SweepMonitor(Callback):
         self._ended(row, "failed")
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial's worker failed, and another one goes on from the trial's last checkpoint."""
-        row = self._row(trial)
-        self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {reason(trial_error(trial))}")
+        """A trial's worker failed, and another one goes on from the trial's last checkpoint.
+
+        Raises:
+            SweepError: none can, for want of room on the sweep's disk.
+        """
+        row, why = self._row(trial), reason(trial_error(trial))
+        self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {why}")
+        check_not_full(self._plan.folder, state=self._state, why=why)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Between two events: take in what the workers have measured.

@@ -105,7 +105,7 @@ def run_sweep(
         with cluster(plan.settings.ray_address, log=folder.log, shared=len(teacher)):
             plan = with_resources(plan, nodes())
             check_nodes(plan.dataset, place_of(plan.dataset, plan.settings) if plan.download else None)
-            _check_room(plan, folder, loaded, announce)
+            state = _check_room(plan, folder, loaded, announce)
             written = PlanFile(
                 plan=plan,
                 data=data,
@@ -115,7 +115,7 @@ def run_sweep(
             )
             written.write(folder.plan)
             folder.begin()
-            return _tracked(_Run(plan, view, registry, folder, loaded, teacher, resumed=resume), written)
+            return _tracked(_Run(plan, view, registry, folder, loaded, teacher, state, resume), written)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +128,7 @@ class _Run:
     folder: SweepFolder
     loaded: Teacher
     teacher: bytes
+    state: int
     resumed: bool
 
 
@@ -202,8 +203,8 @@ def _prepare(plan: SweepPlan, prepared: Prepared | None) -> dict[str, DataDigest
     return digests
 
 
-def _check_room(plan: SweepPlan, folder: SweepFolder, teacher: Teacher, announce: Callable[[str], None] | None) -> None:
-    """Says how much disk the checkpoints may take.
+def _check_room(plan: SweepPlan, folder: SweepFolder, teacher: Teacher, announce: Callable[[str], None] | None) -> int:
+    """Says how much disk the checkpoints may take; gives what one of them may.
 
     Raises:
         SweepError: the disk has less.
@@ -215,6 +216,7 @@ def _check_room(plan: SweepPlan, folder: SweepFolder, teacher: Teacher, announce
             f"Checkpoints take at most {gigabytes(demand.total)} of the {gigabytes(free)} free in '{folder.path}': of "
             f"running trials, and of the best {plan.keep if plan.keep > 1 else 'one'} a category"
         )
+    return demand.state
 
 
 def _tracker(run: _Run, run_key: str) -> SweepTracker:
@@ -295,6 +297,7 @@ def _run(run: _Run, tracker: SweepTracker, data: Mapping[str, DataDigests]) -> S
             conclusions=conclusions,
             view=view,
             watch=watch,
+            state=run.state,
         )
         view.update(board)
         monitor.conclude_complete()

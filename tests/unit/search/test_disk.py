@@ -11,7 +11,7 @@ from kdzoo.errors import SweepError
 from kdzoo.methods.rd.config import RDConfig
 from kdzoo.search.cluster import Node
 from kdzoo.search.dimension import Dimension
-from kdzoo.search.disk import CheckpointDemand, check_room, checkpoint_demand, largest_model
+from kdzoo.search.disk import CheckpointDemand, check_not_full, check_room, checkpoint_demand, largest_model
 from kdzoo.search.plan import SweepPlan
 from kdzoo.search.space import SearchSpace
 from kdzoo.settings import Settings
@@ -73,3 +73,12 @@ def test_a_disk_with_less_room_is_refused(tmp_path):
         check_room(large, tmp_path)
     assert "--max-concurrent" in caught.value.hint
     assert check_room(large, tmp_path, kept=3 * free) > 0
+
+
+def test_a_full_disk_ends_the_sweep_and_nothing_else_does(tmp_path):
+    full = "OSError: [Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device"
+    check_not_full(tmp_path, state=10**18, why="its worker died")
+    check_not_full(tmp_path, state=1, why=full)  # the worker's own disk, say
+    check_not_full(tmp_path / "away", state=10**18, why=full)
+    with pytest.raises(SweepError, match=r"the disk of '.*' is full: .* are left, and one checkpoint may take 10000"):
+        check_not_full(tmp_path, state=10**18, why=full)

@@ -9,7 +9,7 @@ from helpers.sweeps import Watcher, small_plan
 from pyarrow.fs import LocalFileSystem
 from ray import cloudpickle
 
-from kdzoo.errors import WorkerError
+from kdzoo.errors import SweepError, WorkerError
 from kdzoo.search.board import SweepBoard
 from kdzoo.search.checkpoints import Checkpoints
 from kdzoo.search.conclusion import CategoryConclusions
@@ -119,6 +119,16 @@ def test_a_trial_whose_worker_never_came_up_is_on_the_board_with_its_reason(swep
         "trial 0 of bottle failed: on node 'gpu-3': no data set",
     ]
     assert [name for name, _, _ in swept.monitor._tracker.told] == ["start_trial", "end_trial"]
+
+
+def test_a_try_that_failed_for_want_of_room_on_the_sweeps_disk_ends_the_run(swept, tmp_path):
+    full = OSError("[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device")
+    swept.plan.folder.mkdir(parents=True, exist_ok=True)
+    swept.monitor.on_trial_recover(1, [], trial(swept, tmp_path, 0, error=full))
+    swept.monitor._state = 10**18
+    swept.monitor.on_trial_recover(1, [], trial(swept, tmp_path, 1, error=WorkerError("another disk")))
+    with pytest.raises(SweepError, match=f"the disk of '{swept.plan.folder}' is full"):
+        swept.monitor.on_trial_recover(1, [], trial(swept, tmp_path, 2, error=full))
 
 
 def test_the_best_checkpoint_of_a_model_that_could_not_be_measured_is_kept(swept, tmp_path):
