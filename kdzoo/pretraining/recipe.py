@@ -24,10 +24,10 @@ class PretrainConfig(Config):
     """
 
     architecture: str = knob("resnet18", "timm backbone, trained from its first weights up to the third level")
-    steps: int = knob(6_000, "optimizer steps", low=1, high=10_000_000)
+    steps: int = knob(7_000, "optimizer steps", low=1, high=10_000_000)
     batch_size: int = knob(32, "images a step", low=2, high=4096)
     image_size: int = knob(64, "side of the images, pixels; a multiple of 16", low=32, high=512)
-    late_share: float = knob(0.2, "share of the steps, the last ones, on larger images", low=0.0, high=1.0)
+    late_share: float = knob(0.4, "share of the steps, the last ones, on larger images", low=0.0, high=1.0)
     late_batch_size: int = knob(8, "images a late step", low=2, high=4096)
     late_image_size: int = knob(128, "side of the late images, pixels; a multiple of 16", low=32, high=512)
     texture_size: int = knob(144, "side of the textures that images are cut from, pixels", low=32, high=1024)

@@ -130,7 +130,9 @@ def _photographed(draw: Dice, images: Tensor) -> Tensor:
     """Uneven light, a little blur in two of five, and noise."""
     count, side = len(images), images.shape[-1]
     light = functional.interpolate(0.12 * draw.normal(count, 1, 3, 3), (side, side), mode="bicubic")
-    images = images * torch.exp(light)
+    # A camera's exposure and white balance: they change from image to image, and are no change of the material.
+    balance = 0.1 * draw.normal(count, 1, 1, 1) + 0.04 * draw.normal(count, 3, 1, 1)
+    images = images * torch.exp(light + balance)
     blurred = boxed(images, 3)
     images = torch.lerp(images, blurred, draw.uniform(count, 1, 1, 1) * (draw.uniform(count, 1, 1, 1) < 0.4))
     return (images + draw.normal(*images.shape) * draw.uniform(count, 1, 1, 1, high=0.03)).clamp(0, 1)

@@ -3,5 +3,5 @@
 No file is read, so there is nothing to license and nothing to fetch.
 """
 
-FORMULA = 1
+FORMULA = 2
 """Version of the formulas: another number makes other pictures from the same seed."""

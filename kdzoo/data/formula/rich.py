@@ -42,22 +42,48 @@ def sine_networks(draw: Dice, count: int, height: int, width: int) -> Tensor:
 
 
 def lattices(draw: Dice, count: int, height: int, width: int) -> Tensor:
-    """A motif of noise, soft or hard, repeated on a grid or in staggered rows; ``[B, 3, H, W]``."""
-    motif = _motifs(draw, count)
-    rows = torch.arange(height, device=draw.device)[None, :, None]
-    columns = torch.arange(width, device=draw.device)[None, None, :]
-    tall = draw.uniform(count, 1, 1, low=5, high=30)
-    wide = draw.uniform(count, 1, 1, low=5, high=30)
+    """A motif repeated on a grid or in staggered rows, turned or straight: cloth, mesh, tiles; ``[B, 3, H, W]``."""
+    motif = torch.where(draw.uniform(count, 1, 1) < 0.5, _motifs(draw, count), _weaves(draw, count))
+    rows = torch.arange(height, device=draw.device, dtype=torch.float32)[None, :, None]
+    columns = torch.arange(width, device=draw.device, dtype=torch.float32)[None, None, :]
+    angle = draw.uniform(count, 1, 1, high=2 * math.pi) * (draw.uniform(count, 1, 1) < 0.6)
+    bend = draw.uniform(count, 1, 1, high=1.5) * torch.sin(columns * draw.uniform(count, 1, 1, high=0.06))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    rows, columns = rows * cos - columns * sin + bend, columns * cos + rows * sin
+    tall = torch.exp(draw.uniform(count, 1, 1, low=math.log(7), high=math.log(48)))
+    wide = tall * torch.exp(draw.uniform(count, 1, 1, low=-0.7, high=0.7))
     stagger = draw.uniform(count, 1, 1) * (draw.uniform(count, 1, 1) < 0.5)
     down = rows / tall
     right = columns / wide + torch.floor(down) * stagger
-    y = ((down % 1) * _MOTIF).long().expand(-1, -1, width).clamp(max=_MOTIF - 1)
-    x = ((right % 1) * _MOTIF).long().clamp(max=_MOTIF - 1)
-    field = torch.gather(motif.flatten(1), 1, (y * _MOTIF + x).flatten(1)).view(count, height, width)
+    field = _read(motif, down % 1, right % 1)
     # Motifs are read at whole positions; a box of two pixels takes the stairs off.
     field = (field + field.roll(1, 1) + field.roll(1, 2) + field.roll((1, 1), (1, 2))) / 4
     grain = draw.normal(count, height, width) * draw.uniform(count, 1, 1, high=0.08)
     return painted(draw, stretched(field) + grain)
+
+
+def _read(motif: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Motifs ``[B, 32, 32]`` at places in [0, 1), ``[B, H, W]``."""
+    y, x = ((place * _MOTIF).long().clamp(0, _MOTIF - 1) for place in (down, right))
+    return torch.gather(motif.flatten(1), 1, (y * _MOTIF + x).flatten(1)).view_as(y)
+
+
+def _weaves(draw: Dice, count: int) -> Tensor:
+    """``[B, 32, 32]`` of rounded threads that pass over and under each other: plain weave, twills, baskets."""
+    threads = 4
+    over = (draw.below(2, count, threads, threads)).float()
+    line = torch.arange(threads, device=draw.device)
+    step = draw.below(3, count, 1, 1) + 1
+    twill = ((line[:, None] * step + line[None, :]) % threads < 1 + draw.below(threads - 1, count, 1, 1)).float()
+    over = torch.where(draw.uniform(count, 1, 1) < 0.75, twill, over)
+    side = _MOTIF // threads
+    over = over.repeat_interleave(side, 1).repeat_interleave(side, 2)
+    place = (torch.arange(_MOTIF, device=draw.device) % side + 0.5) / side
+    round_ = torch.sin(math.pi * place).clamp_min(0)
+    depth = draw.uniform(count, 1, 1, low=0.2, high=1.5)
+    across, along = round_[None, None, :] ** depth, round_[None, :, None] ** depth
+    tone = draw.uniform(2, count, 1, 1)
+    return torch.where(over > 0, (0.3 + tone[0]) * across, (0.3 + tone[1]) * along)
 
 
 def _motifs(draw: Dice, count: int) -> Tensor:
