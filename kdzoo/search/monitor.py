@@ -65,6 +65,7 @@ class SweepMonitor(Callback):
         self._plan, self.board, self._view, self._watch, self._state = plan, board, view, watch, state
         self._tracker, self._studies = tracker, studies
         self._checkpoints, self._conclusions = checkpoints, conclusions
+        self._failures: list[str] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray writes its callbacks into the run's folder; all of this one belongs to the living driver."""
@@ -113,22 +114,21 @@ class SweepMonitor(Callback):
         self._ended(row, "failed")
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial's worker failed, and another one goes on from the trial's last checkpoint.
-
-        Raises:
-            SweepError: none can, for want of room on the sweep's disk.
-        """
+        """A trial's worker failed, and another one goes on from the trial's last checkpoint."""
         row, why = self._row(trial), reason(trial_error(trial))
         self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {why}")
-        check_not_full(self._plan.folder, state=self._state, why=why)
+        self._failures.append(why)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Between two events: take in what the workers have measured.
 
         Raises:
-            SweepError: what waits can run nowhere.
+            SweepError: what waits can run nowhere, or a trial failed for want of room on the sweep's disk.
         """
         self.take_in()
+        # Here, since Ray makes a text of an error that comes while it looks after a trial.
+        while self._failures:
+            check_not_full(self._plan.folder, state=self._state, why=self._failures.pop())
         if self._watch is not None:
             self._watch.see_trials(trials)
 

@@ -125,10 +125,13 @@ def test_a_try_that_failed_for_want_of_room_on_the_sweeps_disk_ends_the_run(swep
     full = OSError("[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device")
     swept.plan.folder.mkdir(parents=True, exist_ok=True)
     swept.monitor.on_trial_recover(1, [], trial(swept, tmp_path, 0, error=full))
+    swept.monitor.on_step_end(1, [])
     swept.monitor._state = 10**18
     swept.monitor.on_trial_recover(1, [], trial(swept, tmp_path, 1, error=WorkerError("another disk")))
+    swept.monitor.on_step_end(1, [])
+    swept.monitor.on_trial_recover(1, [], trial(swept, tmp_path, 2, error=full))
     with pytest.raises(SweepError, match=f"the disk of '{swept.plan.folder}' is full"):
-        swept.monitor.on_trial_recover(1, [], trial(swept, tmp_path, 2, error=full))
+        swept.monitor.on_step_end(1, [])
 
 
 def test_the_best_checkpoint_of_a_model_that_could_not_be_measured_is_kept(swept, tmp_path):
