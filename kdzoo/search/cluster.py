@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kdzoo.errors import SweepError, UsageError
+from kdzoo.search.signals import interrupt_afterwards, terminated_as_interrupted
 
 _CONNECT_SECONDS = 5.0
 _LOCAL = (None, "", "local")
@@ -49,10 +50,12 @@ def cluster(address: str | None, *, log: Path, shared: int = 0) -> Iterator[None
 
     with _logged_to(log):
         started = not ray.is_initialized()
-        if started:
-            _start(address, _OBJECT_STORE_BYTES + shared)
         try:
-            yield
+            if started:
+                with interrupt_afterwards():
+                    _start(address, _OBJECT_STORE_BYTES + shared)
+            with terminated_as_interrupted():
+                yield
         finally:
             if started:
                 ray.shutdown()

@@ -337,11 +337,17 @@ def interrupt(process):
     os.killpg(process.pid, signal.SIGINT)
 
 
-def test_ctrl_c_once_publishes_what_is_finished_and_says_nothing_else(tmp_path):
+def terminate(process):
+    """As batch systems and containers end a command: to the driver alone."""
+    process.terminate()
+
+
+@pytest.mark.parametrize("ask", [interrupt, terminate])
+def test_asked_to_end_it_publishes_what_is_finished_and_says_nothing_else(ask, tmp_path):
     process = start_long_sweep(tmp_path)
     try:
         assert process.stdout.readline().startswith("ended")
-        interrupt(process)
+        ask(process)
         out, err = process.communicate(timeout=120)
     finally:
         process.kill()

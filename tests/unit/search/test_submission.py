@@ -107,7 +107,10 @@ def test_the_address_comes_from_the_environment(tmp_path):
 
 def test_a_lost_connection_is_an_error_of_ours_and_a_mistake_is_not():
     aiohttp = pytest.importorskip("aiohttp")
-    with pytest.raises(SweepError, match="Ray at 'http://head:8265': Server disconnected"), _translated("http://head:8265"):
+    with (
+        pytest.raises(SweepError, match="Ray at 'http://head:8265': Server disconnected"),
+        _translated("http://head:8265"),
+    ):
         raise aiohttp.ServerDisconnectedError
     with pytest.raises(AttributeError), _translated("http://head:8265"):
         raise AttributeError
