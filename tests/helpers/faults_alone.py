@@ -93,7 +93,7 @@ def disk_full(rig):
 
 def bad_images(rig):
     """The images of one category's final report are damaged while its trials train; then they are mended."""
-    given = {"trials": 2, "epochs": 12}
+    given = {"trials": 2, "epochs": 60}
     drive = rig.drive(categories=("bottle", "cable"), **given)
     drive.reached(1)
     test, kept = rig.folder / "parts" / "bottle" / "test", rig.folder / "kept"
