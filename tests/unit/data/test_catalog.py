@@ -19,7 +19,7 @@ def settings(tmp_path):
 def test_catalog_facts():
     assert set(CATALOG) == {"demo", "mvtec", "visa", "mvtec3d", "ksdd2"}
     demo, mvtec = CATALOG["demo"], CATALOG["mvtec"]
-    assert (demo.default_protocol, demo.default_teacher, demo.default_image_size) == ("holdout", "random-resnet18", 128)
+    assert (demo.default_protocol, demo.default_teacher, demo.default_image_size) == ("holdout", "kdzoo-tiny", 128)
     assert (mvtec.default_protocol, mvtec.default_teacher, mvtec.default_image_size) == (
         "holdout",
         "wide_resnet50_2",

@@ -36,10 +36,10 @@ def test_a_recipe_that_cannot_be_names_the_key(changes, said):
         PretrainConfig.from_mapping(changes)
 
 
-def test_the_last_fifth_of_the_steps_has_fewer_larger_images():
+def test_the_last_two_fifths_of_the_steps_have_fewer_larger_images():
     config = PretrainConfig(steps=10)
-    assert [config.batch_shape(step) for step in (0, 7, 8, 9)] == [(32, 64), (32, 64), (8, 128), (8, 128)]
-    assert config.images == 8 * 32 + 2 * 8
+    assert [config.batch_shape(step) for step in (0, 5, 6, 9)] == [(32, 64), (32, 64), (8, 128), (8, 128)]
+    assert config.images == 6 * 32 + 4 * 8
 
 
 def test_scenes_have_their_shapes_ranges_and_truths():
