@@ -108,6 +108,10 @@ class CategoryConclusions:
         self._record(outcome, finished)
         if why:
             self._view.note(f"{category}: {why}")
+        if finished.unreported:
+            # The trained model is kept, as `kdzoo train` does; a person must not take it for a measured one.
+            lacking = " ".join(finished.unreported.split())
+            self._view.note(f"{category} has no test metrics: {lacking}; mend that, and `kdzoo evaluate` measures it")
         self._view.update(self._board)
 
     def _outcome(

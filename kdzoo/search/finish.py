@@ -35,12 +35,14 @@ class Finished:
         metrics: ``val_*`` and ``test_*``.
         files: role to bytes; without the teacher's when they are the driver's.
         failure: why there is none.
+        unreported: why there are no ``test_*`` metrics, where there should be.
     """
 
     document: dict[str, Any]
     metrics: dict[str, float]
     files: dict[str, bytes]
     failure: str = ""
+    unreported: str = ""
 
     @classmethod
     def failed(cls, reason: str) -> Finished:
@@ -83,7 +85,8 @@ def finish_trial(context: WorkerContext, spec: dict[str, Any], checkpoint: tune.
     files = {WEIGHTS: save(tensors), PICTURE: outcome.picture}
     if outcome.document["teacher"]["sha256"] != context.teacher.sha256:
         files[TEACHER] = outcome.method.teacher.weights()
-    return Finished(document=outcome.document, metrics=outcome.metrics, files=files)
+    unreported = str(outcome.trouble) if outcome.trouble is not None else ""
+    return Finished(document=outcome.document, metrics=outcome.metrics, files=files, unreported=unreported)
 
 
 class FinishingLine:

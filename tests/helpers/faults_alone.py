@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -92,14 +91,11 @@ def disk_full(rig):
 
 
 def bad_images(rig):
-    """The images of one category's final report are damaged while its trials train; then they are mended."""
-    given = {"trials": 2, "epochs": 60}
-    drive = rig.drive(categories=("bottle", "cable"), **given)
+    """The images of one category's final report are damaged while its trials train."""
+    drive = rig.drive(categories=("bottle", "cable"), trials=2, epochs=60)
     drive.reached(1)
     # The trials are short: without its driver a category is not measured meanwhile.
     os.kill(drive.process.pid, signal.SIGSTOP)
-    test, kept = rig.folder / "parts" / "bottle" / "test", rig.folder / "kept"
-    shutil.copytree(test, kept)
     plan = small_plan(rig.folder, name=drive.sweep.name, trials=2)
     data = TrialData(plan.dataset, "bottle", plan.options_of("bottle"), cache=plan.settings.cache)
     for sample in data.parts.report:
@@ -108,18 +104,12 @@ def bad_images(rig):
     os.kill(drive.process.pid, signal.SIGCONT)
     drive.end()
     concluded = {event["category"]: event for event in drive.events if event["what"] == "concluded"}
-    shutil.rmtree(test)
-    kept.rename(test)
-    resumed = rig.drive(**given)
-    resumed.end()
-    again = {event["category"]: event["release"] for event in resumed.events if event["what"] == "concluded"}
-    reason = concluded["bottle"]["reason"]
+    note = next((text for text in drive.notes() if text.startswith("bottle has no test metrics")), "")
     return Row(
         fault="images of the report damaged in the middle",
-        promised="the image is named, other categories go on",
-        outcome=f"bottle: {' '.join(reason.split())[:200]}; cable: release {concluded['cable']['release']}; "
-        f"after mending and --resume: {again}",
-        kept=".png" in reason and concluded["cable"]["release"] == 1 and again == {"bottle": 1, "cable": 1},
+        promised="the image is named, the sweep goes on",
+        outcome=f"{note[:250]}; releases {[event['release'] for event in concluded.values()]}",
+        kept=".png is damaged" in note and all(event["release"] == 1 for event in concluded.values()),
     )
 
 
