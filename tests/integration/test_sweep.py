@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -115,7 +116,12 @@ def test_runs_are_nested_and_tagged(swept):
     assert sweep.info.status == "FINISHED"
     assert sweep.data.params["trials"] == str(TRIALS)
     assert 0 < sweep.data.metrics.pop("elapsed_seconds") < swept.board.elapsed()
-    assert sweep.data.metrics == {}
+    outcomes = [swept.board.outcomes[category].metrics for category in ("bottle", "cable")]
+    tested = {name for name in outcomes[0] if name.startswith("test_")}
+    assert sweep.data.metrics == {
+        name: pytest.approx(statistics.fmean(metrics[name] for metrics in outcomes)) for name in tested
+    }
+    assert len(tested) == 7
     assert sweep.data.tags["kdzoo.key"] == read_plan(swept.plan.folder / "plan.json")["run_key"] != swept.plan.name
     for category in ("bottle", "cable"):
         (found,) = swept.runs("category", category=category)

@@ -8,6 +8,14 @@ import pytest
 from kdzoo.search.signals import interrupt_afterwards, terminated_as_interrupted
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_as_in_a_terminal():
+    """A shell that starts the tests in the background has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def handlers():
     return signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
@@ -45,6 +53,14 @@ def test_termination_is_whatever_an_interrupt_is_at_that_moment():
         signal.raise_signal(signal.SIGTERM)
         signal.signal(signal.SIGINT, tune)
     assert asked == [signal.SIGINT] and handlers() == before
+
+
+def test_termination_ends_also_what_ignores_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with terminated_as_interrupted():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
 
 
 def test_a_sweep_in_another_thread_leaves_the_handlers_alone():
