@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -271,18 +272,21 @@ def test_a_time_budget_ends_the_training_but_not_the_publishing(swept, tmp_path)
     assert sweep.info.status == "KILLED"
 
 
-def test_a_sweep_whose_studies_are_lost_publishes_what_is_finished(tmp_path, local_ray):
+def test_a_sweep_whose_studies_cannot_be_written_publishes_what_is_finished(tmp_path, local_ray):
     make_dataset(tmp_path / "parts")
-    plan, damaged = small_plan(tmp_path, name="lost", trials=3), []
+    plan, held = small_plan(tmp_path, name="lost", trials=3), []
 
-    def damage_once(board):
-        if board.count("finished") and not damaged:
-            damaged.append(plan.folder / "studies.db")
-            damaged[0].write_bytes(b"no database any more" * 1000)
+    def hold_once(board):
+        if board.count("finished") and not held:
+            held.append(sqlite3.connect(plan.folder / "studies.db", isolation_level=None, check_same_thread=False))
+            held[0].execute("BEGIN IMMEDIATE")
 
-    watcher = Watcher(damage_once)
-    with pytest.raises(SweepError, match=r"'lost' stopped: .*(database|disk image)") as caught:
-        run_sweep(plan, watcher)
+    watcher = Watcher(hold_once)
+    try:
+        with pytest.raises(SweepError, match=r"'lost' stopped: .*database is locked") as caught:
+            run_sweep(plan, watcher)
+    finally:
+        held[0].close()
     assert "ray.log" in caught.value.hint
     assert any(note.startswith("training stopped: ") for note in watcher.notes)
     assert list((tmp_path / "home" / "zoo" / "entries" / "aand" / "parts").glob("*/releases/000001.json"))
