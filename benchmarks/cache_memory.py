@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from kdzoo.data.decoded_cache import decode
+from kdzoo.data.cache.decoded import decode
 from kdzoo.data.samples import Sample
 from kdzoo.training.images import ImageSource, shuffled_batches
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from kdzoo.data.demo import DEMO_DEFECTS
 from kdzoo.data.files import image_files
-from kdzoo.data.foreground import find_foreground
-from kdzoo.data.foreground_rule import ForegroundRule
+from kdzoo.data.foreground.estimate import find_foreground
+from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.images import read_rgb
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

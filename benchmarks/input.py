@@ -24,8 +24,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from kdzoo.data.cache.decoded import decode
 from kdzoo.data.cores import usable_cores
-from kdzoo.data.decoded_cache import decode
 from kdzoo.data.images import read_rgb
 from kdzoo.data.samples import Sample
 from kdzoo.training.images import ImageSource, shuffled_batches

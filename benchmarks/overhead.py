@@ -25,10 +25,10 @@ import ray
 from ray import tune
 
 from kdzoo.data.catalog import open_dataset
-from kdzoo.search import sweep
-from kdzoo.search.board import SweepBoard
-from kdzoo.search.plan import SweepPlan
-from kdzoo.search.space import SpaceFile
+from kdzoo.search.record.board import SweepBoard
+from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.run import sweep
+from kdzoo.search.space.space import SpaceFile
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions
 

@@ -25,14 +25,14 @@ from pathlib import Path
 import boto3
 from boto3.s3.transfer import TransferConfig
 
-from zoo_registry import layout
-from zoo_registry.alias import Move
-from zoo_registry.cache import BlobCache
-from zoo_registry.manifest import Manifest
-from zoo_registry.names import EntryName
-from zoo_registry.overview import overview
-from zoo_registry.registry import Registry
-from zoo_registry.s3_store import S3Store
+from zoo_registry.cache.blobs import BlobCache
+from zoo_registry.format import layout
+from zoo_registry.format.alias import Move
+from zoo_registry.format.manifest import Manifest
+from zoo_registry.format.names import EntryName
+from zoo_registry.store.s3.store import S3Store
+from zoo_registry.zoo.overview import overview
+from zoo_registry.zoo.registry import Registry
 
 MEGABYTE = 1_000_000
 

@@ -30,16 +30,16 @@ from ray.tune.schedulers import TrialScheduler
 
 from benchmarks.simulated_trials import METRICS, Counting, DrawnStudies, Life, World
 from kdzoo.data.catalog import CATALOG, Dataset
-from kdzoo.search.board import SweepBoard
-from kdzoo.search.checkpoints import Checkpoints
-from kdzoo.search.monitor import SweepMonitor
-from kdzoo.search.places import Places
-from kdzoo.search.plan import SweepPlan
-from kdzoo.search.scheduler import CategoryScheduler
-from kdzoo.search.searcher import CategorySearcher
-from kdzoo.search.space import SpaceFile
-from kdzoo.search.studies import CategoryStudies
-from kdzoo.search.sweep_folder import SweepFolder
+from kdzoo.search.record.board import SweepBoard
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.run.monitor import SweepMonitor
+from kdzoo.search.run.scheduler import CategoryScheduler
+from kdzoo.search.run.searcher import CategorySearcher
+from kdzoo.search.space.space import SpaceFile
+from kdzoo.search.study.studies import CategoryStudies
+from kdzoo.search.workers.checkpoints import Checkpoints
+from kdzoo.search.workers.places import Places
 from kdzoo.settings import Settings
 from kdzoo.tracking.journal import Journal
 from kdzoo.training.spec import RunOptions

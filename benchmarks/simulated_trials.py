@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kdzoo.search.checkpoints import trial_name
-from kdzoo.search.plan import SweepPlan
-from kdzoo.search.studies import Suggestion
+from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.study.studies import Suggestion
+from kdzoo.search.workers.checkpoints import trial_name
 
 METRICS = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 FAILS, LOSES_ITS_WORKER = 0.01, 0.005

@@ -26,9 +26,9 @@ from ray import cloudpickle, tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from kdzoo.search.cluster import cluster
-from kdzoo.search.places import Places
-from kdzoo.search.scheduler import CategoryScheduler
+from kdzoo.search.run.scheduler import CategoryScheduler
+from kdzoo.search.workers.cluster import cluster
+from kdzoo.search.workers.places import Places
 
 CATEGORIES = 50
 PARTS = 5

@@ -23,9 +23,9 @@ import torch
 
 from kdzoo.cli.options import parse_changes
 from kdzoo.data.catalog import Dataset, open_dataset
-from kdzoo.search.space import SearchSpace, SpaceFile
-from kdzoo.search.strategy import Strategy
-from kdzoo.search.studies import CategoryStudies
+from kdzoo.search.space.space import SearchSpace, SpaceFile
+from kdzoo.search.study.strategy import Strategy
+from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.settings import Settings
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training.data import TrialData

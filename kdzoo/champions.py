@@ -9,10 +9,10 @@ from typing import Any
 
 from kdzoo.errors import PromotionError
 from zoo_registry import Alias, EntryName, Registry
-from zoo_registry.alias import Move
-from zoo_registry.aliasing import Reason
 from zoo_registry.errors import ConflictError, EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
-from zoo_registry.history import way_back
+from zoo_registry.format.alias import Move
+from zoo_registry.zoo.aliasing import Reason
+from zoo_registry.zoo.history import way_back
 
 CHAMPION = "champion"
 _MOVES = 20

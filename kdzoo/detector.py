@@ -25,8 +25,9 @@ from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, 
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import build_method
 from kdzoo.pictures import overlay
+from kdzoo.storage import write_file
 from kdzoo.teachers.backbone import Teacher, build_teacher
-from kdzoo.training.checkpoint import load_tensors, save_tensors, write_file
+from kdzoo.training.checkpoint import load_tensors, save_tensors
 from kdzoo.training.document import DetectorPlan, parse_document, read_document
 from kdzoo.training.evaluation import EVALUATION_BATCH, exact
 from kdzoo.training.learned import load_learned

@@ -19,7 +19,7 @@ from kdzoo.teachers.card import TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, check_own_name, parse_teacher
 from zoo_registry import BlobCache, RegistryError, Store, open_store
-from zoo_registry.blob_upload import BlobSender
+from zoo_registry.cache.remembering import RememberingReader
 from zoo_registry.errors import (
     BlobCorruptError,
     ConflictError,
@@ -27,14 +27,14 @@ from zoo_registry.errors import (
     ObjectNotFoundError,
     ObjectTooLargeError,
 )
-from zoo_registry.files import Progress as Pieces
-from zoo_registry.files import temporary
-from zoo_registry.layout import blob_key
-from zoo_registry.manifest import BlobRef
-from zoo_registry.names import check_part
-from zoo_registry.probing import probe
-from zoo_registry.references import TEACHERS, check_is_zoo
-from zoo_registry.remembering import RememberingReader
+from zoo_registry.format.layout import TEACHERS, blob_key
+from zoo_registry.format.manifest import BlobRef
+from zoo_registry.format.names import check_part
+from zoo_registry.store.files import Progress as Pieces
+from zoo_registry.store.files import temporary
+from zoo_registry.store.probing import probe
+from zoo_registry.store.recognising import check_is_zoo
+from zoo_registry.zoo.blob_upload import BlobSender
 
 if TYPE_CHECKING:
     from kdzoo.teachers.backbone import Teacher

@@ -10,7 +10,7 @@ from kdzoo.settings import Settings, signing_passphrase
 
 if TYPE_CHECKING:
     from zoo_registry import Manifest, Registry
-    from zoo_registry.signing import PublicKey, SigningKey
+    from zoo_registry.format.signing import PublicKey, SigningKey
 
 
 def require_signature(settings: Settings, registry: Registry, manifest: Manifest) -> PublicKey | None:
@@ -34,9 +34,9 @@ def require_signature(settings: Settings, registry: Registry, manifest: Manifest
     """
     if settings.require_signature is None:
         return None
-    from zoo_registry.signing import TrustedKeys
+    from zoo_registry.zoo.key_files import read_trusted_keys
 
-    return registry.signatures.require(manifest, TrustedKeys.read(settings.require_signature))
+    return registry.signatures.require(manifest, read_trusted_keys(settings.require_signature))
 
 
 def sign_what_is_published(settings: Settings, registry: Registry) -> None:
@@ -58,9 +58,9 @@ def read_signing_key(path: Path, *, ask: Callable[[], str | None] | None = None)
         StoreUnavailableError: the file cannot be read.
         SigningUnavailableError: `cryptography` is not installed.
     """
-    from zoo_registry.signing import SigningKey
+    from zoo_registry.zoo.key_files import read_private_key
 
     def passphrase() -> str | None:
         return signing_passphrase() or (ask() if ask is not None else None)
 
-    return SigningKey.read(path, passphrase=passphrase)
+    return read_private_key(path, passphrase=passphrase)

@@ -9,14 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo_registry.alias import Alias
-    from zoo_registry.aliasing import WHATEVER
-    from zoo_registry.cache import BlobCache
+    from zoo_registry.cache.blobs import BlobCache
     from zoo_registry.errors import RegistryError
-    from zoo_registry.manifest import BlobRef, Manifest
-    from zoo_registry.names import EntryName, slug
-    from zoo_registry.registry import Registry, Release
-    from zoo_registry.store import Store, open_store
+    from zoo_registry.format.alias import Alias
+    from zoo_registry.format.manifest import BlobRef, Manifest
+    from zoo_registry.format.names import EntryName, slug
+    from zoo_registry.store.open import open_store
+    from zoo_registry.store.protocol import Store
+    from zoo_registry.zoo.aliasing import WHATEVER
+    from zoo_registry.zoo.registry import Registry, Release
 
 __version__ = "1"
 """The version of this interface, and the highest version of the files that it reads."""
@@ -39,14 +40,15 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     homes = {
-        "alias": ("Alias",),
-        "aliasing": ("WHATEVER",),
-        "cache": ("BlobCache",),
+        "format.alias": ("Alias",),
+        "zoo.aliasing": ("WHATEVER",),
+        "cache.blobs": ("BlobCache",),
         "errors": ("RegistryError",),
-        "manifest": ("BlobRef", "Manifest"),
-        "names": ("EntryName", "slug"),
-        "registry": ("Registry", "Release"),
-        "store": ("Store", "open_store"),
+        "format.manifest": ("BlobRef", "Manifest"),
+        "format.names": ("EntryName", "slug"),
+        "zoo.registry": ("Registry", "Release"),
+        "store.open": ("open_store",),
+        "store.protocol": ("Store",),
     }
     for home, names in homes.items():
         if name in names:

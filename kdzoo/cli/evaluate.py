@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.data_download import open_or_download
+from kdzoo.cli.data.download import open_or_download
 from kdzoo.cli.options import Bar, device_option, json_option, tell_skipped, zoo_option
 from kdzoo.cli.source import load_source, source_options
 

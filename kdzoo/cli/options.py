@@ -13,7 +13,7 @@ from kdzoo.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
-    from kdzoo.data.foreground_rule import ForegroundRule
+    from kdzoo.data.foreground.rule import ForegroundRule
     from kdzoo.settings import Settings
     from kdzoo.training.spec import RunOptions
 
@@ -115,8 +115,8 @@ def foreground_rule(rule: str | None, masks: Path | None) -> ForegroundRule | No
         UsageError: both were given, or the rule is none.
         DatasetNotFoundError: there is no such folder.
     """
-    from kdzoo.data.foreground_masks import check_mask_folders
-    from kdzoo.data.foreground_rule import ForegroundRule
+    from kdzoo.data.foreground.masks import check_mask_folders
+    from kdzoo.data.foreground.rule import ForegroundRule
 
     if masks is not None:
         if rule is not None:

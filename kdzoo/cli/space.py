@@ -13,8 +13,8 @@ from kdzoo.cli.options import json_option, parse_changes
 from kdzoo.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from kdzoo.search.dimension import Dimension
-    from kdzoo.search.space import SearchSpace
+    from kdzoo.search.space.dimension import Dimension
+    from kdzoo.search.space.space import SearchSpace
 
 _MARK = "*"
 
@@ -49,7 +49,7 @@ def show(
       kdzoo space show aand --dataset demo
       kdzoo space show aand --set amplify_epochs=0 --json
     """
-    from kdzoo.search.space import SpaceFile
+    from kdzoo.search.space.space import SpaceFile
 
     if category and not dataset:
         raise UsageError(f"--category {category} needs its data set", hint="for example --dataset mvtec")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.data_download import open_or_download
+from kdzoo.cli.data.download import open_or_download
 from kdzoo.cli.options import (
     Bar,
     build_options,
@@ -98,7 +98,7 @@ def _spec(
     given: dict[str, Any], settings: Settings, *, download: bool,
 ) -> tuple[Dataset, TrialSpec]:  # fmt: skip
     from kdzoo.methods.registry import find_method
-    from kdzoo.search.space import SpaceFile
+    from kdzoo.search.space.space import SpaceFile
     from kdzoo.training.spec import TrialSpec
 
     fixed = find_method(method).config.from_mapping(parse_changes(changes)).as_dict()
@@ -195,7 +195,7 @@ class EpochLog:
 
 def _save(outcome: Outcome, folder: Path, device: str | None) -> None:
     from kdzoo.detector import Detector
-    from kdzoo.training.checkpoint import write_file
+    from kdzoo.storage import write_file
 
     Detector(outcome.method, outcome.document, device=device).save(folder)
     write_file(folder / "cases.png", outcome.picture)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdzoo.data import mvtec_layout
 from kdzoo.data.files import printable, slug
 from kdzoo.data.known_datasets import CATALOG, DatasetInfo, ExpectedCounts
-from kdzoo.data.layouts import READERS
-from kdzoo.data.pairing import one_spelling
+from kdzoo.data.layouts import mvtec
+from kdzoo.data.layouts.pairing import one_spelling
+from kdzoo.data.layouts.registry import READERS
 from kdzoo.data.registered import registered
 from kdzoo.data.samples import CategoryIndex
 from kdzoo.data.texture_sets import TEXTURE_SETS
@@ -106,7 +106,7 @@ class Dataset:
         there = READERS[self.info.layout].categories(self.root)
         if self.info.categories is not None:
             return {name: there[name] for name in sorted(self.info.categories) if name in there}
-        if mvtec_layout.is_category(self.root):
+        if mvtec.is_category(self.root):
             return {self.name: self.root}
         found: dict[str, Path] = {}
         for folder in there.values():
@@ -268,7 +268,7 @@ def _open_own(name: str, root: Path) -> Dataset:
             hint="put normal images in <category>/train/good, test images in <category>/test/<good or defect>, "
             "masks in <category>/ground_truth/<defect>",
         )
-    without = [category for category, folder in folders.items() if not mvtec_layout.can_hold_out(folder)]
+    without = [category for category, folder in folders.items() if not mvtec.can_hold_out(folder)]
     if not without:
         return Dataset(info=_own_info(name, root, holdout=True), root=root)
     listed = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")

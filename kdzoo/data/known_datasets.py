@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from kdzoo.data.layouts import Layout
+from kdzoo.data.layouts.registry import Layout
 from kdzoo.data.splits import Protocol
 
 
@@ -42,7 +42,7 @@ class DatasetInfo:
         default_protocol: the selection protocol when none is asked for.
         default_teacher: the teacher's name when none is asked for.
         default_image_size: side that images are resized to, pixels.
-        layout: how its folders are laid out, a key of `kdzoo.data.layouts.READERS`.
+        layout: how its folders are laid out, a key of `kdzoo.data.layouts.registry.READERS`.
         default_trials: of a sweep, a category, when no number is asked for.
         expected: how many images it should have, None when that is not known.
     """

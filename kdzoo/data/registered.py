@@ -17,9 +17,9 @@ from kdzoo.data.files import printable
 from kdzoo.errors import DatasetError, StorageError, UnknownNameError, UsageError
 from kdzoo.settings import Settings
 from zoo_registry.errors import RegistryError
-from zoo_registry.files import make_folder, sync_folder, temporary, write_synced
-from zoo_registry.names import check_part
-from zoo_registry.strict_json import dump, parse
+from zoo_registry.format.names import check_part
+from zoo_registry.format.strict_json import dump, parse
+from zoo_registry.store.files import make_folder, sync_folder, temporary, write_synced
 
 SCHEMA = "kdzoo-datasets/1"
 """Of the file; another one is refused."""

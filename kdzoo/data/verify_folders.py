@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdzoo.data.files import folders, image_files
-from kdzoo.data.layouts import Layout
-from kdzoo.data.pairing import one_spelling
+from kdzoo.data.layouts.pairing import one_spelling
+from kdzoo.data.layouts.registry import Layout
 from kdzoo.data.samples import GOOD, CategoryIndex
 
 

@@ -14,7 +14,7 @@ from kdzoo.doctor.dataset import opened
 from kdzoo.doctor.finding import HERE, Asked, Finding, State
 from kdzoo.doctor.node_report import NodeReport, fingerprints_of, look, versions
 from kdzoo.errors import KdzooError, StorageError, SweepError
-from kdzoo.search.cluster import check_address, cluster
+from kdzoo.search.workers.cluster import check_address, cluster
 from kdzoo.settings import Settings
 
 _NODE_SECONDS = 60.0
@@ -188,7 +188,7 @@ def _ask(members: list[Member], settings: Settings, dataset: Dataset | None) -> 
 def _answer(ref: Any, member: Member, done: bool) -> NodeReport | Finding:
     import ray
 
-    from kdzoo.search.reasons import reason
+    from kdzoo.search.workers.reasons import reason
 
     if not done:
         what, hint = f"does not answer within {_NODE_SECONDS:g} s", "restart Ray there: `ray stop`, then `ray start`"

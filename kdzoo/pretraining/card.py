@@ -12,7 +12,7 @@ from safetensors.torch import save
 from kdzoo._version import __version__
 from kdzoo.data.formula import FORMULA
 from kdzoo.pretraining.run import Pretraining
-from kdzoo.training.checkpoint import write_file
+from kdzoo.storage import write_file
 
 CARD_SCHEMA = "kdzoo-teacher/1"
 

@@ -10,7 +10,7 @@ from kdzoo.teachers.backbone import load_teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE, TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import check_own_name
-from zoo_registry.files import temporary, write_synced
+from zoo_registry.store.files import temporary, write_synced
 
 _LARGEST_CARD = 2**20
 _OWN_DETAILS = ("bytes",)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kdzoo.errors import TeacherError
-from zoo_registry import records, strict_json
 from zoo_registry.errors import RegistryError
-from zoo_registry.names import check_part
+from zoo_registry.format import records, strict_json
+from zoo_registry.format.names import check_part
 
 SCHEMA = "kdzoo-teacher/1"
 UNKNOWN_LICENCE = "unknown"

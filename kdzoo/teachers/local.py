@@ -16,10 +16,10 @@ from pathlib import Path
 from kdzoo.errors import TeacherError, UnknownNameError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.teachers.card import TeacherCard
-from zoo_registry import files
 from zoo_registry.errors import BlobCorruptError, NameInvalidError
-from zoo_registry.layout import blob_key
-from zoo_registry.names import check_part
+from zoo_registry.format.layout import blob_key
+from zoo_registry.format.names import check_part
+from zoo_registry.store import files
 
 _LARGEST_CARD = 2**20
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}

@@ -17,7 +17,7 @@ from kdzoo.settings import Settings
 from kdzoo.teachers.card import TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.shipping import SHIPPED_FOLDER, SHIPPED_NAMES, shipped_card, shipped_file
-from zoo_registry.names import check_part
+from zoo_registry.format.names import check_part
 
 RANDOM_PREFIX = "random-"
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kdzoo.data.cache.decoded import DecodedPart, decode
 from kdzoo.data.catalog import Dataset
-from kdzoo.data.decoded_cache import DecodedPart, decode
-from kdzoo.data.foreground import find_foreground
-from kdzoo.data.foreground_masks import read_foreground_masks
-from kdzoo.data.foreground_rule import ForegroundRule
+from kdzoo.data.foreground.estimate import find_foreground
+from kdzoo.data.foreground.masks import read_foreground_masks
+from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, split
 from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from kdzoo._version import __version__
-from kdzoo.data.foreground_rule import ForegroundRule
+from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.errors import KdzooError, TrainingError
 from kdzoo.methods.base import Method
 from kdzoo.metrics.report import Report

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from kdzoo.config import Config, knob
-from kdzoo.data.foreground_rule import ForegroundRule
+from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.errors import ConfigError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
-from kdzoo.metrics.report import OBJECTIVES
+from kdzoo.metrics.names import OBJECTIVES
 
 SIZE_STEP = 32
 """Input sizes are multiples of this: the bottleneck embedding works at 1/32 of the input."""

@@ -29,7 +29,8 @@ from torch import Tensor
 
 from kdzoo.errors import CheckpointError, StorageError
 from kdzoo.methods.base import Method, Stage
-from kdzoo.training.checkpoint import load_tensors, write_file
+from kdzoo.storage import write_file
+from kdzoo.training.checkpoint import load_tensors
 from kdzoo.training.spec import TrialSpec
 
 log = logging.getLogger(__name__)

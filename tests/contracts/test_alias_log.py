@@ -6,10 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from helpers.s3_server import s3_server
 
-from zoo_registry import aliasing
-from zoo_registry.alias import Alias, Move, this_person
-from zoo_registry.aliasing import WHATEVER, Reason
-from zoo_registry.cache import BlobCache
+from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import (
     ConflictError,
     ManifestInvalidError,
@@ -17,11 +14,15 @@ from zoo_registry.errors import (
     ReleaseNotFoundError,
     StoreUnavailableError,
 )
-from zoo_registry.folder_store import FolderStore
-from zoo_registry.layout import alias_key, move_key
-from zoo_registry.names import EntryName
-from zoo_registry.registry import Registry
-from zoo_registry.s3_store import S3Store
+from zoo_registry.format.alias import Alias, Move
+from zoo_registry.format.layout import alias_key, move_key
+from zoo_registry.format.names import EntryName
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.store.s3.store import S3Store
+from zoo_registry.zoo import aliasing
+from zoo_registry.zoo.aliasing import WHATEVER, Reason
+from zoo_registry.zoo.person import this_person
+from zoo_registry.zoo.registry import Registry
 
 ENTRY = EntryName("rd", "demo", "weave")
 

@@ -8,8 +8,8 @@ import pytest
 from helpers.layouts import make_category, make_dataset, write_image
 from helpers.public_layouts import make_ksdd2, make_mvtec3d, make_visa
 
+from kdzoo.data.cache.decoded import decode
 from kdzoo.data.catalog import CATALOG, open_dataset
-from kdzoo.data.decoded_cache import decode
 from kdzoo.data.demo import DemoCounts, ensure_demo
 from kdzoo.data.registered import register
 from kdzoo.data.samples import GOOD

@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 from helpers.s3_server import s3_server
 
-from zoo_registry.cache import BlobCache
+from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import ObjectNotFoundError, ZooNotFoundError
-from zoo_registry.folder_store import FolderStore
-from zoo_registry.fsck import fsck
-from zoo_registry.gc import collect
-from zoo_registry.layout import blob_key, manifest_key
-from zoo_registry.names import EntryName
-from zoo_registry.overview import overview
-from zoo_registry.references import trash_key
-from zoo_registry.registry import Registry
-from zoo_registry.s3_store import S3Store
+from zoo_registry.format.layout import blob_key, manifest_key, trash_key
+from zoo_registry.format.names import EntryName
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.store.s3.store import S3Store
+from zoo_registry.upkeep.fsck import fsck
+from zoo_registry.upkeep.gc import collect
+from zoo_registry.zoo.overview import overview
+from zoo_registry.zoo.registry import Registry
 
 ENTRY = "rd/demo/weave"
 SOON = 60.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.s3_server import s3_server
 
-from zoo_registry.cache import BlobCache
+from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import (
     BlobCorruptError,
     ConflictError,
@@ -19,13 +19,13 @@ from zoo_registry.errors import (
     ObjectTooLargeError,
     ReleaseNotFoundError,
 )
-from zoo_registry.folder_store import FolderStore
-from zoo_registry.layout import alias_key, blob_key, manifest_key
-from zoo_registry.names import EntryName
-from zoo_registry.probing import probe
-from zoo_registry.registry import Registry
-from zoo_registry.s3_store import S3Store
-from zoo_registry.store import Store
+from zoo_registry.format.layout import alias_key, blob_key, manifest_key
+from zoo_registry.format.names import EntryName
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.store.probing import probe
+from zoo_registry.store.protocol import Store
+from zoo_registry.store.s3.store import S3Store
+from zoo_registry.zoo.registry import Registry
 
 ENTRY = "rd/demo/weave"
 THREADS = 8

@@ -52,8 +52,8 @@ class Teller(Watcher):
 
 
 def main(given):
-    from kdzoo.search import node_watch
-    from kdzoo.search.sweep import run_sweep
+    from kdzoo.search.run.sweep import run_sweep
+    from kdzoo.search.workers import node_watch
 
     node_watch.PATIENCE_SECONDS = given.get("patience", node_watch.PATIENCE_SECONDS)
     folder = Path(given["folder"])

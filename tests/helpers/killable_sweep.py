@@ -26,8 +26,8 @@ def start(folder, *, trials):
 
 
 def main(folder, trials):
-    from kdzoo.search.strategy import Strategy
-    from kdzoo.search.sweep import run_sweep
+    from kdzoo.search.run.sweep import run_sweep
+    from kdzoo.search.study.strategy import Strategy
 
     told = set()
 

@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from zoo_registry.cache import BlobCache
-from zoo_registry.registry import Registry
-from zoo_registry.store import open_store
+from zoo_registry.cache.blobs import BlobCache
+from zoo_registry.store.open import open_store
+from zoo_registry.zoo.registry import Registry
 
 ENTRY = "rd/demo/weave"
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from kdzoo.data.catalog import open_dataset
-from kdzoo.search.plan import SweepPlan
-from kdzoo.search.space import SpaceFile
+from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.space.space import SpaceFile
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions
 
@@ -70,7 +70,7 @@ def trial_workers(root):
 
 
 def main(folder):
-    from kdzoo.search.sweep import run_sweep
+    from kdzoo.search.run.sweep import run_sweep
 
     told = set()
 

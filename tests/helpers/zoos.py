@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zoo_registry import Registry
-from zoo_registry.cache import BlobCache
-from zoo_registry.folder_store import FolderStore
-from zoo_registry.registry import Release
+from zoo_registry.cache.blobs import BlobCache
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.zoo.registry import Release
 
 ENTRY = "rd/demo/weave"
 

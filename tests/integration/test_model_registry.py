@@ -12,7 +12,7 @@ from helpers.trials import small_trial
 from kdzoo.champions import promote
 from kdzoo.errors import TrackingError
 from kdzoo.mirror import mirror
-from kdzoo.search.publisher import reference
+from kdzoo.search.run.publisher import reference
 from kdzoo.settings import Settings
 from kdzoo.tracking import Cost, SweepTracker, replay
 from kdzoo.tracking.environment import prepare_mlflow

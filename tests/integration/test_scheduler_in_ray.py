@@ -8,8 +8,8 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from kdzoo.search.places import Places
-from kdzoo.search.scheduler import CategoryScheduler
+from kdzoo.search.run.scheduler import CategoryScheduler
+from kdzoo.search.workers.places import Places
 
 TRIALS, EPOCHS = 4, 3
 NUMBERS = [2, 0, 3, 1]

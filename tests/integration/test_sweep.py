@@ -21,8 +21,8 @@ from kdzoo.data.images import ImageError
 from kdzoo.detector import Detector
 from kdzoo.errors import KdzooError, SweepError
 from kdzoo.methods.aand.config import AANDConfig
-from kdzoo.search.plan_file import read_plan
-from kdzoo.search.sweep import run_sweep
+from kdzoo.search.record.plan_file import read_plan
+from kdzoo.search.run.sweep import run_sweep
 from kdzoo.tracking import read_leaderboard
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import measure, score_images

@@ -10,11 +10,11 @@ from helpers.layouts import make_dataset
 from helpers.sweeps import Watcher, small_plan
 from mlflow import MlflowClient
 
-from kdzoo.search.cluster import Node
-from kdzoo.search.disk import checkpoint_demand
-from kdzoo.search.overview import one_sweep
-from kdzoo.search.sweep import run_sweep
-from kdzoo.search.sweep_folder import SweepFolder
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.overview import one_sweep
+from kdzoo.search.run.disk import checkpoint_demand
+from kdzoo.search.run.sweep import run_sweep
+from kdzoo.search.workers.cluster import Node
 from kdzoo.teachers.backbone import load_teacher
 
 KEEP, AT_ONCE, FIRST, TRIALS = 2, 2, 6, 8

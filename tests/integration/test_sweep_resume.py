@@ -12,8 +12,8 @@ from helpers.killable_sweep import NAME, start
 from helpers.layouts import make_dataset
 from mlflow import MlflowClient
 
-from kdzoo.search.overview import one_sweep
-from kdzoo.search.sweep_folder import SweepFolder
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.overview import one_sweep
 from kdzoo.settings import Settings
 from kdzoo.tracking import read_leaderboard
 from kdzoo.zoo import open_registry

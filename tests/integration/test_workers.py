@@ -9,10 +9,10 @@ from helpers.sweeps import Watcher, small_plan
 from safetensors.torch import save_file
 
 from kdzoo.errors import TeacherError
-from kdzoo.search.cluster import Node, nodes
-from kdzoo.search.reasons import reason
-from kdzoo.search.sent_teacher import SentTeacher
-from kdzoo.search.sweep import run_sweep
+from kdzoo.search.run.sweep import run_sweep
+from kdzoo.search.workers.cluster import Node, nodes
+from kdzoo.search.workers.reasons import reason
+from kdzoo.search.workers.sent_teacher import SentTeacher
 from kdzoo.teachers.backbone import build_teacher, load_teacher
 from kdzoo.teachers.names import TeacherName
 
@@ -120,7 +120,7 @@ def test_a_machine_without_the_data_set_costs_a_try_and_not_the_trial(tmp_path):
 
 
 def test_a_trial_that_no_machine_can_run_ends_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr("kdzoo.search.scheduler._PAUSES", (0.0, 0.1, 0.2))
+    monkeypatch.setattr("kdzoo.search.run.scheduler._PAUSES", (0.0, 0.1, 0.2))
     make_dataset(tmp_path / "parts", ("bottle",))
     watcher = Watcher()
     board = sweep_without_data(tmp_path, watcher)

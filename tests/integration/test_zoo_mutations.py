@@ -9,10 +9,10 @@ from helpers.counts import repeats
 
 from kdzoo.errors import KdzooError
 from kdzoo.training.checkpoint import load_tensors, save_tensors
-from zoo_registry.alias import Move
 from zoo_registry.errors import RegistryError
-from zoo_registry.manifest import BlobRef, Manifest
-from zoo_registry.names import EntryName
+from zoo_registry.format.alias import Move
+from zoo_registry.format.manifest import BlobRef, Manifest
+from zoo_registry.format.names import EntryName
 
 MUTATIONS = repeats("MUTATIONS", 20_000, 20_000)
 TOKENS = [b"null", b"-1", b"1e999", b"NaN", b"[[[[", b"{", b'"', b"\\u0000", b"\xff", b"../", b"true", b"9" * 400, b","]

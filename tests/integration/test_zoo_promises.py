@@ -19,17 +19,17 @@ from helpers.counts import repeats
 from helpers.s3_server import CREDENTIALS, s3_server
 
 import zoo_registry
-from zoo_registry.cache import BlobCache
+from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import (
     BlobCorruptError,
     PublishStateUnknownError,
     StoreUnavailableError,
 )
-from zoo_registry.folder_store import FolderStore
-from zoo_registry.fsck import fsck
-from zoo_registry.gc import collect
-from zoo_registry.registry import Registry
-from zoo_registry.s3_store import S3Store
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.store.s3.store import S3Store
+from zoo_registry.upkeep.fsck import fsck
+from zoo_registry.upkeep.gc import collect
+from zoo_registry.zoo.registry import Registry
 
 KILLS = repeats("KILLS", 30, 500)
 S3_KILLS = repeats("S3_KILLS", 10, 200)

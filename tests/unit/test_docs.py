@@ -16,7 +16,7 @@ from helpers.trials import in_new_process, small_trial
 
 from kdzoo.detector import Detector
 from kdzoo.methods.registry import METHODS, find_method, method_names
-from kdzoo.search.space import SpaceFile
+from kdzoo.search.space.space import SpaceFile
 from kdzoo.training.outcome import conclude
 
 ROOT = Path(__file__).parents[2]

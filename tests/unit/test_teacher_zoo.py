@@ -18,11 +18,11 @@ from kdzoo.teachers.card import TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from zoo_registry import BlobCache
 from zoo_registry.errors import BlobCorruptError, ConflictError, StoreUnavailableError, ZooNotFoundError
-from zoo_registry.folder_store import FolderStore
-from zoo_registry.fsck import fsck
-from zoo_registry.gc import collect
-from zoo_registry.layout import blob_key
-from zoo_registry.s3_store import S3Store
+from zoo_registry.format.layout import blob_key
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.store.s3.store import S3Store
+from zoo_registry.upkeep.fsck import fsck
+from zoo_registry.upkeep.gc import collect
 
 TINY = "test_resnet"
 

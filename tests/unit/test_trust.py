@@ -12,7 +12,8 @@ from kdzoo.training.outcome import conclude
 from kdzoo.trust import read_signing_key, require_signature
 from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS, entry_name, open_registry, publish
 from zoo_registry.errors import BlobCorruptError, KeyInvalidError, SignatureError, StoreUnavailableError
-from zoo_registry.signing import SigningKey
+from zoo_registry.format.signing import SigningKey
+from zoo_registry.zoo.key_files import read_private_key, write_key_pair
 
 ENTRY = entry_name("rd", "toy/bottle")
 
@@ -37,7 +38,7 @@ def keys(tmp_path, monkeypatch):
     """Two pairs of keys; what is published is signed by the first."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     for name in ("ours", "theirs"):
-        SigningKey.generate().write(tmp_path / name)
+        write_key_pair(SigningKey.generate(), tmp_path / name)
     monkeypatch.setenv("KDZOO_SIGNING_KEY", str(tmp_path / "ours"))
     return tmp_path
 
@@ -58,7 +59,7 @@ def test_what_is_published_is_signed_and_loads(trained, keys, monkeypatch):
     assert load().plan.label == load(release=1).plan.label == "rd/toy/bottle"
     settings = Settings.from_environment()
     key = require_signature(settings, registry, registry.resolve(ENTRY))
-    assert key == SigningKey.read(keys / "ours").public
+    assert key == read_private_key(keys / "ours").public
 
 
 def test_another_key_and_no_signature_do_not_load(trained, keys, monkeypatch):
@@ -103,7 +104,7 @@ def test_a_blob_of_a_signed_release_that_was_changed_does_not_load(trained, keys
 
 
 def test_an_encrypted_key_takes_its_passphrase_from_the_environment_or_asks(keys, monkeypatch):
-    SigningKey.generate().write(keys / "locked", passphrase="open sesame")
+    write_key_pair(SigningKey.generate(), keys / "locked", passphrase="open sesame")
     with pytest.raises(KeyInvalidError, match="no passphrase"):
         read_signing_key(keys / "locked")
     asked = read_signing_key(keys / "locked", ask=lambda: "open sesame")

@@ -24,7 +24,7 @@ from kdzoo.data.download.unpack import Unpacked, UnpackLimits, find_root, unpack
 from kdzoo.data.file_lock import advisory_lock, claim
 from kdzoo.data.files import printable
 from kdzoo.errors import ArchiveError, DownloadError, StorageError
-from zoo_registry.files import sync_folder
+from zoo_registry.store.files import sync_folder
 
 _CHUNK = 1024 * 1024
 # Room that is left for the file system's own needs and for what other programs write meanwhile.

@@ -11,7 +11,7 @@ from kdzoo.cli import errors as cli_errors
 from kdzoo.cli.lazy import DefaultGroup
 from kdzoo.cli.main import cli
 from kdzoo.cli.options import parse_changes
-from kdzoo.cli.sweep import check_name, parse_duration
+from kdzoo.cli.sweep.group import check_name, parse_duration
 from kdzoo.errors import DatasetError, UnknownNameError, UsageError
 from zoo_registry.errors import BlobCorruptError, NameInvalidError
 

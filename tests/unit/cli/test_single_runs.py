@@ -175,7 +175,7 @@ def test_an_objective_that_cannot_be_measured_is_found_before_training(capsys, t
 def test_a_broken_report_image_does_not_cost_the_trained_detector(capsys, parts, tmp_path):
     import shutil
 
-    from kdzoo.data.mvtec_layout import read_category
+    from kdzoo.data.layouts.mvtec import read_category
     from kdzoo.data.splits import split
 
     copy = tmp_path / "lids"

@@ -15,7 +15,7 @@ import yaml
 from helpers.s3_server import s3_server
 
 from kdzoo.settings import Settings
-from zoo_registry.references import PROBE
+from zoo_registry.format.layout import PROBE
 
 ROOT = Path(__file__).resolve().parents[3]
 INFRA = ROOT / "infra"

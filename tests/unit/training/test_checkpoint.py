@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from kdzoo.errors import CheckpointError, StorageError
-from kdzoo.training.checkpoint import load_state, load_tensors, save_state, save_tensors, write_file
+from kdzoo.storage import write_file
+from kdzoo.training.checkpoint import load_state, load_tensors, save_state, save_tensors
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b.c": torch.tensor([1, 2, 3])}
 

@@ -6,7 +6,7 @@ import torch
 from helpers.layouts import make_category, write_image
 from helpers.trials import CPU, TEACHER, in_new_process, small_spec, small_trial, toy
 
-from kdzoo.data.foreground import estimate_foreground
+from kdzoo.data.foreground.estimate import estimate_foreground
 from kdzoo.errors import ConfigError, ImageError
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training.data import TrialData

@@ -9,9 +9,9 @@ import pytest
 
 import zoo_registry
 from zoo_registry import errors
-from zoo_registry.folder_store import FolderStore
-from zoo_registry.s3_store import S3Store
-from zoo_registry.store import open_store
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.store.open import open_store
+from zoo_registry.store.s3.store import S3Store
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.RegistryError)]
 

@@ -1,0 +1,1 @@
+"""`kdzoo cache`: one file a command."""

@@ -1,0 +1,1 @@
+"""`kdzoo data`: one file a command."""

@@ -1,0 +1,1 @@
+"""`kdzoo mlflow`: one file a command."""

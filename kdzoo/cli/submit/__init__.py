@@ -1,0 +1,1 @@
+"""`kdzoo submit`: one file a command."""

@@ -1,0 +1,1 @@
+"""`kdzoo sweep`: one file a command."""

@@ -1,0 +1,33 @@
+"""`kdzoo sweep`: the main job, and the sweeps that there are."""
+
+from __future__ import annotations
+
+import click
+
+from kdzoo.cli.lazy import DefaultGroup
+from kdzoo.cli.sweep.list import list_sweeps
+from kdzoo.cli.sweep.run import check_name, parse_duration, run
+from kdzoo.cli.sweep.show import show
+from kdzoo.cli.sweep.stop import stop
+
+__all__ = ["check_name", "parse_duration", "sweep"]
+
+
+@click.group(cls=DefaultGroup, default="run", passes_arguments=True)
+def sweep() -> None:
+    """Find the best configuration of a method for every category of a data set, and publish it.
+
+    A first word that is none of the commands below is the METHOD to sweep; its options: `kdzoo sweep run --help`.
+
+    \b
+    Examples:
+      kdzoo sweep aand --dataset demo
+      kdzoo sweep aand -d mvtec --categories bottle,cable --trials 32 --time-budget 8h --name night
+      kdzoo sweep list
+      kdzoo sweep stop night
+      kdzoo sweep --resume night
+    """
+
+
+for command in (run, list_sweeps, show, stop):
+    sweep.add_command(command)

@@ -1,0 +1,55 @@
+"""`kdzoo sweep list`: the sweeps of this home."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from kdzoo.cli.options import json_option
+
+
+@click.command("list", short_help="List the sweeps, and how they stand.")
+@json_option
+def list_sweeps(as_json: bool) -> None:
+    """List the sweeps: what is swept, how they stand, how far they are, and what they take on the disk.
+
+    \b
+    Examples:
+      kdzoo sweep list
+      kdzoo sweep list --json
+    """
+    from kdzoo.cli.cache.group import size_text
+    from kdzoo.cli.tables import make_table, results
+    from kdzoo.search.record.overview import all_sweeps
+    from kdzoo.settings import Settings
+
+    settings = Settings.from_environment()
+    found, troubles = all_sweeps(settings)
+    for trouble in troubles:
+        click.echo(f"Left out: {trouble}", err=True)
+    if as_json:
+        click.echo(json.dumps([each.as_json() for each in found]))
+        return
+    if not found:
+        click.echo(f"No sweeps in {settings.sweeps}", err=True)
+        return
+    table = make_table(
+        None,
+        ("name", "method", "data set", "state", "trials", "age", "size"),
+        numbers=("trials", "age", "size"),
+    )
+    for each in found:
+        age = age_text(time.time() - each.created)
+        trials = f"{each.done}/{each.planned}"
+        table.add_row(each.name, each.method, each.dataset, each.state, trials, age, size_text(each.size))
+    results().print(table)
+
+
+def age_text(seconds: float) -> str:
+    """A length of time in its largest unit: ``3d``."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"

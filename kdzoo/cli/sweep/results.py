@@ -1,0 +1,122 @@
+"""What a sweep came to, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from kdzoo.search.record.board import CategoryOutcome, SweepBoard
+    from kdzoo.search.record.plan import SweepPlan
+
+_METRICS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro")
+
+
+def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
+    """Prints what a sweep came to: a table, or JSON for programs."""
+    if as_json:
+        outcomes = [asdict(outcome) for outcome in board.outcomes.values()]
+        result = {
+            "sweep": plan.name,
+            "method": plan.method,
+            "dataset": plan.dataset.name,
+            "protocol": plan.options.protocol,
+        }
+        click.echo(
+            json.dumps({**result, "objective": board.objective, "also": plan.strategy.also, "categories": outcomes})
+        )
+        return
+    from kdzoo.cli.tables import results
+
+    console = results()
+    console.print(_table(board, plan))
+    for category in board.categories:
+        console.print(f"{category}: {_turned(board.outcomes[category], plan)}", soft_wrap=True, markup=False)
+    fronts = {category: [asdict(trial) for trial in board.outcomes[category].pareto] for category in board.categories}
+    if any(fronts.values()):
+        console.print(pareto_table(fronts))
+    seconds = sum(outcome.seconds for outcome in board.outcomes.values())
+    console.print(
+        f"\n{board.ended()} trials ({board.count('stopped_early')} stopped early, {board.count('failed')} failed, "
+        f"{board.count('interrupted')} interrupted), "
+        f"{seconds:.0f} trial seconds in {board.elapsed():.0f} s",
+        soft_wrap=True,
+    )
+    reused, saved = board.reused()
+    if reused:
+        console.print(reuse_text(reused, board.ended(), saved), soft_wrap=True)
+    if board.done() < board.total:
+        console.print(
+            f"The sweep ended early: {board.total - board.done()} of {board.total} trials did not run to their end; "
+            f"`kdzoo sweep --resume {plan.name}` goes on with it",
+            style="yellow",
+            soft_wrap=True,
+        )
+    published = [outcome for outcome in board.outcomes.values() if outcome.published and outcome.published.promoted]
+    if published:
+        entry = f"{plan.dataset.name}/{published[0].category}"
+        console.print(f'Load one: kdzoo.load("{plan.method}", "{entry}")', soft_wrap=True)
+
+
+def _table(board: SweepBoard, plan: SweepPlan) -> Table:
+    from kdzoo.cli.tables import make_table, number
+
+    title = f"{plan.method} on {plan.dataset.name}, protocol {plan.options.protocol}: validation → test"
+    numbers = (*(name.replace("_", " ") for name in _METRICS), "cost")
+    table = make_table(title, ("category", *numbers, "release"), numbers=numbers)
+    for category in board.categories:
+        outcome = board.outcomes[category]
+        values = [
+            " → ".join(number(outcome.metrics.get(part + name)) for part in ("val_", "test_")) for name in _METRICS
+        ]
+        release = "none"
+        if outcome.published is not None:
+            got = outcome.published.release
+            release = (f"{got}: " if got else "") + outcome.published.note
+        table.add_row(category, *values, f"{outcome.seconds:.0f} s", release)
+    return table
+
+
+def reuse_text(reused: int, trials: int, seconds: float) -> str:
+    """What trials had of each other's first stages, in a sentence."""
+    length = f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.1f} s"
+    return f"Stage 1 was reused in {reused} of {trials} trials: {length} of training saved"
+
+
+def pareto_table(fronts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+    """The trials that no other one of their category beats in all objectives.
+
+    Args:
+        fronts: category to its trials, each as a plain `kdzoo.search.record.pareto.ParetoTrial`; not all may be empty.
+    """
+    from kdzoo.cli.tables import make_table
+
+    names = next(list(trials[0]["objectives"]) for trials in fronts.values() if trials)
+    table = make_table(
+        "Trade-offs (Pareto front)",
+        ("category", "trial", *names),
+        numbers=("trial", *names),
+    )
+    for category, trials in fronts.items():
+        for trial in trials:
+            table.add_row(category, str(trial["number"]), *(f"{trial['objectives'][name]:.4g}" for name in names))
+    return table
+
+
+def _turned(outcome: CategoryOutcome, plan: SweepPlan) -> str:
+    """The knobs of the best trial that were turned from the published configuration, and why nothing was published."""
+    if outcome.best is None:
+        return outcome.reason
+    why = f"; {outcome.reason}" if outcome.reason else ""
+    start = plan.spaces[outcome.category].defaults.as_dict()
+    changed = {key: value for key, value in outcome.best.config.items() if value != start[key]}
+    if not changed:
+        return f"trial {outcome.best.number}, the published configuration{why}"
+    listed = (f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in changed.items())
+    return f"trial {outcome.best.number}, {', '.join(listed)}{why}"

@@ -1,0 +1,82 @@
+"""`kdzoo sweep show`: how one sweep stands, category by category."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdzoo.cli.options import json_option
+
+if TYPE_CHECKING:
+    from kdzoo.search.record.overview import CategoryProgress
+
+
+@click.command(short_help="Show how one sweep stands, category by category.")
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show how the sweep NAME stands: trials by category, what was published, and what to do next.
+
+    \b
+    Examples:
+      kdzoo sweep show night
+      kdzoo sweep show night --json
+    """
+    from kdzoo.cli.cache.group import size_text
+    from kdzoo.cli.sweep.list import age_text
+    from kdzoo.cli.sweep.results import pareto_table, reuse_text
+    from kdzoo.cli.tables import make_table, number, results
+    from kdzoo.search.record.overview import one_sweep, sweep_folder
+    from kdzoo.settings import Settings
+
+    folder = sweep_folder(Settings.from_environment(), name)
+    summary, categories = one_sweep(folder)
+    if as_json:
+        listed = [
+            {"category": each.category, "done": each.done, "planned": each.planned, "outcome": each.outcome}
+            for each in categories
+        ]
+        click.echo(json.dumps({**summary.as_json(), "categories": listed}))
+        return
+    table = make_table(
+        f"{summary.name}: {summary.method} on {summary.dataset}, {summary.state}",
+        ("category", "trials", "best objective", "test image auroc", "release"),
+        numbers=("trials", "best objective", "test image auroc"),
+    )
+    for each in categories:
+        outcome: dict[str, Any] = dict(each.outcome or {})
+        metrics = outcome.get("metrics", {})
+        table.add_row(
+            each.category,
+            f"{each.done}/{each.planned}",
+            number(outcome.get("objective")),
+            number(metrics.get("test_image_auroc")),
+            _release(each),
+        )
+    console = results()
+    console.print(table)
+    fronts = {each.category: (each.outcome or {}).get("pareto", ()) for each in categories}
+    if any(fronts.values()):
+        console.print(pareto_table(fronts))
+    size, age = size_text(summary.size), age_text(time.time() - summary.created)
+    console.print(f"begun {age} ago, {size} in {summary.folder}", soft_wrap=True, markup=False)
+    if summary.reused_trials:
+        console.print(reuse_text(summary.reused_trials, summary.done, summary.reused_seconds), soft_wrap=True)
+    if summary.state == "running":
+        console.print(f"{folder.driver_text()}; `kdzoo sweep stop {name}` ends it", soft_wrap=True, markup=False)
+    elif summary.state == "interrupted":
+        console.print(f"`kdzoo sweep --resume {name}` goes on with it", soft_wrap=True, markup=False)
+
+
+def _release(progress: CategoryProgress) -> str:
+    """What the zoo did with the category's best."""
+    if progress.outcome is None:
+        return ""
+    published = progress.outcome["published"]
+    if published is None:
+        return str(progress.outcome["reason"])
+    release = published["release"]
+    return (f"{release}: " if release else "") + str(published["note"])

@@ -1,0 +1,1 @@
+"""`kdzoo teacher`: one file a command."""

@@ -1,0 +1,1 @@
+"""`kdzoo zoo`: one file a command."""

@@ -1,0 +1,105 @@
+"""`kdzoo zoo fsck`: is every file of the zoo there, and what the others say of it?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.zoo.opening import printable
+from kdzoo.cli.zoo.upkeep import StepBars, open_store_of
+
+if TYPE_CHECKING:
+    from zoo_registry.upkeep.findings import Checked, Finding
+
+_SHOWN_NOTES = 20
+
+
+@click.command()
+@click.option("--deep", is_flag=True, help="Read every blob whole and compare its sha256; takes a full download.")
+@zoo_option
+@json_option
+def fsck(deep: bool, zoo: str | None, as_json: bool) -> int:
+    """Check the zoo: aliases, manifests, blobs, gaps, and files that do not belong there.
+
+    Changes nothing. The exit status is 1 when something is wrong, and 0 when there are at most things for information:
+    files that kdzoo did not write, blobs that no release refers to, numbers without a release, and what stopped writers
+    left.
+
+    \b
+    Examples:
+      kdzoo zoo fsck
+      kdzoo zoo fsck --deep --zoo s3://models/zoo
+      kdzoo zoo fsck --json | jq '.findings[] | select(.wrong)'
+    """
+    from zoo_registry.upkeep.fsck import fsck as check
+
+    store = open_store_of(zoo)
+    with StepBars() as bars:
+        checked = check(store, deep=deep, progress=bars)
+    if as_json:
+        click.echo(json.dumps(_document(store.uri, checked)))
+    else:
+        _print(store.uri, checked)
+    return 0 if checked.is_sound else 1
+
+
+def _document(uri: str, checked: Checked) -> dict[str, Any]:
+    return {
+        "zoo": uri,
+        "sound": checked.is_sound,
+        "deep": checked.deep,
+        "entries": checked.entries,
+        "releases": checked.releases,
+        "aliases": checked.aliases,
+        "blobs": checked.blobs,
+        "bytes": checked.size,
+        "findings": [
+            {
+                "kind": found.kind.value,
+                "wrong": found.kind.is_wrong,
+                "key": found.key,
+                "what": found.what,
+                "advice": found.kind.advice,
+            }
+            for found in checked.findings
+        ],
+    }
+
+
+def _print(uri: str, checked: Checked) -> None:
+    from kdzoo.cli.cache.group import size_text
+
+    wrong = [found for found in checked.findings if found.kind.is_wrong]
+    notes = [found for found in checked.findings if not found.kind.is_wrong]
+    for found in wrong:
+        click.secho(f"{found.kind.value}: ", fg="red", bold=True, nl=False)
+        _say(found)
+    for found in notes[:_SHOWN_NOTES]:
+        click.echo(f"{found.kind.value}: ", nl=False)
+        _say(found)
+    if len(notes) > _SHOWN_NOTES:
+        click.echo(f"{len(notes) - _SHOWN_NOTES} more for information; --json lists all")
+    advice = sorted({(found.kind.value, found.kind.advice) for found in wrong + notes})
+    if advice:
+        click.echo("\nWhat to do:")
+    for kind, text in advice:
+        click.echo(f"  {kind}: {text}")
+    held = (
+        f"{_count(checked.entries, 'entry', 'entries')}, {_count(checked.releases, 'release')}, "
+        f"{_count(checked.aliases, 'alias', 'aliases')}, {_count(checked.blobs, 'blob')} of {size_text(checked.size)}"
+    )
+    how = "every blob read" if checked.deep else "sizes compared; --deep reads every blob"
+    verdict = "nothing is wrong" if not wrong else f"{_count(len(wrong), 'thing is', 'things are')} wrong"
+    click.echo(f"{uri}: {held}; {verdict} ({how})")
+
+
+def _say(found: Finding) -> None:
+    # A foreign file may be named anything, also something that moves a terminal's cursor.
+    click.echo(f"{printable(found.key)}: {printable(found.what)}")
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,80 @@
+"""`kdzoo zoo list`: the entries and their champions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdzoo.cli.options import Bar, json_option, zoo_option
+from kdzoo.cli.zoo.opening import cell, open_zoo
+
+if TYPE_CHECKING:
+    from zoo_registry.zoo.overview import EntryOverview
+
+
+@click.command("list")
+@zoo_option
+@json_option
+def list_entries(zoo: str | None, as_json: bool) -> None:
+    """List the entries with their champions.
+
+    An entry whose champion cannot be read is listed too, and a note says why.
+
+    \b
+    Examples:
+      kdzoo zoo list
+      kdzoo zoo list --zoo s3://models/zoo --json | jq '.[] | select(.problem)'
+    """
+    from zoo_registry.zoo.overview import overview
+
+    registry = open_zoo(zoo)
+    with Bar("Reading champions") as bar:
+        rows = [_row(found) for found in overview(registry, progress=bar)]
+    for row in rows:
+        if row["problem"] is not None:
+            click.echo(f"Note: {row['entry']}: {row['problem']}", err=True)
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo(f"{registry.uri} is empty; publish to it with: kdzoo sweep aand --dataset demo", err=True)
+        return
+    from kdzoo.cli.tables import make_table, number, results
+
+    numbers = ("champion", "releases", "test image AUROC", "test AUPRO")
+    table = make_table(None, ("entry", "champion", "releases", "protocol", *numbers[2:]), numbers=numbers)
+    for row in rows:
+        measured = [number(row["metrics"].get(name)) for name in ("test_image_auroc", "test_aupro")]
+        protocol = cell(str(row["protocol"] or "–"))
+        table.add_row(row["entry"], str(row["champion"] or "–"), str(row["releases"]), protocol, *measured)
+    results().print(table)
+
+
+def _row(found: EntryOverview) -> dict[str, Any]:
+    """One line of the list; an entry whose champion cannot be read still has one."""
+    row: dict[str, Any] = {
+        "entry": str(found.entry),
+        "releases": len(found.releases),
+        "champion": None,
+        "protocol": None,
+        "metrics": {},
+        "created": None,
+        "problem": found.problem,
+    }
+    if found.manifest is None:
+        return row
+    document = found.manifest.document
+    return row | {
+        "champion": found.manifest.release,
+        "protocol": document.get("protocol"),
+        "metrics": _numbers(document.get("metrics")),
+        "created": found.manifest.created,
+    }
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    """The numbers of a mapping that a stranger wrote; what is none is left out."""
+    items = value.items() if isinstance(value, dict) else ()
+    return {str(key): item for key, item in items if isinstance(item, float | int) and not isinstance(item, bool)}

@@ -1,0 +1,63 @@
+"""`kdzoo zoo promote` and `rollback`: another release becomes champion, and back."""
+
+from __future__ import annotations
+
+import click
+
+from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.zoo.opening import entry_argument, log_options, mover, open_zoo, tell_mlflow, tell_move
+
+
+@click.command()
+@entry_argument
+@click.argument("release", type=click.IntRange(1))
+@click.option("--force", is_flag=True, help="Also if it is no better than the champion, or cannot be compared with it.")
+@click.option("--alias", default="champion", show_default=True, help="The alias to move.")
+@log_options
+@zoo_option
+@json_option
+def promote(
+    entry: str, release: int, force: bool, alias: str, why: str, who: str | None, zoo: str | None, as_json: bool
+) -> None:
+    """Make a release champion, which `kdzoo.load` follows, or move another alias to it.
+
+    A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
+    size. Other aliases are free.
+
+    \b
+    Examples:
+      kdzoo zoo promote aand/demo/weave 2
+      kdzoo zoo promote aand/demo/weave 1 --force --why "2 alarms on line 3"
+      kdzoo zoo promote aand/demo/weave 2 --alias staging
+    """
+    from kdzoo.champions import point
+    from zoo_registry import EntryName
+
+    name = EntryName.parse(entry)
+    registry = open_zoo(zoo)
+    moved = point(registry, name, alias, release, force=force, who=mover(who), why=why)
+    tell_move(name, alias, moved, as_json=as_json)
+    tell_mlflow(registry, name, alias)
+
+
+@click.command()
+@entry_argument
+@click.option("--alias", default="champion", show_default=True, help="The alias to move back.")
+@log_options
+@zoo_option
+@json_option
+def rollback(entry: str, alias: str, why: str, who: str | None, zoo: str | None, as_json: bool) -> None:
+    """Point an alias at the release before the present one, by its log; twice goes back two releases.
+
+    \b
+    Example:
+      kdzoo zoo rollback aand/demo/weave --why "misses scratches"
+    """
+    from kdzoo import champions
+    from zoo_registry import EntryName
+
+    name = EntryName.parse(entry)
+    registry = open_zoo(zoo)
+    moved = champions.rollback(registry, name, alias, who=mover(who), why=why)
+    tell_move(name, alias, moved, as_json=as_json)
+    tell_mlflow(registry, name, alias)

@@ -1,0 +1,62 @@
+"""`kdzoo zoo pull`: a release into the cache and into a folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kdzoo.cli.options import zoo_option
+from kdzoo.cli.zoo.opening import entry_argument, open_zoo, release_options
+
+if TYPE_CHECKING:
+    from zoo_registry import Manifest
+
+
+@click.command()
+@entry_argument
+@release_options
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Also write the detector's files here."
+)
+@zoo_option
+def pull(entry: str, release: int | None, alias: str, out: Path | None, zoo: str | None) -> None:
+    """Bring a release into the local cache, and with --out into a folder that `--from` reads.
+
+    \b
+    Example:
+      kdzoo zoo pull aand/demo/weave --out weave
+    """
+    from kdzoo.settings import Settings
+    from kdzoo.trust import require_signature
+
+    registry = open_zoo(zoo)
+    manifest = registry.resolve(entry, release, alias)
+    require_signature(Settings.from_environment(), registry, manifest)
+    total = sum(blob.size for blob in manifest.blobs.values())
+    with click.progressbar(length=total, label="Pulling", file=sys.stderr) as bar:
+        files = {role: registry.fetch(manifest, role, progress=bar.update) for role in manifest.blobs}
+    if out is not None:
+        _write(manifest, files, out)
+    for role, path in files.items():
+        click.echo(f"{role:8} {manifest.blobs[role].size:>12,} bytes  {path}")
+    if out is not None:
+        click.echo(f"detector {out}")
+
+
+def _write(manifest: Manifest, files: dict[str, Path], out: Path) -> None:
+    """The release as a detector's folder."""
+    from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
+    from kdzoo.storage import write_file
+    from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS
+
+    out.mkdir(parents=True, exist_ok=True)
+    names = {WEIGHTS: WEIGHTS_FILE, TEACHER: TEACHER_FILE, PICTURE: "cases.png"}
+    for role, path in files.items():
+        if role in names:
+            shutil.copyfile(path, out / names[role])
+    write_file(out / DOCUMENT_FILE, json.dumps(dict(manifest.document), indent=2).encode())

@@ -1,0 +1,64 @@
+"""`kdzoo zoo show`: everything the zoo says of a release, as a card or as the manifest itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.zoo.opening import entry_argument, open_zoo, release_options
+
+if TYPE_CHECKING:
+    from kdzoo.settings import Settings
+    from zoo_registry import Manifest, Registry
+
+
+@click.command()
+@entry_argument
+@release_options
+@zoo_option
+@json_option
+def show(entry: str, release: int | None, alias: str, zoo: str | None, as_json: bool) -> None:
+    """Show a release as a card: metrics, data and licence, model, decision, how to load it; --json gives its manifest.
+
+    \b
+    Examples:
+      kdzoo zoo show aand/demo/weave --release 1
+      kdzoo zoo show aand/demo/weave --json | jq .document.metrics
+    """
+    from kdzoo.cli.zoo.card import card
+    from kdzoo.settings import Settings
+    from zoo_registry.errors import StoreUnavailableError
+
+    registry = open_zoo(zoo)
+    manifest = registry.resolve(entry, release, alias)
+    if as_json:
+        # The very bytes, so that their digest and a signature of them can be checked elsewhere.
+        click.echo(manifest.signed_bytes.decode(), nl=False)
+        return
+    aliases: list[str] = []
+    signed: list[str] = []
+    try:
+        aliases = [name for name, move in registry.aliases(entry).items() if move.release == manifest.release]
+        signed = _signed_by(registry, manifest, Settings.from_environment())
+    except StoreUnavailableError as error:
+        click.echo(f"Note: aliases and signatures are not shown: {error}", err=True)
+    click.echo(card(manifest, aliases=aliases, signed_by=signed))
+
+
+def _signed_by(registry: Registry, manifest: Manifest, settings: Settings) -> list[str]:
+    """A line for each signature: whose it is, and whether that key is trusted."""
+    found = registry.signatures.of(manifest)
+    if settings.require_signature is None or not found:
+        return [f"key {one.key_id}, not checked; kdzoo zoo verify does" for one in found]
+    from zoo_registry.zoo.key_files import read_trusted_keys
+
+    trusted = {key.key_id: key for key in read_trusted_keys(settings.require_signature).keys}
+    lines = []
+    for one in found:
+        key = trusted.get(one.key_id)
+        holds = key is not None and key.has_signed(manifest.signed_bytes, one)
+        says = "trusted, and holds" if holds else "does not hold" if key else "not one of the trusted keys"
+        lines.append(f"key {one.key_id}, {says}")
+    return lines

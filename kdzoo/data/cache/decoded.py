@@ -1,0 +1,251 @@
+"""Images decoded once into memory-mapped arrays, shared by every trial on the node.
+
+An entry is a folder named after what it was made from; it never changes, and can be deleted at any time. Many
+processes may ask for the same one at once: a lock makes the others wait for the first, but where locks do not work
+each builds its own and the first to finish wins. What was used longest ago goes when the cache reaches its limit
+(`kdzoo.data.cache.store`).
+
+Shapes: N images, S side in pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kdzoo.data.cache.array_file import open_array
+from kdzoo.data.cache.entry import Decoding, Found, Progress, build, install, no_space
+from kdzoo.data.cache.store import IMAGES, INDEX, MASKS, lock_entry, make_room, mark_used
+from kdzoo.data.cores import usable_cores
+from kdzoo.data.files import printable
+from kdzoo.data.samples import Sample
+from kdzoo.errors import ConfigError, KdzooError, StorageError
+from kdzoo.settings import Settings
+
+DECODER_VERSION = 2
+"""Part of every entry's key; to be raised when the same files would decode to other pixels."""
+
+# How long one process waits for another that builds the same entry.
+_PATIENCE_S = 900.0
+
+# 16-bit images that never reach this come out with fewer than 32 of the 256 grays.
+_DARK_PEAK = 65536 // 8
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecodedPart:
+    """Decoded images, in the order in which the samples were given.
+
+    Attributes:
+        images: ``[N, S, S, 3]`` uint8 RGB, read-only, memory-mapped.
+        masks: ``[N, S, S]`` uint8, 1 where there is a defect, zeros for normal images, read-only, memory-mapped;
+            None when not asked for, or when a defective image has no mask (pixel metrics are then undefined).
+        labels: ``[N]`` int64, 1 for an anomalous image.
+        samples: the N samples.
+        skipped: path and reason of each image that was left out because it cannot be used.
+        folder: the entry in the cache.
+        peak: the largest value, 0..65535, of the 16-bit gray images among those to train on; None when there are none.
+    """
+
+    images: npt.NDArray[np.uint8]
+    masks: npt.NDArray[np.uint8] | None
+    labels: npt.NDArray[np.int64]
+    samples: tuple[Sample, ...]
+    skipped: tuple[tuple[Path, str], ...]
+    folder: Path
+    peak: int | None
+
+
+def decode(
+    samples: Sequence[Sample],
+    *,
+    size: int,
+    cache_dir: Path,
+    masks: bool,
+    skip_unreadable: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    name: str | None = None,
+    part: str | None = None,
+    limit: int | None = None,
+) -> DecodedPart:
+    """Decodes images, or opens what was decoded before from the same files.
+
+    Args:
+        samples: the images.
+        size: S, pixels.
+        cache_dir: the cache's folder; the entry is ``<cache_dir>/decoded/<key>``.
+        masks: whether masks are wanted; False opens no mask file.
+        skip_unreadable: leave out images that cannot be used, rather than fail.
+        workers: threads that decode; default one for each processor that this process may use.
+        progress: called with (images done, images in all) while decoding; not at all when nothing is decoded.
+        name: ``dataset/category`` as `kdzoo cache` shall show it; default the names of the images' folders.
+        part: what `kdzoo cache` shall call the part; default the data set's own splits.
+        limit: the most bytes that all entries may take; default ``KDZOO_CACHE_LIMIT``, else half of what the disk
+            has free or the cache has taken. More is taken when all that is there is in use.
+
+    Raises:
+        ImageError: images or masks cannot be used (with ``skip_unreadable``: none can); says how many, and names the
+            first few.
+        StorageError: the disk is full or the cache cannot be written.
+        ConfigError: ``size`` or ``workers`` is below 1.
+    """
+    workers = usable_cores() if workers is None else workers
+    for option, value in (("size", size), ("workers", workers)):
+        if value < 1:
+            raise ConfigError(f"{option} = {value!r} is out of range", hint="allowed: >= 1")
+    complete = all(sample.mask_path is not None for sample in samples if sample.label)
+    decoding = Decoding(
+        samples=tuple(samples),
+        size=size,
+        masks=masks and complete,
+        skip_unreadable=skip_unreadable,
+        name=_folder_name(samples) if name is None else name,
+        part=_splits(samples) if part is None else part,
+    )
+    decoded = _found_or_built(decoding, cache_dir.absolute() / "decoded", limit, workers, progress)
+    if decoded.peak is not None and 0 < decoded.peak < _DARK_PEAK:
+        _log.warning(
+            "%s: the 16-bit images to train on hold values up to %d of 65535 and come out nearly black; "
+            "multiply the values of all images, those to test on too, by %d",
+            *(decoding.name or "this category", decoded.peak, 65536 // 2 ** decoded.peak.bit_length()),
+        )
+    return decoded
+
+
+def _found_or_built(
+    decoding: Decoding, entries: Path, limit: int | None, workers: int, progress: Progress | None
+) -> DecodedPart:
+    key = _key(decoding)
+    folder = entries / key
+    with _storage_errors(entries, decoding):
+        part = _opened(folder, decoding)
+        if part is not None:
+            return part
+        entries.mkdir(parents=True, exist_ok=True)
+        with lock_entry(folder, patience_s=_PATIENCE_S):
+            part = _opened(folder, decoding)  # another process may have built it meanwhile
+            if part is None:
+                make_room(
+                    entries, decoding.bytes_needed, Settings.from_environment().cache_limit if limit is None else limit
+                )
+                temporary = build(folder, decoding, workers=workers, progress=progress)
+                install(temporary, folder, lambda: _opened(folder, decoding) is not None)
+                part = _opened(folder, decoding)
+    if part is None:
+        raise StorageError(
+            f"{printable(folder)} was deleted or damaged while it was used", hint="run the command again"
+        )
+    return part
+
+
+def _folder_name(samples: Sequence[Sample]) -> str:
+    """``dataset/category`` as the folders above the images say; empty when they do not lie as their ids do."""
+    if not samples:
+        return ""
+    identity = samples[0].id
+    path = unicodedata.normalize("NFC", samples[0].path.absolute().as_posix())  # as ids are spelled
+    return "/".join(path.removesuffix(f"/{identity}").split("/")[-2:]) if path.endswith(f"/{identity}") else ""
+
+
+def _splits(samples: Sequence[Sample]) -> str:
+    return "+".join(sorted({sample.split for sample in samples}))
+
+
+@contextmanager
+def _storage_errors(folder: Path, decoding: Decoding) -> Iterator[None]:
+    try:
+        yield
+    except KdzooError:
+        raise
+    except OSError as error:
+        if error.errno in (ENOSPC, EDQUOT):
+            raise no_space(folder, decoding.bytes_needed) from error
+        raise StorageError(
+            f"cannot use the cache {printable(folder)}: {error}",
+            hint="set KDZOO_CACHE to a folder that can be written",
+        ) from error
+
+
+def _key(decoding: Decoding) -> str:
+    """sha256 hex over all that the pixels depend on.
+
+    The path is in it because files of two categories can share name, size and time (uncompressed images unpacked from
+    one archive), and the change time because a modification time can be set back.
+    """
+    header = [DECODER_VERSION, decoding.size, decoding.masks, decoding.skip_unreadable]
+    digest = hashlib.sha256(json.dumps(header).encode())
+    for sample in decoding.samples:
+        files = [sample.path]
+        if decoding.masks and sample.label and sample.mask_path is not None:
+            files.append(sample.mask_path)
+        line = [sample.id, sample.defect_type, *(_file_state(path) for path in files)]
+        digest.update(b"\n" + json.dumps(line).encode())
+    return digest.hexdigest()
+
+
+def _file_state(path: Path) -> tuple[str, int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # decoding will say what is wrong with it
+        return os.path.abspath(path), -1, -1, -1  # noqa: PTH100 - Path.absolute keeps ".."
+    return os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns  # noqa: PTH100
+
+
+def _opened(folder: Path, decoding: Decoding) -> DecodedPart | None:
+    """Opens an entry; None when it is not there or damaged."""
+    found = _read_index(folder / INDEX, decoding)
+    if found is None:
+        return None
+    skipped = found.skipped
+    kept = tuple(sample for position, sample in enumerate(decoding.samples) if position not in skipped)
+    shape = (len(kept), decoding.size, decoding.size)
+    images = open_array(folder / IMAGES, (*shape, 3))
+    masks = open_array(folder / MASKS, shape) if decoding.masks else None
+    if images is None or (decoding.masks and masks is None):
+        return None
+    mark_used(folder)
+    return DecodedPart(
+        images=images,
+        masks=masks,
+        labels=np.array([sample.label for sample in kept], dtype=np.int64),
+        samples=kept,
+        skipped=tuple((decoding.samples[position].path, reason) for position, reason in skipped.items()),
+        folder=folder,
+        peak=found.peak,
+    )
+
+
+def _read_index(path: Path, decoding: Decoding) -> Found | None:
+    """What the index says; None when it is missing, damaged, or of other samples."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    expected = {"size": decoding.size, "count": len(decoding.samples), "masks": decoding.masks}
+    if not isinstance(content, dict) or {**content, **expected} != content:
+        return None
+    rows, peak = content.get("skipped"), content.get("peak")
+    if not isinstance(rows, list) or not (peak is None or isinstance(peak, int)):
+        return None
+    skipped: dict[int, str] = {}
+    for row in rows:
+        match row:
+            case [int(position), str(reason)] if 0 <= position < len(decoding.samples):
+                skipped[position] = reason
+            case _:
+                return None
+    return Found(skipped=skipped, peak=peak)

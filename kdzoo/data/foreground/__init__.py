@@ -1,0 +1,1 @@
+"""Where on an image anomalies may be planted."""

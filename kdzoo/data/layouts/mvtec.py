@@ -1,0 +1,119 @@
+"""The layout of MVTec AD, and of a person's own folders: ``train/good``, ``test/<defect>``, ``ground_truth/<defect>``.
+
+Source: Bergmann et al., "MVTec AD", CVPR 2019, and its archive. A mask is ``<stem>_mask.png`` or ``<stem>.png``. An own
+folder may also have ``validation/good``, as the later MVTec data sets do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kdzoo.data.files import folders, image_files, printable
+from kdzoo.data.layouts.pairing import make_index, make_sample, pair_masks
+from kdzoo.data.samples import GOOD, CategoryIndex, Sample, Split
+from kdzoo.errors import DatasetError, DatasetNotFoundError
+
+
+def is_category(root: Path) -> bool:
+    """Whether a folder is a category: it holds ``train/good``."""
+    return (root / "train" / GOOD).is_dir()
+
+
+def categories(root: Path) -> dict[str, Path]:
+    """The folders in ``root`` that hold ``train/good``; see `kdzoo.data.layouts.registry.Reader`."""
+    if not root.is_dir():
+        raise DatasetNotFoundError(f"there is no folder {printable(root)}")
+    return {folder.name: folder for folder in folders(root) if is_category(folder)}
+
+
+def read_category(dataset: str, category: str, root: Path) -> CategoryIndex:
+    """Lists the images of one category; opens none of them.
+
+    Args:
+        dataset: the data set's name.
+        category: the category's name.
+        root: the category's own folder.
+
+    Returns:
+        The samples ordered by id. Defective images have no mask when the category has no ``ground_truth`` folder.
+
+    Raises:
+        DatasetNotFoundError: ``root`` holds no ``train/good``.
+        DatasetError: ``train/good`` is empty, ``train`` or ``validation`` holds anything else, or a defective image's
+            mask is missing.
+    """
+    if not is_category(root):
+        raise DatasetNotFoundError(
+            f"{dataset}/{category}: there is no {printable(root / 'train' / GOOD)}",
+            hint="normal training images belong in <category>/train/good",
+        )
+    train = _normal(root, "train")
+    if not train:
+        raise DatasetError(
+            f"{printable(root / 'train' / GOOD)} holds no images",
+            hint="put the normal training images directly into it",
+        )
+    return make_index(dataset, category, root, [*train, *_normal(root, "validation"), *_test(root)])
+
+
+def can_hold_out(root: Path) -> bool:
+    """Whether a category has test images enough for the ``holdout`` protocol.
+
+    That is two defective ones and two normal ones; one normal image is enough where ``validation/good`` selects.
+
+    Raises:
+        DatasetError: a folder cannot be listed.
+    """
+    counts = {True: 0, False: 0}
+    for folder in _test_folders(root):
+        counts[folder.name == GOOD] += len(image_files(folder))
+    validated = (root / "validation" / GOOD).is_dir() and bool(image_files(root / "validation" / GOOD))
+    return counts[False] >= 2 and counts[True] >= (1 if validated else 2)
+
+
+def _normal(root: Path, split: Split) -> list[Sample]:
+    """The images of a part that may hold normal ones only."""
+    part = root / split
+    if not part.is_dir():
+        return []
+    others = [folder.name for folder in folders(part) if folder.name != GOOD]
+    if others:
+        use = "trained on" if split == "train" else "validated on"
+        raise DatasetError(
+            f"{printable(part)} holds the folder '{printable(others[0])}'; only '{GOOD}' may be {use}",
+            hint="move defective images to test/<defect>",
+        )
+    _refuse_strays(part)
+    if not (part / GOOD).is_dir():
+        return []
+    return [make_sample(root, path, split, GOOD) for path in image_files(part / GOOD)]
+
+
+def _test(root: Path) -> Iterator[Sample]:
+    has_truth = (root / "ground_truth").is_dir()
+    for folder in _test_folders(root):
+        images = image_files(folder)
+        if folder.name == GOOD or not has_truth:
+            yield from (make_sample(root, path, "test", folder.name) for path in images)
+        elif images:
+            masks = pair_masks(root / "ground_truth" / folder.name, images)
+            yield from (make_sample(root, path, "test", folder.name, masks[path]) for path in images)
+
+
+def _test_folders(root: Path) -> list[Path]:
+    test = root / "test"
+    if not test.is_dir():
+        return []
+    _refuse_strays(test)
+    return folders(test)
+
+
+def _refuse_strays(folder: Path) -> None:
+    """An image beside the folders would be left out without a word, and nobody can know what it shows."""
+    strays = image_files(folder)
+    if strays:
+        raise DatasetError(
+            f"{printable(folder)} holds {len(strays)} image(s) in none of its folders, first {printable(strays[0])}",
+            hint=f"move them to {folder.name}/{GOOD}" + (" or test/<defect>" if folder.name == "test" else ""),
+        )

@@ -1,0 +1,99 @@
+"""What a sweep is to do, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdzoo.data.catalog import Dataset
+from kdzoo.methods.config import MethodConfig
+from kdzoo.search.space.space import SearchSpace
+from kdzoo.search.study.strategy import Strategy
+from kdzoo.search.study.warm_start import Loan
+from kdzoo.settings import Settings
+from kdzoo.training.spec import RunOptions, TrialSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepPlan:
+    """One command's sweep.
+
+    Attributes:
+        name: unique; names its folder and its runs.
+        method: what is swept.
+        dataset: the opened data set.
+        spaces: category to its effective space; the categories of the sweep, in order.
+        options: how every trial runs, apart from what a category's space says.
+        trials: a category.
+        settings: where things are.
+        strategy: how the search goes.
+        loans: what an earlier sweep lends, as it was when this one was planned.
+        max_concurrent: trials at once; None for as many as fit.
+        cpus_per_trial: CPU cores a trial holds.
+        gpus_per_trial: GPUs, or the share of one, a trial holds; None for one where the cluster has any.
+        time_budget: seconds after which no more is trained; what is finished by then is measured and published.
+        keep: checkpoints of ended trials that a category keeps, the best ones'; at least 1.
+        download: whether a machine without the data set may fetch it.
+        gpu_hours: GPU time of all trials together after which none begins any more; None for no limit.
+    """
+
+    name: str
+    method: str
+    dataset: Dataset
+    spaces: Mapping[str, SearchSpace]
+    options: RunOptions
+    trials: int
+    settings: Settings
+    strategy: Strategy = field(default_factory=Strategy)
+    loans: tuple[Loan, ...] = ()
+    max_concurrent: int | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None
+    time_budget: float | None = None
+    keep: int = 1
+    gpu_hours: float | None = None
+    download: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Studies, trial checkpoints, and the journal of what goes to MLflow."""
+        return self.settings.sweeps / self.name
+
+    @property
+    def total_trials(self) -> int:
+        """Over all categories."""
+        return self.trials * len(self.spaces)
+
+    def spec(self, category: str, values: Mapping[str, object]) -> TrialSpec:
+        """The trial of a suggestion."""
+        return self._spec(category, self.spaces[category].config(values))
+
+    def spec_of(self, category: str, config: Mapping[str, object]) -> TrialSpec:
+        """The trial of a whole configuration, as `TrialSpec.as_dict` gives it."""
+        return self._spec(category, type(self.spaces[category].defaults).from_mapping(config))
+
+    def _spec(self, category: str, config: MethodConfig) -> TrialSpec:
+        return TrialSpec(
+            method=self.method,
+            config=config,
+            dataset=self.dataset.name,
+            category=category,
+            options=self.options_of(category),
+        )
+
+    def options_of(self, category: str) -> RunOptions:
+        """How the trials of a category run: its space may say where its foreground comes from."""
+        foreground = self.spaces[category].foreground
+        return self.options if foreground is None else self.options.replace(foreground=foreground)
+
+    def longest_selection(self) -> int:
+        """Epochs of the detecting stages of the longest trial: the end of the clock that trials are compared by."""
+        longest = 1
+        for space in self.spaces.values():
+            keys = space.defaults.epoch_keys()
+            # The last stage is the one that detects in every method; an earlier one that does counts as well.
+            last = keys[-1]
+            dimension = space.dimensions.get(last)
+            longest = max(longest, int(dimension.ends[1]) if dimension else getattr(space.defaults, last))
+        return longest

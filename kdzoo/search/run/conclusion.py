@@ -1,0 +1,216 @@
+"""The end of each category: its best trial measured, published and recorded, and remembered for a resumed sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+from kdzoo.errors import KdzooError
+from kdzoo.search.record.board import CategoryOutcome, SweepBoard, TrialRow
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.pareto import pareto_trials
+from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.record.view import SweepView
+from kdzoo.search.run.publisher import Publisher, reference
+from kdzoo.search.workers.checkpoints import Checkpoints
+from kdzoo.search.workers.finish import Finished, FinishingLine
+from kdzoo.tracking import Cost, SweepTracker
+from kdzoo.zoo import PICTURE, TEACHER, Published
+from zoo_registry import RegistryError
+
+
+class CategoryConclusions:
+    """Concludes categories while others still train. Everything here runs in the driver's main thread.
+
+    Args:
+        plan: the sweep.
+        board: its state.
+        tracker: MLflow's, which never blocks.
+        line: measures best trials on workers.
+        publisher: puts measured categories into the zoo.
+        checkpoints: of the trials.
+        folder: the sweep's.
+        teacher: the teacher's weights.
+        view: who watches.
+        settled: categories that earlier drivers concluded, and to which nothing is added now.
+    """
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        board: SweepBoard,
+        *,
+        tracker: SweepTracker,
+        line: FinishingLine,
+        publisher: Publisher,
+        checkpoints: Checkpoints,
+        folder: SweepFolder,
+        teacher: bytes,
+        view: SweepView,
+        settled: Collection[str] = (),
+    ) -> None:
+        self._plan, self._board, self._view = plan, board, view
+        self._tracker, self._line, self._publisher = tracker, line, publisher
+        self._checkpoints, self._folder, self._teacher = checkpoints, folder, teacher
+        self._settled = frozenset(settled)
+        self._submitted: set[str] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any category is being measured or published."""
+        return self._line.busy or self._publisher.busy
+
+    def submit(self, category: str) -> None:
+        """Starts measuring a category's best trial, once; one that was published as it is by now is left as it is."""
+        if category in self._submitted:
+            return
+        self._submitted.add(category)
+        best = self._board.best(category)
+        if best is not None and self._published_before(category, best):
+            return
+        checkpoint = self._checkpoints.of(best.trial_id) if best else None
+        if best is None or checkpoint is None:
+            failed = [row.reason for row in self._board.of(category) if row.failed]
+            why = f"no usable trial: {failed[-1]}" if failed else "no trial was measured"
+            self._conclude(category, Finished.failed(why), None)
+            return
+        self._line.submit(category, self._plan.spec_of(category, best.config).as_dict(), checkpoint)
+
+    def take_in(self, *, wait: bool = False) -> None:
+        """Has published what is measured by now, and records what is published by now.
+
+        Args:
+            wait: until something more is done, if anything is under way.
+        """
+        for category, finished in self._line.collect(wait=wait and self._line.busy):
+            if finished.failure:
+                self._conclude(category, finished, None)
+            else:
+                self._publisher.submit(category, self._whole(finished))
+        for category, finished, result in self._publisher.collect(wait=wait and not self._line.busy):
+            self._conclude(category, finished, result)
+
+    def _conclude(self, category: str, finished: Finished, result: Published | Exception | None) -> None:
+        published, why = None, finished.failure
+        if why:
+            why += self._checkpoint_left(category)
+        elif isinstance(result, RegistryError | OSError):
+            why = f"not published: {result}; {self._keep(category, finished)}"
+        elif isinstance(result, Exception):
+            raise result
+        else:
+            published = result
+        best = self._board.best(category) if finished.metrics else None
+        undefined = dict(finished.document.get("undefined", {}))
+        outcome = self._outcome(category, best, finished.metrics, published, reason=why, undefined=undefined)
+        self._board.outcomes[category] = outcome
+        self._record(outcome, finished)
+        if why:
+            self._view.note(f"{category}: {why}")
+        if finished.unreported:
+            # The trained model is kept, as `kdzoo train` does; a person must not take it for a measured one.
+            lacking = " ".join(finished.unreported.split())
+            self._view.note(f"{category} has no test metrics: {lacking}; mend that, and `kdzoo evaluate` measures it")
+        self._view.update(self._board)
+
+    def _outcome(
+        self,
+        category: str,
+        best: TrialRow | None,
+        metrics: dict[str, float],
+        published: Published | None,
+        *,
+        reason: str,
+        undefined: dict[str, str],
+    ) -> CategoryOutcome:
+        rows = self._board.of(category)
+        return CategoryOutcome(
+            category=category,
+            best=best,
+            metrics=metrics,
+            published=published,
+            seconds=sum(row.seconds for row in rows),
+            gpu_seconds=sum(row.gpu_seconds for row in rows),
+            reason=reason,
+            undefined=undefined,
+            pareto=tuple(pareto_trials(rows, self._board.objective, self._plan.strategy.also)),
+        )
+
+    def _published_before(self, category: str, best: TrialRow) -> bool:
+        """Whether an earlier driver published this very trial; then its outcome stands."""
+        kept = self._folder.outcome(category)
+        if kept is None or kept["published"] is None or kept["best"] != best.number:
+            return False
+        outcome = self._outcome(
+            category,
+            best,
+            dict(kept["metrics"]),
+            Published(**kept["published"]),
+            reason=str(kept["reason"]),
+            undefined=dict(kept["undefined"]),
+        )
+        self._board.outcomes[category] = outcome
+        if category not in self._settled:
+            self._record(outcome, None)
+        self._view.update(self._board)
+        return True
+
+    def _whole(self, finished: Finished) -> Finished:
+        """With the teacher's weights, which a worker leaves out when the driver has the same."""
+        if TEACHER in finished.files:
+            return finished
+        return dataclasses.replace(finished, files={**finished.files, TEACHER: self._teacher})
+
+    def _keep(self, category: str, finished: Finished) -> str:
+        """Keeps a detector that the zoo did not take; says where."""
+        folder = self._folder.path / "unpublished" / category
+        try:
+            return f"the detector is kept in '{finished.save(folder)}'"
+        except KdzooError as error:
+            return f"nor could it be kept: {error}"
+
+    def _checkpoint_left(self, category: str) -> str:
+        """Where the best trial's weights are when nothing could be made of them: its checkpoint is never deleted."""
+        best = self._board.best(category)
+        checkpoint = self._checkpoints.of(best.trial_id) if best else None
+        return f"; the best trial's checkpoint is kept in '{checkpoint.path}'" if checkpoint else ""
+
+    def _record(self, outcome: CategoryOutcome, finished: Finished | None) -> None:
+        """Tells MLflow's journal, and only then the sweep's folder: what stands there need not be told again."""
+        split = finished.document.get("split", {}) if finished is not None else {}
+        kept, best = self._folder.outcome(outcome.category), outcome.best
+        # MLflow lets no parameter change: where another trial was the best before, the tag says which run has them.
+        same = kept is None or best is None or kept["best"] in (None, best.number)
+        self._tracker.end_category(
+            outcome.category,
+            status="finished" if outcome.metrics else "failed",
+            metrics=outcome.metrics,
+            cost=Cost(seconds=outcome.seconds, gpu_seconds=outcome.gpu_seconds),
+            params=best.config if best and same else None,
+            tags={"split_digest": split.get("digest")},
+            best_trial=best.trial_id if best else None,
+            reason=outcome.reason or None,
+            release=outcome.published.release if outcome.published else None,
+            published=reference(outcome.published),
+            champion=outcome.published is not None and outcome.published.promoted,
+            picture=finished.files.get(PICTURE) if finished is not None else None,
+        )
+        try:
+            self._folder.keep_outcome(outcome.category, _kept(outcome))
+        except KdzooError as error:
+            self._view.note(f"a resumed sweep would look at {outcome.category} again: {error}")
+
+
+def _kept(outcome: CategoryOutcome) -> dict[str, Any]:
+    """What a resumed sweep is to know, as JSON values."""
+    return {
+        "best": None if outcome.best is None else outcome.best.number,
+        "objective": None if outcome.best is None else outcome.best.objective,
+        "metrics": outcome.metrics,
+        "published": None if outcome.published is None else dataclasses.asdict(outcome.published),
+        "seconds": outcome.seconds,
+        "reason": outcome.reason,
+        "undefined": outcome.undefined,
+        "pareto": [dataclasses.asdict(trial) for trial in outcome.pareto],
+    }

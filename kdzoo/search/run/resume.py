@@ -1,0 +1,75 @@
+"""What a driver takes over from those before it: ended trials onto the board, interrupted ones back into their studies.
+
+Optuna's studies are the truth; Ray's own snapshots are never read.
+"""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+from kdzoo.search.record.board import Ended, SweepBoard, TrialRow
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.run.monitor import CUT_SHORT, drop_checkpoints, record_end
+from kdzoo.search.study.studies import CategoryStudies, PastTrial
+from kdzoo.search.workers.checkpoints import Checkpoints, trial_name
+from kdzoo.tracking import SweepTracker
+
+
+def take_over(
+    plan: SweepPlan, board: SweepBoard, studies: CategoryStudies, tracker: SweepTracker, checkpoints: Checkpoints
+) -> dict[str, int]:
+    """Puts the trials that ended on the board, and has those that were under way asked for again.
+
+    Whatever happens meanwhile, doing it again gives the same.
+
+    Args:
+        plan: the sweep.
+        board: still empty.
+        studies: of the sweep.
+        tracker: told that interrupted trials are over, so that none looks as if it ran for ever.
+        checkpoints: of the sweep; those of ended trials that are not among their category's best are deleted.
+
+    Returns:
+        Category to its number of ended trials.
+    """
+    for category in plan.spaces:
+        for past in studies.past(category):
+            name = trial_name(category, past.number)
+            config = plan.spec(category, past.values).as_dict()["config"] if past.outcome is not None else {}
+            row = TrialRow.from_outcome(name, category, past.number, config, past.outcome or {})
+            if past.outcome is None:
+                _end_interrupted(plan, row, past, tracker)
+                studies.interrupt(category, past.number)
+            else:
+                board.restore(row, _status(past))
+                checkpoints.restored(row)
+        drop_checkpoints(board, checkpoints, category, keep=plan.keep)
+    return {category: board.done(category) for category in plan.spaces}
+
+
+def settled(plan: SweepPlan, board: SweepBoard, folder: SweepFolder) -> set[str]:
+    """The categories to which nothing is left to do: all their trials ended, and the best of them is published."""
+    found = set()
+    for category in plan.spaces:
+        kept, best = folder.outcome(category), board.best(category)
+        if kept is None or best is None or kept["published"] is None:
+            continue
+        if kept["best"] == best.number and board.done(category) >= plan.trials:
+            found.add(category)
+    return found
+
+
+def _end_interrupted(plan: SweepPlan, row: TrialRow, past: PastTrial, tracker: SweepTracker) -> None:
+    """Ends a trial in MLflow that no driver ended there."""
+    options = plan.options_of(row.category).as_dict()
+    config = plan.spaces[row.category].defaults.as_dict() | dict(past.values)
+    tracker.start_trial(row.trial_id, row.category, params={**config, **options})
+    row.status, row.reason = "interrupted", CUT_SHORT
+    record_end(tracker, row)
+
+
+def _status(past: PastTrial) -> Ended:
+    """How a trial ended; without a word about it, it failed before it had anything to say."""
+    status = (past.outcome or {}).get("status")
+    return cast(Ended, status) if status in get_args(Ended) else "failed"

@@ -1,0 +1,140 @@
+"""Early stopping: an ASHA a category, so that no category is compared with another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ray.tune import PlacementGroupFactory
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+
+from kdzoo.search.workers.places import Places
+from kdzoo.search.workers.reasons import reason
+from kdzoo.search.workers.trial_error import node_of, trial_error
+
+_REDUCTION = 3
+_PAUSES: Final = (0.0, 4.0, 16.0)
+"""Seconds that a trial's tries after the first wait: a lost worker is replaced at once, a disk may need a moment."""
+
+
+class CategoryScheduler(FIFOScheduler):
+    """Asynchronous successive halving within each category.
+
+    The clock is the number of detecting epochs: a stage that cannot be measured yet is never compared.
+
+    Args:
+        longest: detecting epochs of the longest trial.
+        places: where trials may run.
+    """
+
+    def __init__(self, longest: int, *, places: Places) -> None:
+        super().__init__()
+        self._places, self._asked = places, dict[str, PlacementGroupFactory]()
+        self._longest = max(longest, 1)
+        self._grace = max(1, self._longest // (_REDUCTION * _REDUCTION) or 1)
+        self._halvers: dict[str, AsyncHyperBandScheduler] = {}
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Enters a trial in its category's race."""
+        _snapshot_by_the_clock(tune_controller)
+        self._halver(trial).on_trial_add(tune_controller, trial)
+        # One that failed was sent elsewhere by `on_trial_error`; by now Ray has filed it under what it asks for.
+        if trial.trial_id not in self._asked:
+            self._asked[trial.trial_id] = trial.placement_group_factory
+            self._send(trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """A try failed; the next one, if there is one, runs on another machine where that can be."""
+        error = trial_error(trial) if trial.storage is not None else None
+        self._places.failed(trial.trial_id, node_of(error), reason(error))
+        if trial.status != Trial.RUNNING:
+            self._send(trial)
+        trial.config["pause"] = _PAUSES[min(trial.num_failures, len(_PAUSES)) - 1] if trial.num_failures else 0.0
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Whether the trial goes on."""
+        if result.get("node"):
+            self._places.worked(str(result["node"]))
+        if "objective" not in result:
+            return str(TrialScheduler.CONTINUE)
+        return str(self._halver(trial).on_trial_result(tune_controller, trial, result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """A trial came to its end."""
+        self._places.over(trial.trial_id)
+        self._halver(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """A trial was taken out before it ran."""
+        self._halver(trial).on_trial_remove(tune_controller, trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The next trial that waits for a worker.
+
+        Ray asks after every event, and its own answer looks at every trial there ever was; only living ones can wait.
+        """
+        living = tune_controller.get_live_trials()
+        for status in (Trial.PENDING, Trial.PAUSED):
+            waiting = [trial for trial in living if trial.status == status]
+            if waiting:
+                return min(waiting, key=lambda trial: (int(trial.config["number"]), str(trial.config["category"])))
+        return None
+
+    def remember(self, category: str, trial_id: str, measurements: Sequence[Sequence[float]]) -> None:
+        """Enters a trial of an earlier driver in its category's race, so that new ones are compared with it.
+
+        Args:
+            category: whose race.
+            trial_id: unique in it.
+            measurements: detecting epoch and best objective so far, at each of its measurements.
+        """
+        past, halver = _Past(trial_id), self._halver_of(category)
+        halver.on_trial_add(None, past)
+        for epoch, objective in measurements:
+            halver.on_trial_result(None, past, {"selection_epoch": epoch, "objective": objective})
+
+    def debug_string(self) -> str:
+        """One line for Ray's log."""
+        return f"ASHA in {len(self._halvers)} categories"
+
+    def _send(self, trial: Trial) -> None:
+        """Says where a trial that does not run may run next."""
+        trial.update_resources(self._places.resources(trial.trial_id, self._asked[trial.trial_id]))
+
+    def _halver(self, trial: Trial) -> AsyncHyperBandScheduler:
+        return self._halver_of(str(trial.config["category"]))
+
+    def _halver_of(self, category: str) -> AsyncHyperBandScheduler:
+        if category not in self._halvers:
+            self._halvers[category] = AsyncHyperBandScheduler(
+                time_attr="selection_epoch",
+                metric="objective",
+                mode="max",
+                max_t=self._longest,
+                grace_period=self._grace,
+                reduction_factor=_REDUCTION,
+                stop_last_trials=False,
+            )
+        return self._halvers[category]
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What of an earlier driver's trial the race looks at."""
+
+    trial_id: str
+
+
+def _snapshot_by_the_clock(tune_controller: Any) -> None:
+    """Keeps Ray from writing the state of all trials at each checkpoint of one.
+
+    It does so where checkpoints are deleted (``num_to_keep``), for a restore of its own that kdzoo never makes: work
+    that grows with the square of the trials. There is no setting for it. By the clock it may go on: a twentieth of the
+    time.
+    """
+    controller = getattr(tune_controller, "_tune_controller", None)
+    manager = getattr(controller, "_checkpoint_manager", None)
+    if manager is not None:
+        manager._sync_every_n_trial_checkpoints = None

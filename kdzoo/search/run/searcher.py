@@ -1,0 +1,97 @@
+"""The searcher that Ray Tune asks: it hands out trials of all categories' studies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.study.studies import CategoryStudies
+from kdzoo.search.study.turns import Turns
+from kdzoo.search.workers.checkpoints import states_of, trial_name
+
+
+class CategorySearcher(Searcher):
+    """Gives the next trial to the category whose turn it is by the plan's priority, while the GPU hours last.
+
+    Args:
+        plan: the sweep.
+        studies: its studies.
+        folder: the sweep's, for trials that go on from a checkpoint of an earlier driver's.
+        done: category to its trials that earlier drivers ran to their end; default none.
+        gpu_seconds: tells how long all trials of the sweep have held GPUs; needed where the plan limits it.
+    """
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        studies: CategoryStudies,
+        folder: SweepFolder,
+        *,
+        done: Mapping[str, int] | None = None,
+        gpu_seconds: Callable[[], float] = float,
+    ) -> None:
+        super().__init__(metric="objective", mode="max")
+        self._plan, self._studies, self._folder = plan, studies, folder
+        self._turns = Turns(plan.spaces, trials=plan.trials, priority=plan.strategy.priority, done=done)
+        self._gpu_seconds = gpu_seconds
+        self._trials: dict[str, tuple[str, int]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray writes the searcher into the run's folder, which many may read.
+
+        The plan stays out: its settings know addresses with passwords in them. The studies have their own storage.
+        """
+        left_out = ("_plan", "_studies", "_folder", "_gpu_seconds")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """The configuration of the next trial, or that there is none."""
+        category = None if self._spent() else self._turns.next(self._studies.best)
+        if category is None:
+            return str(Searcher.FINISHED)
+        suggestion = self._studies.ask(category)
+        self._turns.began(category)
+        self._trials[trial_id] = (category, suggestion.number)
+        spec = self._plan.spec(category, suggestion.values)
+        config = {"category": category, "number": suggestion.number, "spec": spec.as_dict()}
+        if self._plan.strategy.also:
+            config["also"] = list(self._plan.strategy.also)
+        if suggestion.again:
+            names = [trial_name(category, number) for number in reversed(suggestion.again)]
+            states = [str(path) for name in names for path in states_of(self._folder, name)]
+            config |= {"again": names, "states": states}
+        return config
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Passes an intermediate value on to the trial's study."""
+        if trial_id in self._trials and "objective" in result:
+            category, number = self._trials[trial_id]
+            self._studies.report(category, number, int(result["selection_epoch"]), float(result["objective"]))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Passes the last value on; the monitor tells the study how the trial ended, once MLflow's journal has it."""
+        self.on_trial_result(trial_id, result or {})
+        if trial_id in self._trials:
+            self._turns.ended(self._trials[trial_id][0])
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes which trial belongs to which study; the studies themselves are in their storage."""
+        state = {"asked": self._turns.asked, "trials": self._trials}
+        Path(checkpoint_path).write_text(json.dumps(state), encoding="utf-8")
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Reads what `save` wrote."""
+        state = json.loads(Path(checkpoint_path).read_text(encoding="utf-8"))
+        self._turns.asked.update(state["asked"])
+        self._trials = {trial: (category, number) for trial, (category, number) in state["trials"].items()}
+
+    def _spent(self) -> bool:
+        """Whether the GPU hours of the sweep are used up."""
+        hours = self._plan.gpu_hours
+        return hours is not None and self._gpu_seconds() >= hours * 3600

@@ -1,0 +1,1 @@
+"""How to choose the next configuration: Optuna studies, samplers, turns, warm starts. Knows no Ray."""

@@ -1,0 +1,84 @@
+"""How a sweep searches: which sampler, whose trial is next, what it is judged by, and what it begins with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, Self, get_args
+
+from kdzoo.errors import UnknownNameError, UsageError
+from kdzoo.metrics.names import OBJECTIVES
+from kdzoo.search.study.samplers import check_sampler
+
+Priority = Literal["fair", "worst-first"]
+Direction = Literal["maximize", "minimize"]
+
+COSTS: Final = ("latency_ms", "parameters", "checkpoint_mb")
+"""Objectives of which lower is better: what a detector costs to use. Metrics are the others, of which higher is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """How a sweep searches.
+
+    Attributes:
+        sampler: what draws configurations, by the name that `kdzoo.search.study.samplers` has for it.
+        priority: whose trial is next: each category's in turn, or the worst one's.
+        also: objectives beside the run's own, which alone chooses the champion and stops trials early.
+        warm_start: whether categories lend each other the configurations that did best.
+        warm_from: an earlier sweep that lends its own as well; None for none.
+
+    Raises:
+        UsageError: a value is not valid.
+    """
+
+    sampler: str = "tpe"
+    priority: Priority = "fair"
+    also: tuple[str, ...] = ()
+    warm_start: bool = True
+    warm_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.priority not in get_args(Priority):
+            raise UnknownNameError("priority", self.priority, get_args(Priority))
+        for name in self.also:
+            if name not in (*OBJECTIVES, *COSTS):
+                raise UnknownNameError("objective", name, (*OBJECTIVES, *COSTS))
+        check_sampler(self.sampler, objectives=1 + len(self.also))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**asdict(self), "also": list(self.also)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`, checked like any other construction."""
+        return cls(**{**values, "also": tuple(values["also"])})
+
+    def directions(self) -> tuple[Direction, ...]:
+        """Of the run's own objective, and of each of `also`."""
+        return ("maximize", *(direction(name) for name in self.also))
+
+
+def direction(objective: str) -> Direction:
+    """Which way an objective is better."""
+    return "minimize" if objective in COSTS else "maximize"
+
+
+def parse_objectives(text: str) -> tuple[str, tuple[str, ...]]:
+    """The first objective of ``aupro,latency_ms``, and the others.
+
+    Raises:
+        UsageError: there is none, one stands there twice, or the first is no metric.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise UsageError(f"'{text}' names an empty objective", hint="for example --objective aupro,latency_ms")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"the objective '{twice}' is given twice", hint="name each once")
+    if names[0] in COSTS:
+        raise UsageError(
+            f"'{names[0]}' cannot be the first objective: the first chooses the champion and stops trials early",
+            hint=f"put a metric before it, for example --objective {OBJECTIVES[0]},{names[0]}",
+        )
+    return names[0], tuple(names[1:])

@@ -1,0 +1,66 @@
+"""What a log is told of a sweep, and what stands in the table at its end."""
+
+import pytest
+from helpers.layouts import make_dataset
+from helpers.sweeps import small_plan
+
+from kdzoo.cli.sweep.live import LiveView
+from kdzoo.cli.sweep.results import show_results
+from kdzoo.search.record.board import CategoryOutcome, SweepBoard, TrialRow
+from kdzoo.zoo import Published
+
+
+@pytest.fixture
+def board():
+    return SweepBoard(("bottle", "cable"), trials=1, objective="aupro")
+
+
+def begin(board, category):
+    row = TrialRow(f"{category}-0", category, 0, {}, total_epochs=2)
+    board.start(row)
+    return row
+
+
+def outcome(category, *, best=None, published=None, reason=""):
+    return CategoryOutcome(
+        category=category, best=best, metrics={}, published=published, seconds=1.0, gpu_seconds=0.0, reason=reason
+    )
+
+
+def test_a_log_has_a_word_for_every_long_wait(capsys, board):
+    view = LiveView("aand on parts")
+    view.preparing("bottle", 0, 1)
+    view.preparing("", 1, 1)
+    view.update(board)
+    row = begin(board, "bottle")
+    view.update(board)
+    view.update(board)
+    board.end(row, "finished")
+    view.update(board)
+    view.update(board)
+    board.outcomes["bottle"] = outcome("bottle", published=Published(release=1, promoted=True, note="first champion"))
+    view.update(board)
+    said = capsys.readouterr()
+    assert said.out == ""
+    starts = (
+        "Making bottle",
+        "Waiting for Ray",
+        "Training has begun",
+        "[1/2] bottle",
+        "bottle has had",
+        "bottle is me",
+    )
+    assert [line[: len(start)] for line, start in zip(said.err.splitlines(), starts, strict=True)] == list(starts)
+
+
+def test_why_nothing_was_published_stands_in_the_results_once(capsys, board, tmp_path):
+    make_dataset(tmp_path / "parts")
+    plan = small_plan(tmp_path, name="night", trials=1)
+    best = begin(board, "cable")
+    best.config = plan.spaces["cable"].defaults.as_dict()
+    board.outcomes["bottle"] = outcome("bottle", reason="no trial was measured")
+    board.outcomes["cable"] = outcome("cable", best=best, reason="not published: no rights")
+    show_results(board, plan, as_json=False)
+    out = capsys.readouterr().out
+    assert out.count("bottle: no trial was measured") == out.count("no trial was measured") == 1
+    assert out.count("trial 0, the published configuration; not published: no rights") == out.count("no rights") == 1

@@ -1,0 +1,77 @@
+"""The board: what people read off a running sweep."""
+
+import time
+
+import pytest
+
+from kdzoo.search.record.board import SweepBoard, TrialRow
+
+
+@pytest.fixture
+def board():
+    return SweepBoard(("bottle", "cable"), trials=4, objective="image_auroc")
+
+
+def start(board, category, number, *, objective=None, epoch=0, total=10):
+    row = TrialRow(f"{category}{number}", category, number, {}, epoch=epoch, total_epochs=total, objective=objective)
+    board.start(row)
+    return row
+
+
+def test_counts(board):
+    rows = [start(board, "bottle", number) for number in range(4)] + [start(board, "cable", 0)]
+    for row, status in zip(rows, ("finished", "stopped_early", "failed"), strict=False):
+        board.end(row, status)
+    assert board.total == 8
+    assert [board.count(status) for status in ("running", "finished", "stopped_early", "failed")] == [2, 1, 1, 1]
+    assert [board.count("running", category) for category in board.categories] == [1, 1]
+    assert (board.ended(), board.ended("bottle"), board.ended("cable")) == (3, 3, 0)
+    assert board.of("bottle") == rows[:4]
+    assert board.running() == rows[3:]
+    assert list(board.rows) == ["bottle0", "bottle1", "bottle2", "bottle3", "cable0"]
+
+
+def test_best_is_the_highest_that_ended_with_a_result(board):
+    assert board.best("bottle") is None
+    assert board.best_value("bottle") is None
+    stopped, failed, running, unmeasured = (
+        start(board, "bottle", number, objective=objective) for number, objective in enumerate((0.7, 0.9, 0.8, None))
+    )
+    other = start(board, "cable", 0, objective=0.95)
+    assert board.best("bottle") is None
+    for row, status in ((stopped, "stopped_early"), (failed, "failed"), (unmeasured, "finished"), (other, "finished")):
+        board.end(row, status)
+    assert board.best("bottle") is stopped
+    assert board.best_value("bottle") == running.objective == 0.8
+    board.end(running, "finished")
+    assert board.best("bottle") is running
+
+
+def test_the_earlier_of_equals_is_best(board):
+    later, earlier = start(board, "bottle", 2, objective=0.5), start(board, "bottle", 1, objective=0.5)
+    board.end(later, "finished")
+    board.end(earlier, "finished")
+    assert board.best("bottle") is earlier
+
+
+def test_time_left_follows_the_pace_so_far(board, monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    board.started = now - 30
+    half = start(board, "bottle", 0, epoch=5)
+    start(board, "bottle", 1, epoch=0, total=0)
+    assert board.time_left() is None
+    for number in (2, 3):
+        board.end(start(board, "bottle", number), "finished")
+    # 2 trials and a half took 30 s, 5.5 of 8 are left.
+    assert board.elapsed() == pytest.approx(30)
+    assert board.time_left() == pytest.approx(30 / 2.5 * 5.5)
+    half.epoch = 20
+    assert board.time_left() == pytest.approx(30 / 3 * 5)
+
+
+def test_nothing_is_left_when_all_have_ended(board):
+    for category in board.categories:
+        for number in range(4):
+            board.end(start(board, category, number), "failed")
+    assert board.time_left() == 0

@@ -1,0 +1,119 @@
+"""The plan on disk: it comes back as it was, and what another plan changes is named."""
+
+import dataclasses
+import json
+
+import pytest
+from helpers.layouts import make_dataset, write_mask
+from helpers.sweeps import small_plan
+from PIL import Image
+
+from kdzoo.errors import SweepError
+from kdzoo.search.record.plan_file import DataDigests, PlanFile
+from kdzoo.search.run.sweep import _prepare
+from kdzoo.search.study.strategy import Strategy
+
+DATA = {"bottle": DataDigests(fingerprint="f1", split="s1")}
+
+
+@pytest.fixture
+def written(tmp_path):
+    make_dataset(tmp_path / "parts", ("bottle",))
+    plan = small_plan(tmp_path, name="night", trials=3)
+    found = PlanFile(plan=plan, data=DATA, run_key="night-1", created=5.0, zoo="s3://me:secret@host/zoo")
+    found.write(plan.folder / "plan.json")
+    return found
+
+
+def read(written):
+    return PlanFile.read(written.plan.folder / "plan.json", written.plan.settings)
+
+
+def test_it_comes_back_as_it_was(written):
+    found = read(written)
+    assert found.plan == written.plan
+    assert (found.data, found.run_key, found.created) == (DATA, "night-1", 5.0)
+    assert found.differences(written.plan, DATA) == []
+
+
+def test_no_password_is_written(written):
+    assert "secret" not in (written.plan.folder / "plan.json").read_text()
+
+
+def test_more_trials_extend_it_and_fewer_are_refused(written):
+    assert written.differences(dataclasses.replace(written.plan, trials=4), DATA) == []
+    assert written.differences(dataclasses.replace(written.plan, trials=2), DATA) == ["trials is 2, was 3"]
+
+
+def test_what_decides_a_trial_may_not_change(written):
+    plan, space = written.plan, written.plan.spaces["bottle"]
+    key = next(iter(space.dimensions))
+    fewer = {name: space.dimensions[name] for name in space.dimensions if name != key}
+    changed = dataclasses.replace(space, defaults=space.defaults.replace(batch_size=8), dimensions=fewer)
+    other = dataclasses.replace(plan, options=plan.options.replace(image_size=96), spaces={"bottle": changed})
+    found = written.differences(other, {"bottle": DataDigests(fingerprint="f2", split="s1")})
+    assert "options.image_size is 96, was 64" in found
+    assert "data.bottle.fingerprint is f2, was f1" in found
+    assert "spaces.bottle.defaults.batch_size is 8, was 4" in found
+    assert any(line.startswith(f"spaces.bottle.dimensions.{key}.kind is (none), was") for line in found)
+    with pytest.raises(SweepError, match=r"'night' cannot go on with another plan: .* and \d+ more") as caught:
+        written.check(other, DATA)
+    assert "kdzoo sweep --resume night" in caught.value.hint
+
+
+def test_how_a_sweep_searches_may_not_change_but_its_budgets_may(written):
+    before, now = written.plan, Strategy(sampler="random", also=("latency_ms",), warm_start=False)
+    assert written.differences(dataclasses.replace(before, strategy=now), DATA) == [
+        "strategy.sampler is random, was tpe",
+        "strategy.also is ['latency_ms'], was []",
+        "strategy.warm_start is False, was True",
+    ]
+    assert written.differences(dataclasses.replace(before, gpu_hours=2.0, time_budget=3.0), DATA) == []
+
+
+def test_a_persons_masks_may_not_change(written, tmp_path):
+    def prepared():
+        rule = f"masks:{tmp_path / 'masks'}"
+        return _prepare(dataclasses.replace(written.plan, options=written.plan.options.replace(foreground=rule)), None)
+
+    images = sorted((tmp_path / "parts" / "bottle" / "train" / "good").iterdir())
+    with Image.open(images[0]) as opened:
+        size = opened.size
+    for image in images:
+        write_mask(tmp_path / "masks" / image.name, size=size)
+    before = prepared()
+    assert before == prepared()
+    Image.new("L", size, 255).save(tmp_path / "masks" / images[0].name)
+    (difference,) = dataclasses.replace(written, data=before).differences(written.plan, prepared())
+    assert difference.startswith("data.bottle.foreground is ")
+    assert _prepare(written.plan, None)["bottle"].foreground is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "cannot read the plan"),
+        ("[" * 100_000, "cannot read the plan"),
+        ("[]", "schema 'list'"),
+        ('{"schema": "kdzoo-sweep/9"}', "schema 'kdzoo-sweep/9'"),
+        ('{"schema": "kdzoo-sweep/1"}', "is damaged: KeyError"),
+    ],
+)
+def test_a_damaged_plan_is_an_error(written, text, problem):
+    (written.plan.folder / "plan.json").write_text(text)
+    with pytest.raises(SweepError, match=problem):
+        read(written)
+
+
+def test_a_space_of_another_form_is_an_error(written):
+    file = written.plan.folder / "plan.json"
+    told = json.loads(file.read_text())
+    told["spaces"]["bottle"]["dimensions"][0]["colour"] = "red"
+    file.write_text(json.dumps(told))
+    with pytest.raises(SweepError, match=r"damaged.*colour"):
+        read(written)
+
+
+def test_a_sweep_that_is_not_there(written, tmp_path):
+    with pytest.raises(SweepError, match="no sweep 'day'"):
+        PlanFile.read(tmp_path / "day" / "plan.json", written.plan.settings)

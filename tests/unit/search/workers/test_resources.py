@@ -1,0 +1,67 @@
+"""What a trial asks for, against what single machines have."""
+
+import dataclasses
+
+import pytest
+import torch
+from helpers.layouts import make_dataset
+from helpers.sweeps import small_plan
+
+from kdzoo.errors import SweepError, UsageError
+from kdzoo.search.workers.cluster import Node
+from kdzoo.search.workers.resources import check_this_machine, with_resources
+
+SMALL, LARGE, GPU = Node(cpus=2, gpus=0), Node(cpus=16, gpus=0), Node(cpus=4, gpus=2)
+
+
+@pytest.fixture
+def plan(tmp_path):
+    make_dataset(tmp_path / "parts", ("bottle",))
+    return small_plan(tmp_path, name="asking", trials=1)
+
+
+@pytest.mark.parametrize(("nodes", "gpus"), [([SMALL, LARGE], 0.0), ([SMALL, GPU], 1.0)])
+def test_a_trial_takes_a_gpu_where_there_is_one(plan, nodes, gpus):
+    assert with_resources(plan, nodes).gpus_per_trial == gpus
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "gpus", "problem"),
+    [
+        ([LARGE, LARGE], 20.0, 0.0, "asks for 20 CPUs, but the largest node that Ray sees has 16"),
+        ([GPU, GPU], 1.0, 3.0, "asks for 3 GPUs, but the largest node that Ray sees has 2"),
+        ([LARGE, GPU], 8.0, 1.0, "no single node has both the 8 CPUs and the 1 GPUs"),
+        ([LARGE, GPU], 8.0, None, "no single node has both the 8 CPUs and the 1 GPUs"),
+        ([], 1.0, 0.0, "has 0"),
+    ],
+)
+def test_what_fits_no_single_node_is_refused(plan, nodes, cpus, gpus, problem):
+    asked = dataclasses.replace(plan, cpus_per_trial=cpus, gpus_per_trial=gpus)
+    with pytest.raises(SweepError, match=problem):
+        with_resources(asked, nodes)
+
+
+def test_what_fits_exactly_is_taken(plan):
+    asked = dataclasses.replace(plan, cpus_per_trial=4.0, gpus_per_trial=2.0)
+    assert with_resources(asked, [SMALL, GPU]) == asked
+
+
+def test_gpu_hours_without_gpus_are_refused(plan):
+    limited = dataclasses.replace(plan, gpu_hours=1.0)
+    with pytest.raises(UsageError, match="hold no GPU") as caught:
+        with_resources(limited, [Node(cpus=8, gpus=0)])
+    assert "--time-budget" in caught.value.hint
+    assert with_resources(limited, [Node(cpus=8, gpus=1)]).gpus_per_trial == 1.0
+
+
+def test_too_few_gpus_on_this_machine_are_found_before_ray_starts(plan, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    check_this_machine(dataclasses.replace(plan, gpus_per_trial=1.0, gpu_hours=1.0, cpus_per_trial=4096.0))
+    greedy = dataclasses.replace(plan, gpus_per_trial=2.0)
+    with pytest.raises(SweepError, match="has 1"):
+        check_this_machine(greedy)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UsageError, match="hold no GPU"):
+        check_this_machine(dataclasses.replace(plan, gpu_hours=1.0))
+    elsewhere = dataclasses.replace(greedy.settings, ray_address="10.0.0.5:6379")
+    check_this_machine(dataclasses.replace(greedy, settings=elsewhere))

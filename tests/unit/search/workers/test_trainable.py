@@ -1,0 +1,164 @@
+"""What a trial does when something is wrong: with itself, or with the machine that it is on."""
+
+import dataclasses
+import errno
+import socket
+from dataclasses import dataclass
+
+import pytest
+import torch
+from helpers.layouts import make_dataset
+from helpers.trials import TEACHER, small_spec, toy
+
+from kdzoo.errors import KdzooError, StorageError, TeacherError, WorkerError
+from kdzoo.search.workers.trainable import STATE_FILE, TrialTrainable, WorkerContext
+from kdzoo.teachers.backbone import Teacher, load_teacher
+from kdzoo.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """A teacher that need not be sent; an error instead where none can be had."""
+
+    teacher: Teacher | KdzooError
+
+    def build(self):
+        if isinstance(self.teacher, KdzooError):
+            raise self.teacher
+        return self.teacher
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return load_teacher(TEACHER)
+
+
+@pytest.fixture
+def context(tmp_path, teacher):
+    return WorkerContext(
+        dataset=toy(tmp_path), cache=tmp_path / "cache", threads=1, device="cpu", teacher=AtHand(teacher)
+    )
+
+
+def trial(context, config):
+    """A trainable as Ray makes it, in this process."""
+
+    class Bound(TrialTrainable):
+        def setup(self, config):
+            super().setup(config, context)
+
+    return Bound(config)
+
+
+def config_of(**config):
+    return {"spec": small_spec("rd", epochs=1, protocol="holdout", config=config).as_dict()}
+
+
+def test_a_trial_trains_and_another_takes_its_place(context):
+    actor = trial(context, config_of())
+    assert actor.step()["finished"]
+    assert actor.reset_config(config_of())
+    assert actor.step()["epoch"] == 1
+
+
+def test_further_objectives_are_measured_once_at_the_end(context, tmp_path):
+    wanted = {"also": ["pixel_ap", "latency_ms", "parameters", "checkpoint_mb"]}
+    two_epochs = {"spec": small_spec("rd", epochs=2, protocol="holdout").as_dict()} | wanted
+    actor = trial(context, two_epochs)
+    assert actor.step()["also"] == {}
+    ended = actor.step()
+    assert list(ended["also"]) == wanted["also"]
+    assert ended["also"]["latency_ms"] > 0
+    method = actor._trainer.method
+    assert ended["also"]["parameters"] == sum(parameter.numel() for parameter in method.parameters())
+    assert ended["also"]["checkpoint_mb"] == sum(each.nbytes for each in method.learned_state().values()) / 1e6
+    assert ended["also"]["pixel_ap"] == actor._trainer.best.metrics["pixel_ap"]
+    assert not any(module.training for module in method.teacher.modules())
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    actor.save_checkpoint(str(folder))
+    again = trial(context, {**two_epochs, "states": [str(folder / STATE_FILE)]}).step()
+    assert again["also"]["pixel_ap"] == ended["also"]["pixel_ap"]
+    assert list(again["also"]) == wanted["also"]
+
+
+def test_what_is_wrong_with_the_trial_ends_it_with_its_reason(context):
+    actor = trial(context, {"spec": {**config_of()["spec"], "method": "rdd"}})
+    found = actor.step()
+    assert "rdd" in found["failure"]
+    assert (found["done"], found["finished"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"teacher": AtHand(TeacherError("the weights did not arrive"))}, "the weights did not arrive"),
+        ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
+    ],
+)
+def test_what_is_wrong_with_the_machine_is_raised(context, changes, problem):
+    actor = trial(dataclasses.replace(context, **changes), config_of())
+    for _ in range(2):
+        with pytest.raises(WorkerError) as caught:
+            actor.step()
+        assert str(caught.value).startswith(f"on node '{socket.gethostname()}': {problem}")
+        assert actor.reset_config(config_of())
+
+
+def test_a_machine_without_the_data_set_can_be_mended(context, tmp_path):
+    (tmp_path / "toy").rename(tmp_path / "elsewhere")
+    actor = trial(context, config_of())
+    with pytest.raises(WorkerError, match="toy"):
+        actor.step()
+    make_dataset(tmp_path / "toy", ("bottle",))
+    actor.reset_config(config_of())
+    assert actor.step()["finished"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), StorageError("disk full")])
+def test_a_disk_that_fails_in_the_middle(context, monkeypatch, error):
+    def broken(self):
+        raise error
+
+    actor = trial(context, config_of())
+    monkeypatch.setattr(Trainer, "step", broken)
+    with pytest.raises(WorkerError, match=r"disk full|Input/output error"):
+        actor.step()
+
+
+def test_a_gpu_without_room_ends_the_trial_with_reason_and_hint(context):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    actor = trial(context, config_of())
+    actor._trainer.stages = [dataclasses.replace(stage, loss=full) for stage in actor._trainer.stages]
+    found = actor.step()
+    assert "batches of 2 images in 2 parts: CUDA out of memory (lower batch_size" in found["failure"]
+    assert (found["done"], found["finished"]) == (True, False)
+    # The actor is as good as new for a trial that fits.
+    actor.reset_config(config_of())
+    assert actor.step()["parts"] == 1
+
+
+def test_a_trial_goes_on_from_the_first_state_that_is_whole(context, tmp_path):
+    longer = {"spec": small_spec("rd", epochs=3, protocol="holdout").as_dict()}
+    before = trial(context, longer)
+    before.step()
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    for folder in (whole, torn):
+        folder.mkdir()
+        before.save_checkpoint(str(folder))
+    (torn / STATE_FILE).write_bytes((torn / STATE_FILE).read_bytes()[:-100])
+    states = [str(folder / STATE_FILE) for folder in (tmp_path / "gone", torn, whole)]
+    assert trial(context, {**longer, "states": states}).step()["epoch"] == 2
+    assert trial(context, {**longer, "states": states[:2]}).step()["epoch"] == 1
+
+
+def test_a_trial_that_was_at_its_end_trains_no_more(context, tmp_path):
+    before = trial(context, config_of())
+    ended = before.step()
+    before.save_checkpoint(str(tmp_path))
+    again = trial(context, {**config_of(), "states": [str(tmp_path / STATE_FILE)]}).step()
+    assert (again["finished"], again["done"], again["epoch"]) == (True, True, 1)
+    for key in ("objective", "selection_epoch", "total_epochs", "train_seconds", "stage"):
+        assert again[key] == ended[key]

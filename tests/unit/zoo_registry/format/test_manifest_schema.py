@@ -1,0 +1,196 @@
+"""The JSON schemas that other programs read: what the zoo writes is valid by them, and they ship with the package."""
+
+import json
+import re
+from importlib import resources
+
+import pytest
+from helpers.trials import small_trial
+from helpers.zoos import ENTRY, publish
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from kdzoo.training.outcome import conclude
+from zoo_registry import Manifest, Registry
+from zoo_registry.errors import ManifestInvalidError, RegistryError
+from zoo_registry.format.alias import Move
+from zoo_registry.format.signing import Signature, SigningKey
+from zoo_registry.zoo.aliasing import Reason
+
+KINDS = ("manifest", "alias", "signature", "detector")
+
+
+def validator(kind: str) -> Draft202012Validator:
+    file = resources.files("zoo_registry") / "schemas" / f"kdzoo-{kind}-1.json"
+    return Draft202012Validator(json.loads(file.read_text()))
+
+
+def wrong(kind: str, document: object) -> list[str]:
+    return [f"{list(error.path)}: {error.message}" for error in validator(kind).iter_errors(document)]
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    """What a real trial says of itself."""
+    trainer = small_trial(tmp_path_factory.mktemp("trial"), "rd", epochs=1)
+    trainer.step()
+    return conclude(trainer).document
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory, document):
+    folder = tmp_path_factory.mktemp("zoo") / "zoo"
+    publish(folder, "one")
+    registry = Registry.open(folder, cache=folder.parent / "cache")
+    registry.publish("rd/toy/bottle", {**document, "sweep": "rd-toy"}, {}, message="by hand")
+    registry.signatures.add(registry.resolve(ENTRY), SigningKey.generate())
+    registry.set_alias(ENTRY, "line-3", 1, reason=Reason(why="on trial"))
+    registry.alias_log.delete(ENTRY, "line-3")
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schemas_are_valid_and_say_what_they_are_for(kind):
+    schema = validator(kind).schema
+    Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["schema"]["const"] == f"kdzoo-{kind}/1"
+    assert schema["$id"] == f"kdzoo-{kind}-1.json" and len(schema["description"]) > 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "count"),
+    [
+        ("manifest", "releases/*.json", 2),
+        ("alias", "aliases/*.json", 3),
+        ("alias", "history/*/*.json", 4),
+        ("signature", "signatures/*/*.json", 1),
+    ],
+)
+def test_whatever_the_zoo_writes_is_valid(zoo, kind, pattern, count):
+    files = list(zoo.glob(f"entries/*/*/*/{pattern}"))
+    assert len(files) == count
+    assert [wrong(kind, json.loads(file.read_bytes())) for file in files] == [[]] * count
+
+
+def test_the_document_of_a_real_detector_is_valid(zoo):
+    assert wrong("detector", Registry.open(zoo, cache=zoo.parent / "cache").resolve("rd/toy/bottle").document) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "method",
+        "config",
+        "teacher.sha256",
+        "input.size",
+        "input.mean",
+        "calibration.threshold",
+        "metrics",
+        "protocol",
+        "split.digest",
+        "split.seed",
+        "dataset.fingerprint",
+        "dataset.licence",
+        "software.torch",
+        "software.kdzoo",
+        "cost.gpu_seconds",
+    ],
+)
+def test_what_the_design_asks_of_a_manifest_is_there_and_required(document, key):
+    made = json.loads(json.dumps(document))
+    *above, last = key.split(".")
+    place = made
+    for part in above:
+        place = place[part]
+    del place[last]
+    assert any(f"'{last}' is a required property" in text for text in wrong("detector", made))
+
+
+def anything() -> st.SearchStrategy:
+    plain = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5)
+    odd = st.sampled_from(["A" * 64, "a" * 63, "a" * 64, -1, 0, 2**53 + 1, "../x", "a/b", "a/b/c", "con", "x" * 65, ""])
+    return plain | odd | st.lists(plain, max_size=2) | st.dictionaries(st.text(max_size=4), plain, max_size=2)
+
+
+def paths(value: object, path: tuple = ()) -> list[tuple]:
+    found = [path] if path else []
+    if isinstance(value, dict):
+        for key, below in value.items():
+            found += paths(below, (*path, key))
+    return found
+
+
+def changed(made: dict, draw) -> dict:
+    """One thing of a file changed: a value replaced, a key taken away, or one added."""
+    made = json.loads(json.dumps(made))
+    path = draw.draw(st.sampled_from(paths(made)))
+    place = made
+    for part in path[:-1]:
+        place = place[part]
+    match draw.draw(st.sampled_from(["replace", "remove", "add", "rename"])):
+        case "replace":
+            place[path[-1]] = draw.draw(anything())
+        case "remove":
+            del place[path[-1]]
+        case "add":
+            place[draw.draw(st.text(max_size=6))] = draw.draw(anything())
+        case "rename":
+            place[path[-1] + draw.draw(st.sampled_from(["x", " ", "\n", "S"]))] = place.pop(path[-1])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "parse"),
+    [
+        ("manifest", "releases/000001.json", Manifest.parse),
+        ("alias", "aliases/champion.json", Move.parse),
+        ("signature", "signatures/*/*.json", Signature.parse),
+    ],
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(draw=st.data())
+def test_a_changed_file_ends_in_a_registry_error_or_is_valid_by_its_schema(zoo, kind, pattern, parse, draw):
+    made = json.loads(next(zoo.glob(f"entries/{ENTRY}/{pattern}")).read_bytes())
+    made.pop("document", None)
+    made = changed(made, draw)
+    if kind == "manifest":
+        made["document"] = {"a": 1}
+    try:
+        parse(json.dumps(made, indent=2, sort_keys=True).encode() + b"\n")
+    except RegistryError:
+        return
+    assert wrong(kind, made) == []
+
+
+@given(st.integers(2, 10**6 - 1))
+@settings(max_examples=20, deadline=None)
+def test_a_newer_version_is_named_with_what_to_do(number):
+    for kind, parse in (("manifest", Manifest.parse), ("alias", Move.parse), ("signature", Signature.parse)):
+        with pytest.raises(
+            ManifestInvalidError, match=f"kdzoo-{kind}/{number}; this version reads kdzoo-{kind}/1"
+        ) as e:
+            parse(json.dumps({"schema": f"kdzoo-{kind}/{number}", "new": True}).encode())
+        assert "upgrade kdzoo" in e.value.hint
+
+
+def test_a_manifest_of_a_gigabyte_is_refused_unread(tmp_path):
+    publish(tmp_path / "zoo", "one")
+    file = tmp_path / "zoo" / "entries" / ENTRY / "releases" / "000001.json"
+    file.chmod(0o644)
+    with file.open("r+b") as opened:
+        opened.truncate(2**30)
+    registry = Registry.open(tmp_path / "zoo", cache=tmp_path / "cache")
+    with pytest.raises(ManifestInvalidError, match="release 1"):
+        registry.resolve(ENTRY)
+
+
+@given(st.integers(min_value=10**17), st.sampled_from(["release", "size"]))
+@settings(max_examples=60, deadline=None)
+def test_huge_numbers(zoo, number, key):
+    text = next(zoo.glob(f"entries/{ENTRY}/releases/*.json")).read_text()
+    for made in (str(number), f"-{number}", f"{number}e400", f"{number}.5", "9" * 5000):
+        mutated = re.sub(rf'"{key}": \d+', f'"{key}": {made}', text)
+        assert mutated != text
+        with pytest.raises(ManifestInvalidError):
+            Manifest.parse(mutated.encode())

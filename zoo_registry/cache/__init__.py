@@ -1,0 +1,1 @@
+"""What was read from a store before, kept on this machine."""

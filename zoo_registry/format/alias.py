@@ -1,0 +1,161 @@
+"""An alias: a small file that says which release a movable name points at, who moved it there, and why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from zoo_registry.errors import ManifestInvalidError, ObjectNotFoundError
+from zoo_registry.format import records, strict_json
+
+SCHEMA = "kdzoo-alias/1"
+MAX_BYTES = 16_384
+MAX_WHO = 200
+MAX_WHY = 1000
+MAX_MOVES = 999_999
+
+Action = Literal["publish", "promote", "set", "rollback", "delete"]
+"""What a move was: of a new release, of one that is better, by hand, back, or away."""
+
+_ACTIONS = frozenset(get_args(Action))
+_REQUIRED = frozenset({"schema", "release", "updated", "write_id"})
+_OPTIONAL = frozenset({"number", "previous", "action", "who", "why"})
+# What moves a terminal's cursor or colours it: a log is read there.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """One state of an alias: where it points since a move, and what the log says of that move.
+
+    The alias file holds the newest; `zoo_registry.zoo.history` keeps every one.
+
+    Raises:
+        ManifestInvalidError: a field is out of its range.
+    """
+
+    release: int | None
+    """The release it points at, 1 to 999999; None when the alias was deleted."""
+    updated: str
+    """When it was moved, in UTC."""
+    write_id: str
+    """32 hexadecimal digits, drawn anew for each move: two moves to the same release are told apart."""
+    number: int = 1
+    """Which move of this alias it is, 1 to 999999, counted up without a gap."""
+    previous: int | None = None
+    """The release it pointed at before; None when it was not there."""
+    action: Action = "set"
+    """What kind of move it was."""
+    who: str = ""
+    """Who moved it, such as ``ada@line3``; at most 200 characters, and what the mover says: nobody checks it."""
+    why: str = ""
+    """The mover's words, one line of at most 1000 characters."""
+
+    def __post_init__(self) -> None:
+        for release, what in ((self.release, "release"), (self.previous, "previous")):
+            if release is not None:
+                records.whole(release, what, low=1, high=records.MAX_RELEASE)
+        records.time(self.updated, "updated")
+        records.write_id(self.write_id, "write_id")
+        records.whole(self.number, "number", low=1, high=MAX_MOVES)
+        if not isinstance(self.action, str) or self.action not in _ACTIONS:
+            raise ManifestInvalidError(f"action is {ascii(self.action)[:80]}, not one of {', '.join(sorted(_ACTIONS))}")
+        if (self.action == "delete") != (self.release is None):
+            raise ManifestInvalidError(f"action {self.action} does not go with release {self.release}")
+        line(self.who, "who", longest=MAX_WHO)
+        line(self.why, "why", longest=MAX_WHY)
+
+    def fields(self) -> dict[str, Any]:
+        """What stands in the file, as JSON values."""
+        return {
+            "schema": SCHEMA,
+            "release": self.release,
+            "updated": self.updated,
+            "write_id": self.write_id,
+            "number": self.number,
+            "previous": self.previous,
+            "action": self.action,
+            "who": self.who,
+            "why": self.why,
+        }
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON of this state."""
+        return strict_json.dump(self.fields(), "alias")
+
+    @property
+    def alias(self) -> Alias | None:
+        """This state as an alias that is there; None when it was deleted."""
+        if self.release is None:
+            return None
+        return Alias(
+            release=self.release,
+            updated=self.updated,
+            write_id=self.write_id,
+            number=self.number,
+            previous=self.previous,
+            action=self.action,
+            who=self.who,
+            why=self.why,
+        )
+
+    @classmethod
+    def parse(cls, data: bytes, *, what: str = "alias") -> Move:
+        """Reads an alias file, strictly.
+
+        Args:
+            data: the file's bytes.
+            what: which alias it is, for the message.
+
+        Raises:
+            ManifestInvalidError: not JSON, another schema, a key missing or unknown, or a value out of its range.
+        """
+        fields = strict_json.parse(data, what)
+        records.check_schema(fields, what, SCHEMA)
+        records.check_keys(fields, what, required=_REQUIRED, optional=_OPTIONAL)
+        try:
+            return Move(**{key: value for key, value in fields.items() if key != "schema"})
+        except ManifestInvalidError as error:
+            raise ManifestInvalidError(f"{what} is not valid: {error}", hint=error.hint) from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alias(Move):
+    """Where an alias that is there points, and which write put it there.
+
+    Raises:
+        ManifestInvalidError: a field is out of its range.
+    """
+
+    release: int
+    """The release it points at, 1 to 999999."""
+
+    @classmethod
+    def parse(cls, data: bytes, *, what: str = "alias") -> Alias:
+        """Reads the file of an alias that is there, strictly; as `Move.parse`.
+
+        Raises:
+            ObjectNotFoundError: the file says that the alias was deleted.
+        """
+        made = Move.parse(data, what=what).alias
+        if made is None:
+            raise ObjectNotFoundError(f"{what} was deleted", hint="kdzoo zoo history shows by whom")
+        return made
+
+
+def line(value: object, what: str, *, longest: int) -> str:
+    """A text of one line, of at most ``longest`` characters, without any that steers a terminal.
+
+    Raises:
+        ManifestInvalidError: anything else.
+    """
+    found = records.text(value, what, longest=longest)
+    if _UNPRINTABLE.search(found):
+        raise ManifestInvalidError(f"{what} is {ascii(found)[:80]}, not one line of plain text")
+    return found
+
+
+def plain(text: str, *, longest: int) -> str:
+    """A text made fit for `line`: what steers a terminal is a ``?``, and what is too much is cut off."""
+    return _UNPRINTABLE.sub("?", text)[:longest]

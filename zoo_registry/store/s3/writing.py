@@ -1,0 +1,178 @@
+"""Conditional writes to S3, and what became of one whose answer was a refusal, a conflict or nothing at all."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+
+from zoo_registry.errors import (
+    PublishStateUnknownError,
+    RegistryError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from zoo_registry.store.files import Progress
+from zoo_registry.store.protocol import changed
+from zoo_registry.store.s3 import errors as s3_errors
+from zoo_registry.store.s3.bucket import Bucket
+from zoo_registry.store.s3.multipart import MultipartUpload
+from zoo_registry.store.s3.progress import Furthest
+
+WRITE_ID = "kdzoo-write-id"
+SHA256 = "kdzoo-sha256"
+
+_TRIES = 6
+_LOST_TRIES = 2
+# Nothing was sent, so there is nothing to be unsure about.
+_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError, PartialCredentialsError)
+
+
+class S3Writer:
+    """Writes objects to a bucket under a condition.
+
+    Every object carries a write id in its metadata. When the server says that the condition was not met, or the
+    connection is lost, the id tells whether that is our own write, whose answer never came. A write that is not there
+    may be sent again with the same id: should the first one arrive after all, the second is told so by the same means.
+
+    Args:
+        bucket: where to.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def put(self, key: str, data: bytes, mine: str, condition: dict[str, str]) -> bool:
+        """One conditional write; True when the object is ours, False when the condition was not met.
+
+        Args:
+            key: the object.
+            data: its bytes.
+            mine: the write id.
+            condition: ``IfNoneMatch`` or ``IfMatch``.
+
+        Raises:
+            StoreUnavailableError: it was not written, and the store is at fault.
+            StoreRefusedError: it was not written, and the store will not.
+            PublishStateUnknownError: it cannot be known.
+        """
+        place = self._bucket.at(key)
+        metadata = {WRITE_ID: mine, SHA256: hashlib.sha256(data).hexdigest()}
+        lost = 0
+        for attempt in range(_TRIES):
+            try:
+                self._bucket.client.put_object(**place, Body=data, Metadata=metadata, **condition)
+                return True
+            except (BotoCoreError, ClientError) as error:
+                outcome = self._after(error, key, mine, creates="IfNoneMatch" in condition)
+                if outcome is not None:
+                    return outcome
+                lost += isinstance(error, BotoCoreError)
+                if lost > _LOST_TRIES:
+                    raise self._unknown(key, mine) from error
+            # 409: another write of the same key was under way. boto3 does not try that again.
+            time.sleep(0.05 * 2**attempt)
+        raise self._contended(key)
+
+    def put_in_parts(self, key: str, source: Path, mine: str, sha256: str | None, progress: Progress | None) -> bool:
+        """Sends a file in parts, and makes it visible if there is no object yet; as `put` otherwise.
+
+        Raises:
+            BlobCorruptError: the file does not have ``sha256``; nothing was written.
+        """
+        report = Furthest(progress)
+        metadata = {WRITE_ID: mine} | ({SHA256: sha256} if sha256 is not None else {})
+        for attempt in range(_TRIES):
+            report.restart()
+            upload = MultipartUpload(self._bucket.client, self._bucket.at(key), metadata)
+            try:
+                with self._bucket.errors("write", key):
+                    found = upload.send(source, report)
+                if sha256 is not None and found != sha256:
+                    raise changed(source, key, sha256)
+            except BaseException:
+                upload.abort()
+                raise
+            try:
+                upload.complete()
+                return True
+            except (BotoCoreError, ClientError) as error:
+                try:
+                    outcome = self._after(error, key, mine, creates=True)
+                except StoreRefusedError:
+                    upload.abort()
+                    raise  # any other error leaves it open whether the object is there: nothing is cleaned up
+                if outcome is None and isinstance(error, BotoCoreError):
+                    # Unlike a small object, this one is not sent again on a chance: its parts may yet be joined.
+                    raise self._unknown(key, mine) from error
+                if outcome is not True:
+                    upload.abort()
+                if outcome is not None:
+                    return outcome
+            time.sleep(0.05 * 2**attempt)
+        raise self._contended(key)
+
+    def _after(self, error: BotoCoreError | ClientError, key: str, mine: str, *, creates: bool) -> bool | None:
+        """What became of a conditional write that raised: ours, not ours, or None when it is to be tried again.
+
+        Args:
+            error: what it raised.
+            key: the object.
+            mine: the write id.
+            creates: whether the condition was that there is no object.
+
+        Raises:
+            StoreUnavailableError: it was not written, and the store is at fault.
+            StoreRefusedError: it was not written, and the store will not.
+            PublishStateUnknownError: it cannot be known.
+        """
+        refused = isinstance(error, ClientError)
+        number = s3_errors.status(error) if refused else 0
+        named = s3_errors.code(error) if refused else ""
+        if number == 404 and named != "NoSuchBucket":
+            found = self._bucket.head(key)  # If-Match on nothing, or a multipart upload that was finished twice
+            return found is not None and found.metadata.get(WRITE_ID) == mine
+        if number in (409, 412):
+            found = self._bucket.head(key)
+            if found is not None and found.metadata.get(WRITE_ID) == mine:
+                return True
+            # Refused because of an object that is no longer there: whoever believes that would leave a number out.
+            gone = creates and found is None
+            return None if number == 409 or gone else False
+        reason = s3_errors.translate(error, "write", self._bucket.where(key))
+        if not isinstance(reason, StoreUnavailableError):
+            raise reason from error
+        try:
+            found = self._bucket.head(key)
+        except RegistryError as second:
+            if isinstance(error, _NEVER_SENT):
+                raise reason from error
+            raise self._unknown(key, mine) from second
+        if found is not None and found.metadata.get(WRITE_ID) == mine:
+            return True
+        if refused or isinstance(error, _NEVER_SENT):
+            raise reason from error
+        # The connection broke. With another's object in its place a creation can no longer succeed; anything else is
+        # settled by sending the same write again.
+        return False if creates and found is not None else None
+
+    def _unknown(self, key: str, mine: str) -> PublishStateUnknownError:
+        return PublishStateUnknownError(
+            f"{self._bucket.where(key)} may or may not have been written: the store did not answer (write id {mine})",
+            hint=f"when the store is back, run `kdzoo zoo fsck --zoo {self._bucket.uri}` and look at the entry's "
+            "releases before publishing again",
+        )
+
+    def _contended(self, key: str) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"{self._bucket.where(key)} was being written by others {_TRIES} times in a row", hint="try again"
+        )

@@ -1,0 +1,1 @@
+"""Looking after a zoo as a whole: checking, collecting garbage, copying."""

@@ -1,0 +1,1 @@
+"""Publishing, resolving and fetching releases; moving aliases; signatures."""

@@ -1,0 +1,389 @@
+"""The zoo: releases of entries that are published once and never change, and aliases that point at them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo_registry.cache.blobs import BlobCache
+from zoo_registry.cache.remembering import RememberingReader
+from zoo_registry.errors import (
+    BlobCorruptError,
+    ConflictError,
+    EntryNotFoundError,
+    ManifestInvalidError,
+    ObjectNotFoundError,
+    RegistryError,
+    ReleaseNotFoundError,
+    StoreUnavailableError,
+    ZooNotFoundError,
+)
+from zoo_registry.format import layout, records
+from zoo_registry.format.alias import MAX_BYTES as ALIAS_BYTES
+from zoo_registry.format.alias import Alias
+from zoo_registry.format.manifest import Manifest
+from zoo_registry.format.names import EntryName, check_alias
+from zoo_registry.format.strict_json import MAX_BYTES as MANIFEST_BYTES
+from zoo_registry.store.files import Progress
+from zoo_registry.store.open import open_store
+from zoo_registry.store.probing import probe
+from zoo_registry.store.protocol import Store
+from zoo_registry.store.recognising import check_is_zoo
+from zoo_registry.zoo import aliasing
+from zoo_registry.zoo.aliasing import WHATEVER, Expected, Reason
+from zoo_registry.zoo.blob_upload import BlobSender
+from zoo_registry.zoo.drafting import draft_manifest, with_digests
+from zoo_registry.zoo.history import AliasLog
+from zoo_registry.zoo.signatures import Signatures
+
+CHAMPION = "champion"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """What a publish did."""
+
+    entry: EntryName
+    """The entry."""
+    release: int
+    """The number it got."""
+    manifest: Manifest
+    """The manifest as it stands in the zoo."""
+    alias: str | None
+    """The alias that was moved to it; None when none was asked for, or it points at a later release already."""
+    uploaded: tuple[str, ...]
+    """Roles whose blobs were not in the zoo before, in the order given."""
+
+
+class Registry:
+    """Reads and writes a zoo.
+
+    Blobs are written first, then the manifest, then the alias: whoever reads never sees a part of a release, wherever
+    the writer stops. What is read from a remote store is kept in the cache, and used when the store cannot be reached.
+
+    Args:
+        store: where the zoo is.
+        cache: where fetched blobs go.
+        offline: never reach a remote store; what was resolved and fetched before can be had again.
+        on_warning: called with a sentence when something other than asked for is used; default the log.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        cache: BlobCache,
+        *,
+        offline: bool = False,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._cache = cache
+        self._warn = on_warning or _log.warning
+        self._reader = RememberingReader(store, cache, offline=offline, warn=self._warn)
+        self._probed = False
+        self._sender = BlobSender(store, warn=self._warn)
+        self.alias_log = AliasLog(store, self._reader, warn=self._warn)
+        """Every move of every alias."""
+        self.signatures = Signatures(store, self._reader, warn=self._warn)
+        """Who signed which release."""
+
+    @classmethod
+    def open(
+        cls,
+        uri: str | Path,
+        *,
+        cache: Path,
+        offline: bool = False,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Registry:
+        """A registry by the store's address; see `open_store`, whose errors it raises."""
+        return cls(open_store(uri), BlobCache(cache), offline=offline, on_warning=on_warning)
+
+    @property
+    def uri(self) -> str:
+        """The store's address."""
+        return self._store.uri
+
+    def probe(self) -> None:
+        """Checks, once, that the store can be published to; see `probing.probe`. `publish` does so by itself."""
+        self._reader.need_store("publish")
+        if not self._probed:
+            self.signatures.prepare()
+            probe(self._store)
+            self._probed = True
+
+    def list_keys(self) -> list[str]:
+        """The keys of all files of all entries, sorted; for those who look at the zoo as a whole.
+
+        Raises:
+            ZooNotFoundError: there is no zoo at this address, or something else is.
+        """
+        self._reader.need_store("list entries")
+        found = self._store.list(layout.ENTRIES)
+        if not found:
+            check_is_zoo(self._store)
+        return found
+
+    def list_entries(self) -> list[EntryName]:
+        """All entries with at least one release, sorted.
+
+        Raises:
+            ZooNotFoundError: there is no zoo at this address, or something else is.
+        """
+        parsed = map(layout.parse_manifest_key, self.list_keys())
+        return sorted({found[0] for found in parsed if found is not None})
+
+    def releases(self, entry: EntryName | str) -> list[int]:
+        """The release numbers of an entry, rising; none when there is no such entry."""
+        name = EntryName.of(entry)
+        self._reader.need_store(f"list the releases of {name}")
+        parsed = map(layout.parse_manifest_key, self._store.list(layout.releases_prefix(name)))
+        return sorted(found[1] for found in parsed if found is not None)
+
+    def aliases(self, entry: EntryName | str) -> dict[str, Alias]:
+        """The aliases of an entry by name, sorted; none when there is no such entry."""
+        name = EntryName.of(entry)
+        self._reader.need_store(f"list the aliases of {name}")
+        parsed = map(layout.parse_alias_key, self._store.list(layout.aliases_prefix(name)))
+        states = {alias: aliasing.read(self._store, name, alias)[0] for alias in parsed if alias is not None}
+        return {alias: state.alias for alias, state in states.items() if state and state.alias}
+
+    def read_alias(self, entry: EntryName | str, alias: str) -> Alias:
+        """Where an alias points.
+
+        Raises:
+            EntryNotFoundError: there is no such entry.
+            ReleaseNotFoundError: the entry has no such alias.
+            ManifestInvalidError: the alias file is damaged.
+        """
+        name = EntryName.of(entry)
+        what = f"alias {alias} of {name}"
+        try:
+            return self._reader.load(
+                layout.alias_key(name, alias),
+                lambda data: Alias.parse(data, what=what),
+                what=what,
+                max_bytes=ALIAS_BYTES,
+            )
+        except ObjectNotFoundError as error:
+            raise self._missing(name, f"alias '{alias}'") from error
+
+    def resolve(
+        self, entry: EntryName | str, release: int | None = None, alias: str = CHAMPION, *, trust_cache: bool = False
+    ) -> Manifest:
+        """The manifest of a release.
+
+        Args:
+            entry: the entry, also as ``"aand/visa/candle"``.
+            release: the number; None for the one that ``alias`` points at.
+            alias: used when ``release`` is None.
+            trust_cache: a manifest that is in the cache is taken without asking the store: it never changes there.
+
+        Raises:
+            EntryNotFoundError: there is no such entry; the hint says the nearest.
+            ReleaseNotFoundError: the entry has no such release or alias.
+            ManifestInvalidError: the manifest or alias is damaged, or is of another entry or release.
+        """
+        name = EntryName.of(entry)
+        number = self.read_alias(name, alias).release if release is None else release
+        if not 1 <= number <= records.MAX_RELEASE:
+            raise self._missing(name, f"release {number}")
+        what = f"manifest of {name} release {number}"
+
+        def parse(data: bytes) -> Manifest:
+            manifest = Manifest.parse(data, what=what)
+            if (manifest.entry, manifest.release) != (name, number):
+                raise ManifestInvalidError(f"{what} says it is of {manifest.entry} release {manifest.release}")
+            return manifest
+
+        try:
+            key = layout.manifest_key(name, number)
+            return self._reader.load(key, parse, what=what, max_bytes=MANIFEST_BYTES, trust_cache=trust_cache)
+        except ObjectNotFoundError as error:
+            raise self._missing(name, f"release {number}") from error
+
+    def fetch(self, manifest: Manifest, role: str, *, verify: bool = True, progress: Progress | None = None) -> Path:
+        """The file of a blob in the cache, downloaded if it is not there.
+
+        Args:
+            manifest: as `resolve` gave it.
+            role: which of its blobs.
+            verify: read a blob that is in the cache whole and compare its sha256; False compares its size alone. A
+                downloaded one is always compared whole.
+            progress: called with the number of bytes of each downloaded piece.
+
+        Raises:
+            ObjectNotFoundError: the manifest has no such role, or the store no such blob.
+            BlobCorruptError: the store's bytes are not those of the manifest, twice in a row.
+            StoreUnavailableError: the store cannot be reached, or the cache not written.
+        """
+        title = f"{manifest.entry} release {manifest.release}"
+        ref = manifest.blobs.get(role)
+        if ref is None:
+            raise ObjectNotFoundError(
+                f"{title} has no blob '{role}'", hint=f"its blobs: {', '.join(sorted(manifest.blobs)) or '(none)'}"
+            )
+        found = self._cache.find(ref, verify=verify)
+        if found is not None:
+            return found
+        self._reader.need_store(f"fetch blob '{role}' of {title}")
+
+        def fill(path: Path) -> str:
+            return self._store.get_to_file(layout.blob_key(ref.sha256), path, max_bytes=ref.size, progress=progress)
+
+        try:
+            return self._cache.add(ref, fill, origin=self._store.uri)
+        except BlobCorruptError as error:
+            # Damage on the way is as likely as damage in the store, and is over when it is sent again.
+            self._warn(f"blob '{role}' of {title} came damaged and is fetched again: {error}")
+            return self._cache.add(ref, fill, origin=self._store.uri)
+
+    def publish(
+        self,
+        entry: EntryName | str,
+        document: Mapping[str, Any],
+        blobs: Mapping[str, Path],
+        *,
+        alias: str | None = CHAMPION,
+        message: str = "",
+        media_types: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> Release:
+        """Makes a new release.
+
+        Args:
+            entry: whose.
+            document: what the manifest is to say of the model: JSON values alone.
+            blobs: role to file. A blob that is in the zoo already is not sent again.
+            alias: moved to the new release, unless it points at a later one by then; None moves none.
+            message: a person's words on this release, at most 4096 characters.
+            media_types: role to media type; default ``application/octet-stream``.
+            progress: called with bytes as they are sent or found to be there; they add up to the blobs' sizes.
+
+        Raises:
+            NameInvalidError: entry or alias is not a valid name.
+            ManifestInvalidError: document, message or a role cannot be written, and nothing was; or the alias file is
+                damaged, and the release is there.
+            BlobCorruptError: a file changed meanwhile.
+            ConflictError: the alias could not be moved for others' moves; the release is there.
+            StoreRefusedError: the store denies the right, or has no working conditional writes.
+            StoreUnavailableError: a file or the store cannot be read or written.
+            PublishStateUnknownError: the store did not say whether the release was written.
+        """
+        name = EntryName.of(entry)
+        if alias is not None:
+            check_alias(alias)
+        self._reader.need_store(f"publish {name}")
+        draft = draft_manifest(name, document, blobs, message, media_types or {})
+        with ThreadPoolExecutor(1) as pool:
+            probed = pool.submit(self.probe)  # its round trips take about as long as to read the files
+            draft = with_digests(draft, blobs)
+            probed.result()
+        uploaded = tuple(role for role, path in blobs.items() if self._sender.send(draft.blobs[role], path, progress))
+        manifest = self._claim(draft)
+        self._look_again(manifest, blobs)
+        self.signatures.add_own(manifest)
+        moved = alias is not None and self._advance(name, alias, manifest.release)
+        return Release(
+            entry=name, release=manifest.release, manifest=manifest, alias=alias if moved else None, uploaded=uploaded
+        )
+
+    def set_alias(
+        self,
+        entry: EntryName | str,
+        alias: str,
+        release: int,
+        *,
+        expected: Expected = WHATEVER,
+        reason: Reason | None = None,
+    ) -> Alias:
+        """Points an alias at a release.
+
+        Args:
+            entry: the entry.
+            alias: the alias; made when it is not there.
+            release: a release that exists.
+            expected: the alias as `read_alias` gave it, or None for no alias yet: it is moved only if that still holds.
+            reason: what the log is to say of the move.
+
+        Raises:
+            EntryNotFoundError: there is no such entry.
+            ReleaseNotFoundError: the entry has no such release.
+            ConflictError: the alias is not as expected.
+        """
+        name = EntryName.of(entry)
+        check_alias(alias)
+        self._reader.need_store(f"move an alias of {name}")
+        self.resolve(name, release)  # an alias must never point at nothing, nor at a manifest that cannot be read
+        return aliasing.point(self._store, name, alias, release, expected=expected, reason=reason)
+
+    def _claim(self, draft: Manifest) -> Manifest:
+        """Writes the manifest under the first free number. Numbers are taken one by one, so none is left out."""
+        last = max(self.releases(draft.entry), default=0)
+        if last and not self._has_manifest(draft.entry, last):
+            raise StoreUnavailableError(
+                f"{self.uri} lists release {last} of {draft.entry} and does not have it",
+                hint=f"try again; if it stays so, run: kdzoo zoo fsck --zoo {self.uri}",
+            )
+        for number in range(last + 1, records.MAX_RELEASE + 1):
+            manifest = dataclasses.replace(draft, release=number)
+            key = layout.manifest_key(draft.entry, number)
+            if self._store.put_if_absent(key, manifest.to_bytes(), write_id=draft.write_id):
+                return manifest
+        raise ConflictError(f"{draft.entry} has no release number left")
+
+    def _has_manifest(self, name: EntryName, release: int) -> bool:
+        """Asked for by name: a listing that was damaged on its way would make a number be left out for good."""
+        try:
+            self._store.stat(layout.manifest_key(name, release))
+        except ObjectNotFoundError:
+            return False
+        return True
+
+    def _look_again(self, manifest: Manifest, blobs: Mapping[str, Path]) -> None:
+        """Reads back what was written, before an alias makes it known."""
+        title = f"{manifest.entry} release {manifest.release}"
+        try:
+            key = layout.manifest_key(manifest.entry, manifest.release)
+            if self._store.get(key, max_bytes=MANIFEST_BYTES) != manifest.to_bytes():
+                raise ManifestInvalidError(f"{self.uri} gave back other bytes than its manifest was written with")
+            self._sender.keep({manifest.blobs[role]: path for role, path in blobs.items()})
+        except RegistryError as error:
+            # The release stands; who catches this must not publish it a second time before having looked.
+            raise type(error)(
+                f"{title} is written, but could not be looked at again, and no alias was moved to it: {error}",
+                hint=f"look at it with: kdzoo zoo fsck --deep --zoo {self.uri}",
+            ) from error
+
+    def _advance(self, name: EntryName, alias: str, release: int) -> bool:
+        """Moves an alias forward to a release just published; False when it is at a later one."""
+        try:
+            return aliasing.advance(self._store, name, alias, release)
+        except RegistryError as error:
+            # The release stands; who catches this must not publish it a second time.
+            raise type(error)(
+                f"{name} release {release} is published, but alias {alias} was not moved: {error}",
+                hint=error.hint or "set the alias to the release",
+            ) from error
+
+    def _missing(self, name: EntryName, wanted: str) -> RegistryError:
+        """The error for a release or alias that is not there: what there is instead."""
+        numbers = self.releases(name)
+        if numbers:
+            shown = ", ".join(map(str, numbers[-10:]))
+            return ReleaseNotFoundError(f"{name} has no {wanted} in {self.uri}", hint=f"its latest releases: {shown}")
+        try:
+            names = [str(entry) for entry in self.list_entries()]
+        except ZooNotFoundError as error:
+            return EntryNotFoundError(f"there is no entry {name}: {error}", hint=error.hint)
+        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5) or names[:10]
+        hint = f"did you mean {' or '.join(near)}?" if near else "the zoo is empty; publish to it, or check its address"
+        return EntryNotFoundError(f"{self.uri} has no entry {name}", hint=hint)

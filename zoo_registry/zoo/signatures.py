@@ -1,0 +1,223 @@
+"""Signatures in a zoo: small files beside the manifests, one a key, written once.
+
+``entries/<entry>/signatures/<release>/<key id>.json``. Whoever trusts some keys knows the names of the files to ask
+for, so that none has to be listed, and what was asked for once is in the cache for when the store is out of reach.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from zoo_registry.cache.remembering import RememberingReader
+from zoo_registry.errors import (
+    ManifestInvalidError,
+    NameInvalidError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    RegistryError,
+    SignatureError,
+    StoreUnavailableError,
+)
+from zoo_registry.format.manifest import Manifest
+from zoo_registry.format.names import EntryName
+from zoo_registry.format.signing import MAX_BYTES, PublicKey, Signature, SigningKey, TrustedKeys, check_key_id
+from zoo_registry.store.protocol import Store
+
+_KEY = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/signatures/([0-9]{6})/([0-9a-f]{32})\.json")
+
+
+def signatures_prefix(entry: EntryName, release: int) -> str:
+    """What the keys of all signatures of a release start with."""
+    return f"entries/{entry}/signatures/{release:06d}/"
+
+
+def signature_key(entry: EntryName, release: int, key_id: str) -> str:
+    """The key of a signature's file.
+
+    Raises:
+        ManifestInvalidError: ``key_id`` is not one.
+    """
+    return f"{signatures_prefix(entry, release)}{check_key_id(key_id)}.json"
+
+
+def parse_signature_key(key: str) -> tuple[EntryName, int, str] | None:
+    """Entry, release and key id of a signature's file; None for any other key."""
+    match = _KEY.fullmatch(key)
+    if match is None or int(match[2]) == 0:
+        return None
+    try:
+        return EntryName.parse(match[1]), int(match[2]), match[3]
+    except NameInvalidError:
+        return None  # not a name this registry could have written
+
+
+class Signatures:
+    """The signatures of a zoo.
+
+    Args:
+        store: where the zoo is.
+        reader: reads and remembers small files.
+        warn: called with a sentence when a signature is damaged.
+    """
+
+    def __init__(self, store: Store, reader: RememberingReader, *, warn: Callable[[str], None]) -> None:
+        self._store = store
+        self._reader = reader
+        self._warn = warn
+        self._load: Callable[[], SigningKey] | None = None
+        self._own: SigningKey | None = None
+
+    def sign_by(self, load: Callable[[], SigningKey]) -> None:
+        """From now on whatever is published here is signed.
+
+        Args:
+            load: reads the key; called before the first thing is written.
+        """
+        self._load, self._own = load, None
+
+    def prepare(self) -> None:
+        """Reads the key that signs what is published, if there is one; raises what reading it raises."""
+        if self._load is not None and self._own is None:
+            self._own = self._load()
+
+    def add_own(self, manifest: Manifest) -> None:
+        """Signs a release just published, if there is a key to sign with.
+
+        Raises:
+            RegistryError: the signature cannot be written; the release stands.
+        """
+        self.prepare()
+        if self._own is None:
+            return
+        try:
+            self.add(manifest, self._own)
+        except RegistryError as error:
+            name, number = manifest.entry, manifest.release
+            raise type(error)(
+                f"{name} release {number} is written, but not signed, and no alias was moved to it: {error}",
+                hint=f"sign it with: kdzoo zoo sign {name} --release {number} --key FILE",
+            ) from error
+
+    def add(self, manifest: Manifest, key: SigningKey) -> bool:
+        """Signs a release.
+
+        Args:
+            manifest: as it was read from this zoo, or just written to it.
+            key: who signs.
+
+        Returns:
+            False when the same signature was there already. A damaged one is replaced.
+
+        Raises:
+            StoreRefusedError: the store denies the right.
+            StoreUnavailableError: the store cannot be reached.
+        """
+        title = _title(manifest)
+        self._reader.need_store(f"sign {title}")
+        made = key.sign(manifest.signed_bytes)
+        return write_signature(self._store, manifest, made, warn=self._warn)
+
+    def of(self, manifest: Manifest) -> list[Signature]:
+        """All signatures of a release, by key id; checked by nobody yet. Damaged ones are warned of and left out.
+
+        Raises:
+            StoreUnavailableError: the store cannot be asked.
+        """
+        self._reader.need_store(f"list the signatures of {_title(manifest)}")
+        found = []
+        for key in self._store.list(signatures_prefix(manifest.entry, manifest.release)):
+            parsed = parse_signature_key(key)
+            if parsed is None:
+                continue
+            try:
+                signature = Signature.parse(self._store.get(key, max_bytes=MAX_BYTES), what=f"'{key}'")
+            except (ManifestInvalidError, ObjectTooLargeError) as error:
+                self._warn(f"a signature is left out: {error}")
+                continue
+            if signature.key_id != parsed[2]:
+                self._warn(f"a signature is left out: '{key}' says that it is of key {signature.key_id}")
+                continue
+            found.append(signature)
+        return found
+
+    def require(self, manifest: Manifest, trusted: TrustedKeys) -> PublicKey:
+        """Sees to it that a trusted key has signed a release.
+
+        Args:
+            manifest: as `Registry.resolve` gave it, which has compared its entry and release with those asked for.
+            trusted: whose signatures count.
+
+        Returns:
+            The key that has.
+
+        Raises:
+            SignatureError: none has, or its signature is not one of these bytes.
+            StoreUnavailableError: the store is out of reach, and the signature was never kept.
+            SigningUnavailableError: `cryptography` is not installed.
+        """
+        title, unread, wrong = _title(manifest), None, None
+        for key in trusted.keys:
+            try:
+                self._check(manifest, key)
+            except ObjectNotFoundError:
+                continue
+            except ManifestInvalidError as error:
+                wrong = error
+            except StoreUnavailableError as error:
+                unread = error
+            else:
+                return key
+        if unread is not None and wrong is None:
+            raise StoreUnavailableError(f"it cannot be told whether {title} is signed: {unread}", hint=unread.hint)
+        why = f"its signature does not hold: {wrong}" if wrong else "no signature of these keys is there"
+        raise SignatureError(
+            f"{title} is not signed by a key of '{trusted.source}': {why}",
+            hint=f"who trusts it signs it: kdzoo zoo sign {manifest.entry} --release {manifest.release} --key FILE",
+        ) from wrong
+
+    def _check(self, manifest: Manifest, key: PublicKey) -> None:
+        """Reads one key's signature and compares it; a damaged one in the cache is read again from the store."""
+        what = f"signature of {_title(manifest)} by {key.key_id}"
+
+        def check(data: bytes) -> None:
+            if not key.has_signed(manifest.signed_bytes, Signature.parse(data, what=what)):
+                raise ManifestInvalidError(f"{what} is of other bytes or of another key")
+
+        self._reader.load(
+            signature_key(manifest.entry, manifest.release, key.key_id),
+            check,
+            what=what,
+            max_bytes=MAX_BYTES,
+            trust_cache=True,
+        )
+
+
+def write_signature(store: Store, manifest: Manifest, signature: Signature, *, warn: Callable[[str], None]) -> bool:
+    """Puts a signature beside its manifest; False when it was there. Other bytes under its name are replaced.
+
+    They cannot be a signature of worth: a key's signature of given bytes is one and the same each time.
+
+    Raises:
+        StoreRefusedError: the store denies the right.
+        StoreUnavailableError: the store cannot be reached.
+    """
+    key, data = signature_key(manifest.entry, manifest.release, signature.key_id), signature.to_bytes()
+    if store.put_if_absent(key, data):
+        return True
+    if _holds(store, key, data):
+        return False
+    warn(f"{store.uri} holds a damaged signature '{key}'; it is replaced")
+    store.delete(key)
+    return store.put_if_absent(key, data)
+
+
+def _holds(store: Store, key: str, data: bytes) -> bool:
+    try:
+        return store.get(key, max_bytes=MAX_BYTES) == data
+    except (ObjectNotFoundError, ObjectTooLargeError):
+        return False
+
+
+def _title(manifest: Manifest) -> str:
+    return f"{manifest.entry} release {manifest.release}"
