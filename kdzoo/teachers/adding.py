@@ -10,7 +10,7 @@ from kdzoo.teachers.backbone import load_teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE, TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import check_own_name
-from zoo_registry.store.files import temporary, write_synced
+from zoo_registry.store.files import write_synced
 
 _LARGEST_CARD = 2**20
 _OWN_DETAILS = ("bytes",)
@@ -70,7 +70,7 @@ def add_teacher(
         licence=licence or (of_card.licence if of_card else UNKNOWN_LICENCE),
         details=_details(file, of_card),
     )
-    with temporary(teachers.folder / ".tmp") as path:
+    with teachers.incoming() as path:
         write_synced(path, data)
         return card, teachers.add(card, path, replace=replace)
 
