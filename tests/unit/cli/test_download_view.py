@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from kdzoo.cli.data import download_view
-from kdzoo.cli.data.download_view import DownloadView
+from kdzoo.cli import download_view
+from kdzoo.cli.download_view import DownloadView
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
