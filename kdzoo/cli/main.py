@@ -51,23 +51,6 @@ def cli() -> None:
     """
 
 
-def check_command(name: str, *, without: str) -> None:
-    """Checks that there is such a command.
-
-    Args:
-        name: as it was given.
-        without: one that does not count.
-
-    Raises:
-        UnknownNameError: there is none.
-    """
-    known = [each for each in _COMMANDS if each != without]
-    if name not in known:
-        from kdzoo.errors import UnknownNameError
-
-        raise UnknownNameError("command", name, known)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits; every foreseen error ends in one clear message."""
     given = list(sys.argv[1:] if arguments is None else arguments)
