@@ -17,10 +17,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from kdzoo.errors import CheckpointError, TeacherError, UnknownNameError, UsageError
+from kdzoo.teachers.layer_order import named_by_order
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, parse_teacher
 from kdzoo.teachers.torchvision_names import SUPPORTED, is_torchvision, timm_names
-from kdzoo.teachers.weights import read_weights
+from kdzoo.teachers.weights import SAFETENSORS, read_weights
 
 LEVEL_REDUCTIONS = (4, 8, 16)
 """Input size over feature size of the three levels: a ResNet's stages 1 to 3."""
@@ -29,7 +30,8 @@ _RANDOM_SEED = 1
 _NOISE_IMAGES, _NOISE_SIDE = 8, 96
 _TRIED_SIDE = 64
 _FITTING = (
-    f"they must be of that backbone, under timm's names or under torchvision's: of resnets, densenets, {SUPPORTED}"
+    f"they must be of that backbone, under timm's names or under torchvision's: of resnets, densenets, {SUPPORTED}; "
+    "a .pth or .pt file may have any names if its tensors stand in the order of timm's layers"
 )
 
 
@@ -137,22 +139,58 @@ def load_named_teacher(name: TeacherName, *, offline: bool = False) -> Teacher:
     if name.source == "random":
         return _random_teacher(name)
     teacher = build_teacher(name)
-    state = read_weights(name, offline=offline)
+    ordered = name.source == "file" and name.file is not None and name.file.suffix != SAFETENSORS
+    fit_teacher(teacher, read_weights(name, offline=offline), foreign=name.source == "file", ordered=ordered)
+    return teacher
+
+
+def fit_teacher(teacher: Teacher, state: dict[str, Tensor], *, foreign: bool = False, ordered: bool = False) -> None:
+    """Loads weights into a teacher.
+
+    Args:
+        teacher: as `build_teacher` built it.
+        state: the weights.
+        foreign: their names may be torchvision's.
+        ordered: they stand in the order of their model's layers, as in a file that PyTorch wrote: they may have any
+            names if that is the order of timm's layers, too.
+
+    Raises:
+        TeacherError: they do not fit.
+    """
+    name, backbone = teacher.name, teacher.backbone
     try:
-        if name.source == "file" and is_torchvision(state, teacher.backbone):
-            state = timm_names(name.architecture, state, teacher.backbone)
-        fit_weights(teacher.backbone, state)
+        try:
+            translate = foreign and is_torchvision(state, backbone)
+            fit_weights(backbone, timm_names(name.architecture, state, backbone) if translate else state)
+        except CheckpointError as error:
+            if not ordered:
+                raise
+            fit_weights(backbone, _by_order(teacher, state, error))
     except CheckpointError as error:
         raise TeacherError(
             f"weights do not fit teacher '{name}': {error.message}", hint=error.hint or _FITTING
         ) from error
-    return teacher
+
+
+def _by_order(teacher: Teacher, state: dict[str, Tensor], by_name: CheckpointError) -> dict[str, Tensor]:
+    """The state dict under timm's names, by the order of its tensors.
+
+    Raises:
+        CheckpointError: neither their names nor their order fit.
+    """
+    model = timm.create_model(teacher.name.architecture, pretrained=False).state_dict()
+    try:
+        return named_by_order(state, model, needed=teacher.backbone.state_dict())
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{by_name.message}; nor do they by their order: {error.message}", hint=by_name.hint
+        ) from by_name
 
 
 def build_teacher(name: TeacherName) -> Teacher:
     """Builds a teacher's modules, weights yet to be loaded.
 
-    Levels and channels are timm's metadata of the backbone; so are mean and std, unless the name has a card.
+    Levels and channels are timm's metadata of the backbone; so are mean and std, unless more is known of the weights.
 
     Raises:
         UnknownNameError: timm has no such backbone, or no such weights of it.
@@ -173,7 +211,8 @@ def build_teacher(name: TeacherName) -> Teacher:
         raise _no_levels(architecture) from error
     backbone = timm.create_model(architecture, features_only=True, pretrained=False, out_indices=levels)
     published = timm.data.resolve_model_data_config(probe)
-    mean, std = (name.card.mean, name.card.std) if name.card else (tuple(published["mean"]), tuple(published["std"]))
+    known = name.card or name.packaged
+    mean, std = (known.mean, known.std) if known else (tuple(published["mean"]), tuple(published["std"]))
     teacher = Teacher(name, backbone, shape=_shape(probe, backbone), mean=mean, std=std)
     _check_sizes(teacher)
     return teacher
