@@ -29,6 +29,7 @@ LEVEL_REDUCTIONS = (4, 8, 16)
 _RANDOM_SEED = 1
 _NOISE_IMAGES, _NOISE_SIDE = 8, 96
 _TRIED_SIDE = 64
+_CHOOSE = "choose a convolutional backbone such as resnet18, wide_resnet50_2, convnext_tiny, efficientnet_b4"
 _FITTING = (
     f"they must be of that backbone, under timm's names or under torchvision's: of resnets, densenets, {SUPPORTED}; "
     "a .pth or .pt file may have any names if its tensors stand in the order of timm's layers"
@@ -207,7 +208,7 @@ def build_teacher(name: TeacherName) -> Teacher:
         # Of several levels of one size the last; some backbones do not start counting at 0.
         last = dict(zip(probe.feature_info.reduction(), probe.feature_info.out_indices))
         levels = tuple(last[wanted] for wanted in LEVEL_REDUCTIONS)
-    except (RuntimeError, AttributeError, KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # each author of a backbone without such features refuses in a way of their own
         raise _no_levels(architecture) from error
     backbone = timm.create_model(architecture, features_only=True, pretrained=False, out_indices=levels)
     published = timm.data.resolve_model_data_config(probe)
@@ -219,21 +220,32 @@ def build_teacher(name: TeacherName) -> Teacher:
 
 
 def _check_sizes(teacher: Teacher) -> None:
-    """Refuses a backbone whose levels are smaller than timm's metadata say, as those of unpadded convolutions are.
+    """Refuses a backbone whose levels are not ``[B, C_k, H/4.., W/4..]``, of whatever size the images are.
+
+    Levels of unpadded convolutions are smaller than timm's metadata say; those of many transformers have their
+    channels last, or come only of images of one size.
 
     Raises:
-        UsageError: a student that doubles sizes level by level could not mirror it.
+        UsageError: a student could not mirror it.
     """
-    sides = [tuple(level.shape[-2:]) for level in teacher(torch.zeros(1, 3, _TRIED_SIDE, _TRIED_SIDE))]
-    if sides != [(_TRIED_SIDE // step, _TRIED_SIDE // step) for step in LEVEL_REDUCTIONS]:
-        raise _no_levels(teacher.name.architecture)
+    architecture = teacher.name.architecture
+    try:
+        levels = teacher(torch.zeros(1, 3, _TRIED_SIDE, _TRIED_SIDE))
+    except Exception as error:  # each author of a backbone of one size refuses others in a way of their own
+        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+        raise UsageError(
+            f"backbone '{architecture}' does not take images of {_TRIED_SIDE}x{_TRIED_SIDE} pixels, "
+            f"and a teacher must take any multiple of 32: {reason}",
+            hint=_CHOOSE,
+        ) from error
+    sides = [_TRIED_SIDE // step for step in LEVEL_REDUCTIONS]
+    expected = [(1, width, side, side) for width, side in zip(teacher.shape.channels, sides, strict=True)]
+    if [tuple(level.shape) for level in levels] != expected:
+        raise _no_levels(architecture)
 
 
 def _no_levels(architecture: str) -> UsageError:
-    return UsageError(
-        f"backbone '{architecture}' gives no features at 1/4, 1/8 and 1/16 of the input",
-        hint="choose a convolutional backbone such as resnet18, wide_resnet50_2, convnext_tiny, efficientnet_b4",
-    )
+    return UsageError(f"backbone '{architecture}' gives no features at 1/4, 1/8 and 1/16 of the input", hint=_CHOOSE)
 
 
 def fit_weights(backbone: nn.Module, state: dict[str, Tensor]) -> None:
