@@ -12,6 +12,7 @@ from kdzoo.settings import Settings
 from kdzoo.teachers.card import TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, check_own_name, parse_teacher
+from kdzoo.teachers.packaged import PACKAGED
 from zoo_registry import BlobCache, BlobRef, CardShelf, Progress, RegistryError, Store, check_part, open_store
 from zoo_registry.errors import (
     BlobCorruptError,
@@ -60,6 +61,10 @@ class TeacherZoo:
     def uri(self) -> str:
         """The zoo's address."""
         return self._shelf.uri
+
+    def note(self, text: str) -> None:
+        """Tells whoever watches this zoo a sentence."""
+        self._warn(text)
 
     def names(self) -> list[str]:
         """The names of all teachers, sorted; none where there is no zoo yet.
@@ -189,8 +194,10 @@ def push_teacher(
     import hashlib
 
     from kdzoo.teachers.backbone import load_named_teacher
+    from kdzoo.teachers.fetching import fetch_if_packaged
 
     teachers = LocalTeachers.of(settings)
+    fetch_if_packaged(name, teachers, offline=settings.offline, note=target.note)
     parsed = parse_teacher(name, teachers=teachers)
     if parsed.source not in ("hub", "local"):
         raise UsageError(*_unpushable(parsed))
@@ -207,13 +214,13 @@ def push_teacher(
 
 
 def obtain_teacher(name: str, settings: Settings, *, zoo: str | None = None, note: Callable[[str], None]) -> Teacher:
-    """A teacher with its weights, from the zoo if this machine has not got them and the hub is out of reach.
+    """A teacher with its weights: of this machine, else from a package or the hub, else from the zoo.
 
     Args:
         name: see `kdzoo.teachers.names`.
         settings: where the cache and the default zoo are, whether this is offline.
         zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
-        note: told when the teacher comes from the zoo.
+        note: told when the teacher comes from a package or from the zoo.
 
     Raises:
         UnknownNameError: there is no such teacher anywhere.
@@ -222,13 +229,15 @@ def obtain_teacher(name: str, settings: Settings, *, zoo: str | None = None, not
         BlobCorruptError: the zoo's bytes are not those of the teacher's card.
     """
     from kdzoo.teachers.backbone import load_teacher
+    from kdzoo.teachers.fetching import fetch_if_packaged
 
     teachers = LocalTeachers.of(settings)
     try:
+        fetch_if_packaged(name, teachers, offline=settings.offline, note=note)
         return load_teacher(name, offline=settings.offline, teachers=teachers)
     except (TeacherUnavailableError, UnknownNameError):
         wanted = parse_teacher(name, teachers=teachers)
-        if wanted.source != "hub" or not _pulled(str(wanted), settings, zoo, teachers, note):
+        if wanted.source not in ("hub", "package") or not _pulled(str(wanted), settings, zoo, teachers, note):
             raise
     return load_teacher(name, offline=settings.offline, teachers=teachers)
 
@@ -272,14 +281,20 @@ def hub_card(teacher: Teacher, *, sha256: str, size: int) -> TeacherCard:
 
 
 def _check_name(card: TeacherCard) -> None:
-    """A teacher that bears a backbone's name must be of that backbone; any other name must be free.
+    """A teacher that bears a backbone's or a package's name must be of it; any other name must be free.
 
     Raises:
         UsageError: it is not.
     """
     import timm
 
-    if not timm.is_model(card.name.partition(".")[0]):
+    if card.name in PACKAGED:
+        if not PACKAGED[card.name].made(card):
+            raise UsageError(
+                f"the zoo's teacher '{card.name}' is not of the package {PACKAGED[card.name].distribution}",
+                hint=f"do not use it; `kdzoo teacher fetch {card.name}` brings the right one",
+            )
+    elif not timm.is_model(card.name.partition(".")[0]):
         check_own_name(card.name)
     elif card.architecture != card.name:
         raise UsageError(

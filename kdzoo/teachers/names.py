@@ -5,6 +5,7 @@
 - ``random-resnet18``: the backbone with seeded random weights, for tests.
 - ``kdzoo-tiny``: the teacher that comes with the package, trained on images made by formula.
 - ``plant-resnet``: a teacher of this machine, which `kdzoo teacher add` or `kdzoo teacher pull` gave its name.
+- ``lite0``: ImageNet weights from a package of the Python index, which `kdzoo teacher fetch` or the first use brings.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kdzoo.errors import UsageError
 from kdzoo.settings import Settings
 from kdzoo.teachers.card import TeacherCard
 from kdzoo.teachers.local import LocalTeachers
+from kdzoo.teachers.packaged import PACKAGED, PackagedTeacher
 from kdzoo.teachers.shipping import SHIPPED_FOLDER, SHIPPED_NAMES, shipped_card, shipped_file
 from zoo_registry.format.names import check_part
 
@@ -29,19 +31,24 @@ class TeacherName:
 
     Attributes:
         architecture: timm's name of the backbone.
-        source: ``hub`` (published weights), ``file``, ``random``, ``shipped`` or ``local``.
+        source: ``hub`` (published weights), ``file``, ``random``, ``shipped``, ``local``, or ``package`` for weights
+            that are yet to be fetched from one.
         file: where the weights lie when the source is ``file``, ``shipped`` or ``local``.
         card: what is known of shipped and local weights; they are read only if they have its digest.
+        packaged: where to fetch the weights when the source is ``package``.
     """
 
     architecture: str
     source: str
     file: Path | None = None
     card: TeacherCard | None = None
+    packaged: PackagedTeacher | None = None
 
     def __str__(self) -> str:
         if self.card is not None:
             return self.card.name
+        if self.packaged is not None:
+            return self.packaged.name
         if self.source == "random":
             return RANDOM_PREFIX + self.architecture
         return f"{self.architecture}@{self.file}" if self.file else self.architecture
@@ -104,7 +111,7 @@ def check_own_name(name: str) -> str:
     Raises:
         NameInvalidError: it is no valid name.
         UsageError: it means something else after ``--teacher``: a backbone of timm, random weights, a file, a
-            teacher that ships with kdzoo.
+            teacher that ships with kdzoo or lies in a package.
     """
     import timm
 
@@ -112,6 +119,8 @@ def check_own_name(name: str) -> str:
     taken = None
     if name in SHIPPED_NAMES:
         taken = "the teacher that ships with kdzoo"
+    elif name in PACKAGED:
+        taken = f"the weights in {PACKAGED[name].distribution}, which `kdzoo teacher fetch {name}` brings"
     elif name.startswith(RANDOM_PREFIX):
         taken = "a backbone with random weights"
     elif name.endswith(WEIGHT_SUFFIXES):
@@ -130,10 +139,12 @@ def shipped_name(name: str, *, folder: Path = SHIPPED_FOLDER) -> TeacherName:
 
 
 def _named(name: str, teachers: LocalTeachers) -> TeacherName:
-    """The shipped or local teacher of a name, else the hub's."""
+    """The shipped, local or packaged teacher of a name, else the hub's."""
     if name in SHIPPED_NAMES:
         return shipped_name(name)
     found = teachers.card(name)
-    if found is None:
-        return TeacherName(architecture=name, source="hub")
-    return TeacherName(architecture=found.architecture, source="local", file=teachers.file(found), card=found)
+    if found is not None:
+        return TeacherName(architecture=found.architecture, source="local", file=teachers.file(found), card=found)
+    if name in PACKAGED:
+        return TeacherName(architecture=PACKAGED[name].architecture, source="package", packaged=PACKAGED[name])
+    return TeacherName(architecture=name, source="hub")

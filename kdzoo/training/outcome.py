@@ -18,6 +18,7 @@ from kdzoo.metrics.report import Report
 from kdzoo.pictures import Case, as_png, sheet
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE
+from kdzoo.teachers.packaged import PACKAGE
 from kdzoo.training.calibration import Calibration, calibrate
 from kdzoo.training.data import EvaluationSet
 from kdzoo.training.document import DOCUMENT_SCHEMA
@@ -155,9 +156,13 @@ def _document(
 
 
 def _described(teacher: Teacher) -> dict[str, Any]:
-    """What the document says of the teacher, with the licence of its weights where its card knows it."""
+    """What the document says of the teacher, with what its card knows of its weights: licence and origin."""
     card = teacher.name.card
-    return teacher.describe() | ({} if card is None or card.licence == UNKNOWN_LICENCE else {"licence": card.licence})
+    if card is None:
+        return teacher.describe()
+    kinds = {"origin": str, PACKAGE: dict}
+    known = {key: card.details[key] for key, kind in kinds.items() if isinstance(card.details.get(key), kind)}
+    return teacher.describe() | known | ({} if card.licence == UNKNOWN_LICENCE else {"licence": card.licence})
 
 
 def batches(trainer: Trainer) -> dict[str, int | str]:

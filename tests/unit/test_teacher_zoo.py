@@ -16,6 +16,7 @@ from kdzoo.teachers.adding import add_teacher
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.teachers.card import TeacherCard
 from kdzoo.teachers.local import LocalTeachers
+from kdzoo.teachers.packaged import packaged
 from zoo_registry import BlobCache
 from zoo_registry.errors import BlobCorruptError, ConflictError, StoreUnavailableError, ZooNotFoundError
 from zoo_registry.format.layout import blob_key
@@ -161,6 +162,7 @@ def folder_zoo(settings, notes):
         (b"w", {"name": "kdzoo-tiny"}, UsageError, "ships with kdzoo"),
         (b"w", {"name": "random-resnet18"}, UsageError, "random weights"),
         (b"w", {"name": "resnet50"}, UsageError, f"'resnet50' is of backbone '{TINY}'"),
+        (b"w", {"name": "lite0", "architecture": "tf_efficientnet_lite0"}, UsageError, "'lite0' is not of the package"),
     ],
 )
 def test_what_a_stranger_put_into_the_zoo(folder_zoo, elsewhere, tmp_path, data, changes, error, said):
@@ -213,6 +215,21 @@ def test_the_zoo_stands_in_for_a_hub_that_is_out_of_reach(folder_zoo, settings, 
     notes.clear()
     assert obtain_teacher(TINY, settings, note=notes.append).describe() == teacher.describe()
     assert notes == [], "it is on this machine now"
+
+
+def test_the_zoo_stands_in_for_a_package_index_that_is_out_of_reach(folder_zoo, settings, notes, tmp_path):
+    settings, wanted = replace(settings, offline=True), packaged("lite2")
+    backbone = load_teacher(f"random-{wanted.architecture}")
+    with pytest.raises(
+        TeacherUnavailableError, match=r"no weights for teacher 'lite2'.* KDZOO_OFFLINE is set"
+    ) as caught:
+        obtain_teacher("lite2", settings, note=notes.append)
+    assert "kdzoo teacher push lite2" in caught.value.hint
+    assert notes.pop() == f"{folder_zoo.uri} has no teacher 'lite2' either"
+    known = {"mean": wanted.mean, "std": wanted.std, "details": wanted.details()}
+    folder_zoo.push(*carded(tmp_path, backbone.weights(), name="lite2", architecture=wanted.architecture, **known))
+    assert obtain_teacher("lite2", settings, note=notes.append).weights() == backbone.weights()
+    assert [note.partition(" (")[0] for note in notes] == [f"teacher 'lite2' comes from {folder_zoo.uri}"]
 
 
 def test_a_teacher_of_the_zoo_is_found_by_its_name(folder_zoo, settings, notes, plant, teachers):

