@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from kdzoo.errors import TeacherError, TeacherUnavailableError, UnknownNameError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.teachers.card import TeacherCard
+from kdzoo.teachers.hub_card import hub_card, is_published
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, check_own_name, parse_teacher
 from kdzoo.teachers.packaged import PACKAGED
@@ -237,21 +239,30 @@ def obtain_teacher(name: str, settings: Settings, *, zoo: str | None = None, not
         return load_teacher(name, offline=settings.offline, teachers=teachers)
     except (TeacherUnavailableError, UnknownNameError):
         wanted = parse_teacher(name, teachers=teachers)
-        if wanted.source not in ("hub", "package") or not _pulled(str(wanted), settings, zoo, teachers, note):
+        if wanted.source not in ("hub", "package") or not _pulled(name.strip(), wanted, settings, zoo, teachers, note):
             raise
     return load_teacher(name, offline=settings.offline, teachers=teachers)
 
 
 def _pulled(
-    name: str, settings: Settings, zoo: str | None, teachers: LocalTeachers, note: Callable[[str], None]
+    name: str,
+    wanted: TeacherName,
+    settings: Settings,
+    zoo: str | None,
+    teachers: LocalTeachers,
+    note: Callable[[str], None],
 ) -> bool:
-    """Whether a zoo had a teacher, which is on this machine then."""
+    """Whether a zoo had a teacher, which is on this machine then, under the name it was asked for or its full one."""
     source = TeacherZoo.of(settings, zoo, warn=note)
     try:
-        if source.card(name) is None:
+        there = _card_for(name, wanted, source)
+        if there is None:
             note(f"{source.uri} has no teacher '{name}' either")
             return False
-        card = source.pull(name, teachers)
+        card = source.pull(there.name, teachers)
+        if card.name not in (name, str(wanted)):
+            full = dataclasses.replace(card, name=str(wanted), architecture=wanted.architecture)
+            teachers.add(full, teachers.file(card))
     except NameInvalidError:
         return False  # no zoo can have a teacher of that name
     except (BlobCorruptError, ConflictError):
@@ -263,21 +274,19 @@ def _pulled(
     return True
 
 
-def hub_card(teacher: Teacher, *, sha256: str, size: int) -> TeacherCard:
-    """The card of a backbone with its published weights, by timm's metadata."""
-    import timm
+def _card_for(name: str, wanted: TeacherName, source: TeacherZoo) -> TeacherCard | None:
+    """The zoo's card of a teacher: of its full name, of the name as given, or an earlier kdzoo's, which lacks the tag.
 
-    config = timm.get_pretrained_cfg(teacher.name.architecture)
-    return TeacherCard(
-        name=teacher.name.architecture,
-        architecture=teacher.name.architecture,
-        sha256=sha256,
-        size=size,
-        mean=teacher.mean,
-        std=teacher.std,
-        licence=getattr(config, "license", None) or "unknown",
-        details={"origin": f"hub {getattr(config, 'hf_hub_id', None) or 'timm'}"},
-    )
+    Raises:
+        See `TeacherZoo.card`.
+    """
+    for known in dict.fromkeys((str(wanted), name)):
+        card = source.card(known)
+        if card is not None:
+            return card
+    base = wanted.architecture.partition(".")[0]
+    card = source.card(base) if wanted.source == "hub" else None
+    return card if card is not None and is_published(card, wanted.architecture) else None
 
 
 def _check_name(card: TeacherCard) -> None:

@@ -126,6 +126,7 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
     Raises:
         UsageError: an option has no valid value, or two of them disagree.
     """
+    from kdzoo.teachers.names import full_name
     from kdzoo.training.spec import RunOptions
 
     given = dict(given)
@@ -136,7 +137,8 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
         "image_size": dataset.info.default_image_size,
         "protocol": dataset.info.default_protocol,
     }
-    return RunOptions.from_mapping(defaults | {key: value for key, value in given.items() if value is not None})
+    options = RunOptions.from_mapping(defaults | {key: value for key, value in given.items() if value is not None})
+    return options.replace(teacher=full_name(options.teacher))
 
 
 def existing_folder(path: Path, what: str) -> Path:

@@ -40,7 +40,7 @@ class DatasetInfo:
         licence: of the images, empty when unknown.
         homepage: where it comes from, empty when unknown.
         default_protocol: the selection protocol when none is asked for.
-        default_teacher: the teacher's name when none is asked for.
+        default_teacher: the teacher's name when none is asked for; the papers' weights, whatever timm's default is.
         default_image_size: side that images are resized to, pixels.
         layout: how its folders are laid out, a key of `kdzoo.data.layouts.registry.READERS`.
         default_trials: of a sweep, a category, when no number is asked for.
@@ -53,7 +53,7 @@ class DatasetInfo:
     licence: str
     homepage: str
     default_protocol: Protocol
-    default_teacher: str = "wide_resnet50_2"
+    default_teacher: str = "wide_resnet50_2.tv_in1k"
     default_image_size: int = 256
     layout: Layout
     default_trials: int = 16

@@ -1,6 +1,7 @@
-"""How a person names a teacher. Torch-free, so that a wrong name is found before anything heavy loads.
+"""How a person names a teacher. Torch-free, but for a hub's name without the tag of its weights, which timm fills in.
 
-- ``wide_resnet50_2``: a timm backbone with its published ImageNet weights.
+- ``wide_resnet50_2.tv_in1k``: a timm backbone with the published weights of that tag.
+- ``wide_resnet50_2``: likewise, with the tag that the installed timm takes for the default.
 - ``wide_resnet50_2@weights.safetensors``: the same backbone with weights from a file (.safetensors, .pth, .pt).
 - ``random-resnet18``: the backbone with seeded random weights, for tests.
 - ``kdzoo-tiny``: the teacher that comes with the package, trained on images made by formula.
@@ -30,7 +31,7 @@ class TeacherName:
     """A parsed teacher name.
 
     Attributes:
-        architecture: timm's name of the backbone.
+        architecture: timm's name of the backbone; of a hub's weights with their tag.
         source: ``hub`` (published weights), ``file``, ``random``, ``shipped``, ``local``, or ``package`` for weights
             that are yet to be fetched from one.
         file: where the weights lie when the source is ``file``, ``shipped`` or ``local``.
@@ -76,7 +77,7 @@ def parse_teacher(text: str, *, teachers: LocalTeachers | None = None) -> Teache
     drawn = architecture.startswith(RANDOM_PREFIX)
     if not architecture.removeprefix(RANDOM_PREFIX):
         raise UsageError(
-            f"'{text}' names no teacher", hint="for example: wide_resnet50_2, resnet18@weights.safetensors"
+            f"'{text}' names no teacher", hint="for example: wide_resnet50_2.tv_in1k, resnet18@weights.safetensors"
         )
     if drawn and at:
         raise UsageError(
@@ -103,6 +104,23 @@ def parse_teacher(text: str, *, teachers: LocalTeachers | None = None) -> Teache
     if not there:
         raise UsageError(f"there is no teacher weight file '{path}'")
     return TeacherName(architecture=architecture, source="file", file=path)
+
+
+def full_name(text: str, *, teachers: LocalTeachers | None = None) -> str:
+    """A teacher's name as it is written down: it means the same weights when timm's defaults have moved.
+
+    Args:
+        text: as people write it.
+        teachers: those of this machine; default those in the cache that the environment names.
+
+    Returns:
+        A hub's name with the tag of its weights, anything else as it is, whether there is such a teacher or not.
+    """
+    name = text.strip()
+    if "@" in name or name.startswith(RANDOM_PREFIX) or name in SHIPPED_NAMES or name in PACKAGED:
+        return name
+    local = teachers or LocalTeachers.of(Settings.from_environment())
+    return name if name in local.names() else _tagged(name)
 
 
 def check_own_name(name: str) -> str:
@@ -147,4 +165,15 @@ def _named(name: str, teachers: LocalTeachers) -> TeacherName:
         return TeacherName(architecture=found.architecture, source="local", file=teachers.file(found), card=found)
     if name in PACKAGED:
         return TeacherName(architecture=PACKAGED[name].architecture, source="package", packaged=PACKAGED[name])
-    return TeacherName(architecture=name, source="hub")
+    return TeacherName(architecture=_tagged(name), source="hub")
+
+
+def _tagged(architecture: str) -> str:
+    """A backbone's name with the tag of its default weights; as it is where it has one, or nothing is published."""
+    import timm
+
+    if "." in architecture or not timm.is_model(architecture):
+        return architecture
+    config = timm.get_pretrained_cfg(architecture)
+    tag = getattr(config, "tag", None) if getattr(config, "hf_hub_id", None) else None
+    return f"{architecture}.{tag}" if tag else architecture

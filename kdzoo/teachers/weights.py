@@ -177,7 +177,8 @@ def ways_out(architecture: str) -> str:
     return (
         f"three ways out: (1) a file: --teacher {architecture}@weights.safetensors; "
         f"(2) a machine that has them: kdzoo teacher push {architecture} --zoo ZOO, or copy its {HF_HUB_CACHE}; "
-        f"(3) a teacher that needs no download: --teacher {SHIPPED} (trained on formula images, ships with kdzoo)"
+        "(3) a teacher that needs no hub: --teacher lite0 (ImageNet weights from a Python package) "
+        f"or --teacher {SHIPPED} (trained on formula images, ships with kdzoo)"
     )
 
 

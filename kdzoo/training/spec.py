@@ -23,7 +23,7 @@ LARGEST_SEED = 2**32 - 1
 class RunOptions(Config):
     """How a trial runs, apart from the method's own knobs."""
 
-    teacher: str = knob("wide_resnet50_2", "the frozen backbone")
+    teacher: str = knob("wide_resnet50_2.tv_in1k", "the frozen backbone")
     image_size: int = knob(256, "side of the square input, a multiple of 32", low=64, high=2048)
     protocol: Literal["synthetic", "holdout", "test"] = knob("holdout", "what selection may look at")
     objective: str = knob("image_auroc", "the metric that selection maximises")

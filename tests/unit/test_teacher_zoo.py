@@ -203,7 +203,7 @@ def test_the_zoo_stands_in_for_a_hub_that_is_out_of_reach(folder_zoo, settings, 
     settings = replace(settings, offline=offline)
     backbone = load_teacher(f"random-{TINY}")
     card, weights = carded(tmp_path, backbone.weights(), name=TINY)
-    with pytest.raises(TeacherUnavailableError, match=f"no weights for teacher '{TINY}'") as caught:
+    with pytest.raises(TeacherUnavailableError, match=rf"no weights for teacher '{TINY}\.r160_in1k'") as caught:
         obtain_teacher(TINY, settings, note=notes.append)
     assert "kdzoo teacher push" in caught.value.hint
     assert "--teacher kdzoo-tiny" in caught.value.hint
@@ -215,6 +215,38 @@ def test_the_zoo_stands_in_for_a_hub_that_is_out_of_reach(folder_zoo, settings, 
     notes.clear()
     assert obtain_teacher(TINY, settings, note=notes.append).describe() == teacher.describe()
     assert notes == [], "it is on this machine now"
+
+
+@pytest.mark.parametrize("asked", [TINY, f"{TINY}.r160_in1k"])
+def test_a_zoo_of_an_earlier_kdzoo_has_the_hubs_weights_without_their_tag(
+    folder_zoo, settings, notes, no_hub, teachers, tmp_path, asked
+):
+    """Its card says which weights they are: these are taken for the full name, and no others."""
+    backbone, full = load_teacher(f"random-{TINY}"), f"{TINY}.r160_in1k"
+    data = backbone.weights()
+    folder_zoo.push(*carded(tmp_path, data, name=TINY, details={"origin": f"hub timm/{full}"}))
+    teacher = obtain_teacher(asked, settings, note=notes.append)
+    assert (str(teacher.name), teacher.weights()) == (asked, data)
+    assert teachers.card(TINY) is not None
+    if asked == full:
+        assert (teacher.name.architecture, teacher.describe()["name"]) == (full, full)
+        assert teachers.card(full).details == {"origin": f"hub timm/{full}"}
+
+
+def test_other_weights_of_a_bare_name_are_not_taken_for_a_full_one(folder_zoo, settings, notes, no_hub, tmp_path):
+    """As those that were timm's default when they were pushed."""
+    data = load_teacher(f"random-{TINY}").weights()
+    folder_zoo.push(*carded(tmp_path, data, name=TINY, details={"origin": f"hub timm/{TINY}.other_in1k"}))
+    with pytest.raises(TeacherUnavailableError, match=rf"no weights for teacher '{TINY}\.r160_in1k'"):
+        obtain_teacher(f"{TINY}.r160_in1k", settings, note=notes.append)
+
+
+def test_the_hubs_weights_are_pushed_under_their_full_name(folder_zoo, settings, monkeypatch, file):
+    monkeypatch.setattr("kdzoo.teachers.weights._hub_file", lambda architecture, *, offline: file)
+    card, new = push_teacher(TINY, settings, folder_zoo)
+    full = f"{TINY}.r160_in1k"
+    assert new and folder_zoo.names() == [full]
+    assert (card.name, card.architecture, card.details) == (full, full, {"origin": f"hub timm/{full}"})
 
 
 def test_the_zoo_stands_in_for_a_package_index_that_is_out_of_reach(folder_zoo, settings, notes, tmp_path):

@@ -27,6 +27,6 @@ def teacher() -> None:
       kdzoo teacher
       kdzoo teacher fetch lite0
       kdzoo teacher add resnet18.pth --name plant-resnet --architecture resnet18
-      kdzoo teacher push wide_resnet50_2 --zoo s3://bucket/zoo
+      kdzoo teacher push wide_resnet50_2.tv_in1k --zoo s3://bucket/zoo
       kdzoo sweep aand --dataset visa --teacher plant-resnet
     """

@@ -46,7 +46,7 @@ def list_teachers(zoo: str | None, as_json: bool) -> None:
         size = "–" if row["bytes"] is None else f"{row['bytes']:,}"
         table.add_row(row["name"], row["source"], row["architecture"], size, (row["sha256"] or "–")[:_SHOWN_DIGITS])
     results().print(table)
-    click.echo("Any other timm backbone is downloaded at its first use: --teacher wide_resnet50_2", err=True)
+    click.echo("Any other timm backbone is downloaded at its first use: --teacher wide_resnet50_2.tv_in1k", err=True)
 
 
 def _shipped() -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ def pull(name: str, replace: bool, zoo: str | None, as_json: bool) -> None:
 
     \b
     Examples:
-      kdzoo teacher pull wide_resnet50_2 --zoo s3://bucket/zoo
+      kdzoo teacher pull wide_resnet50_2.tv_in1k --zoo s3://bucket/zoo
       kdzoo teacher pull plant-resnet --replace
     """
     from kdzoo.settings import Settings

@@ -23,7 +23,7 @@ def push(name: str, zoo: str | None, as_json: bool) -> None:
 
     \b
     Examples:
-      kdzoo teacher push wide_resnet50_2 --zoo s3://bucket/zoo
+      kdzoo teacher push wide_resnet50_2.tv_in1k --zoo s3://bucket/zoo
       kdzoo teacher push plant-resnet
     """
     from kdzoo.settings import Settings

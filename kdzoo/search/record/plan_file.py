@@ -20,6 +20,8 @@ from kdzoo.search.study.strategy import Strategy
 from kdzoo.search.study.warm_start import Loan
 from kdzoo.settings import Settings
 from kdzoo.storage import write_file
+from kdzoo.teachers.local import LocalTeachers
+from kdzoo.teachers.names import full_name
 from kdzoo.tracking.records import without_credentials
 from kdzoo.training.spec import RunOptions
 
@@ -101,7 +103,7 @@ class PlanFile:
                 method=told["method"],
                 dataset=_dataset(told["dataset"], told["root"], settings),
                 spaces={name: _space(told["method"], space) for name, space in told["spaces"].items()},
-                options=RunOptions.from_mapping(told["options"]),
+                options=_options(told["options"], settings),
                 trials=int(told["trials"]),
                 settings=settings,
                 strategy=Strategy.from_dict(told["strategy"]),
@@ -212,6 +214,12 @@ def _space(method: str, values: dict[str, Any]) -> SearchSpace:
         dimensions[key] = Dimension(**given, choices=choices, when=conditions)
     defaults = find_method(method).config.from_mapping(values["defaults"])
     return SearchSpace(method=method, defaults=defaults, dimensions=dimensions, foreground=values["foreground"])
+
+
+def _options(values: dict[str, Any], settings: Settings) -> RunOptions:
+    """The run's options. An earlier kdzoo wrote a hub's teacher without the tag of its weights."""
+    options = RunOptions.from_mapping(values)
+    return options.replace(teacher=full_name(options.teacher, teachers=LocalTeachers.of(settings)))
 
 
 def _dataset(name: str, root: str, settings: Settings) -> Dataset:

@@ -99,7 +99,7 @@ def test_a_hub_that_is_not_there_names_the_ways_out(capsys, tmp_path, monkeypatc
     make_category(tmp_path / "lid", good=4, defects={"scratch": 4})
     ran = run(capsys, "train", "rd", "-d", tmp_path / "lid", "--teacher", "resnet18")
     assert ran.status == 1
-    for way in ("three ways out", "resnet18@weights.safetensors", "--teacher kdzoo-tiny"):
+    for way in ("three ways out", "resnet18.a1_in1k@weights.safetensors", "--teacher lite0", "--teacher kdzoo-tiny"):
         assert way in ran.err
 
 

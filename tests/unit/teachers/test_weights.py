@@ -244,7 +244,7 @@ def test_a_hub_that_serves_its_cache_and_a_hub_that_is_gone(tmp_path, whole, mon
     assert found["asked from cache"] == 0
     for case, said in [
         ("offline before", "KDZOO_OFFLINE is set"),
-        ("not published", "no weights for teacher 'resnet18'"),
+        ("not published", "no weights for teacher 'resnet18.a1_in1k'"),
         ("no hub name", "timm publishes no weights for 'resnet200'"),
         ("unreachable", "the weight hub cannot be reached"),
     ]:

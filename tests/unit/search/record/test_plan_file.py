@@ -36,6 +36,22 @@ def test_it_comes_back_as_it_was(written):
     assert found.differences(written.plan, DATA) == []
 
 
+def test_a_plan_of_an_earlier_kdzoo_gets_its_teachers_full_name(written):
+    """It named a hub's weights without their tag; asking for them by either name is no other plan."""
+    path = written.plan.folder / "plan.json"
+    told = json.loads(path.read_text())
+    told["options"]["teacher"] = "wide_resnet50_2"
+    path.write_text(json.dumps(told))
+    found = read(written)
+    assert found.plan.options.teacher == "wide_resnet50_2.racm_in1k"
+    same = dataclasses.replace(written.plan, options=written.plan.options.replace(teacher="wide_resnet50_2.racm_in1k"))
+    assert found.differences(same, DATA) == []
+    other = dataclasses.replace(same, options=same.options.replace(teacher="wide_resnet50_2.tv_in1k"))
+    assert found.differences(other, DATA) == [
+        "options.teacher is wide_resnet50_2.tv_in1k, was wide_resnet50_2.racm_in1k"
+    ]
+
+
 def test_no_password_is_written(written):
     assert "secret" not in (written.plan.folder / "plan.json").read_text()
 
