@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kdzoo.data.synthesis.registry import build_synthesizer
@@ -27,6 +28,7 @@ from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource, shuffled_batches
 from kdzoo.training.learned import check_learned, load_learned
+from kdzoo.training.rows import Rows
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
 
@@ -104,6 +106,7 @@ class Trainer:
         self._shared = shared if shared is not None and sharable(self.stages) else None
         self._gradients = BatchGradients()
         self._source = ImageSource(data.train.images, device)
+        self._foreground: Rows | None = None
         self._selection_source: ImageSource | None = None
         self._optimizer: torch.optim.Optimizer | None = None
 
@@ -271,7 +274,9 @@ class Trainer:
 
     def _make_optimizer(self, stage: Stage) -> torch.optim.Optimizer:
         parameters = [parameter for module in stage.modules for parameter in module.parameters()]
-        return torch.optim.Adam(parameters, lr=stage.optimizer.learning_rate, betas=stage.optimizer.betas)
+        optimizer = stage.optimizer
+        # Fused: one pass over weights, gradients and both moments, in place of one for each operation.
+        return torch.optim.Adam(parameters, lr=optimizer.learning_rate, betas=optimizer.betas, fused=True)
 
     def _enter(self, stage: Stage, stage_epoch: int) -> torch.optim.Optimizer:
         """Freezes all but the stage's modules, and gives the optimizer with the epoch's learning rate."""
@@ -296,10 +301,7 @@ class Trainer:
         with torch.random.fork_rng(devices=_gpus(self.device)):
             torch.manual_seed(int(order.integers(2**62)))
             for indices in batches:
-                optimizer.zero_grad(set_to_none=True)
-                losses = self._gradients(stage, self._batch(stage, indices, generator))
-                optimizer.step()
-                for name, value in losses.items():
+                for name, value in self._train_batch(stage, optimizer, indices, generator).items():
                     # Summed on the device: reading each step's loss would make the GPU wait.
                     totals[name] = totals.get(name, 0.0) + value
         means = {name: float(total) / len(batches) for name, total in totals.items()}
@@ -310,6 +312,15 @@ class Trainer:
                 hint="lower the learning rate",
             )
         return means
+
+    def _train_batch(
+        self, stage: Stage, optimizer: torch.optim.Optimizer, indices: NDArray[np.int64], generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """One step; gives the losses, on the device. Nothing here makes the host wait for it."""
+        optimizer.zero_grad(set_to_none=True)
+        losses = self._gradients(stage, self._batch(stage, indices, generator))
+        optimizer.step()
+        return losses
 
     def _out_of_memory(self, stage: Stage, error: Exception) -> DeviceMemoryError:
         """What to tell; the error that told it would keep the memory, so it is let go."""
@@ -324,7 +335,7 @@ class Trainer:
             hint="lower batch_size or --image-size, or let fewer trials share a GPU (--gpus-per-trial)",
         )
 
-    def _batch(self, stage: Stage, indices: np.ndarray[Any, Any], generator: torch.Generator) -> Batch:
+    def _batch(self, stage: Stage, indices: NDArray[np.int64], generator: torch.Generator) -> Batch:
         images = self._source.batch(indices)
         normalise = self.method.teacher.normalise
         clean = normalise(images)
@@ -333,7 +344,9 @@ class Trainer:
             blank = images.new_zeros(len(images), 1, *images.shape[-2:])
             everywhere = torch.ones_like(blank, dtype=torch.bool)
             return Batch(images=clean, augmented=clean, masks=blank, foreground=everywhere)
-        foreground = torch.from_numpy(self.data.foreground[indices])[:, None].to(self.device)
+        if self._foreground is None:
+            self._foreground = Rows(self.data.foreground, self.device)
+        foreground = self._foreground.take(indices)[:, None]
         made = synthesizer(images, foreground, generator)
         return Batch(images=clean, augmented=normalise(made.images), masks=made.masks, foreground=foreground)
 
@@ -355,7 +368,7 @@ class Trainer:
         report = measure(scored, self.data.selection, aupro_limit=options.aupro_limit)
         value = objective_value(report, options.objective)
         if value > self.best.objective:
-            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.method.learned_state().items()}
+            weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.method.learned_state().items()}
             self.best = _Best(value, self.epoch, weights, report.as_dict(""))
         return report
 
