@@ -84,19 +84,19 @@ def conclude(trainer: Trainer) -> Outcome:
         method=method,
         document=document,
         metrics=metrics,
-        picture=cases_picture(title, shown, shown_scored, threshold=calibration.pixel_threshold()),
+        picture=cases_picture(title, shown, shown_scored, calibration),
         trouble=trouble,
     )
 
 
-def cases_picture(title: str, truth: EvaluationSet, scored: Scored, *, threshold: float) -> bytes:
+def cases_picture(title: str, truth: EvaluationSet, scored: Scored, calibration: Calibration) -> bytes:
     """PNG of the images that were judged worst (low scoring defects, high scoring normals) and best.
 
     Args:
         title: of the page.
         truth: the images.
         scored: what the method said of them.
-        threshold: of the marked pixels.
+        calibration: says which pixels are marked, and which are coloured.
     """
     anomalous, normal = np.flatnonzero(truth.labels == 1), np.flatnonzero(truth.labels == 0)
     defects = anomalous[np.argsort(scored.scores[anomalous], kind="stable")]
@@ -113,7 +113,7 @@ def cases_picture(title: str, truth: EvaluationSet, scored: Scored, *, threshold
         )
         for index in worst + best
     ]
-    return as_png(sheet(title, cases, threshold=threshold))
+    return as_png(sheet(title, cases, threshold=calibration.pixel_threshold(), scale=calibration.heat_scale()))
 
 
 def _document(
