@@ -17,7 +17,7 @@ from pathlib import Path
 from helpers.fault_watch import PATIENCE, Drive, cost
 from helpers.mlflow_server import MlflowServer
 from helpers.ray_nodes import RayNodes
-from helpers.s3_server import CREDENTIALS, s3_server
+from helpers.s3_server import s3_server
 
 INTERVAL = 5
 """Epochs between two checkpoints of a trial."""
@@ -62,10 +62,7 @@ class Rig:
         try:
             s3 = self._stack.enter_context(s3_server())
             self._stack.callback(self._end_mlflow)
-            self.environ = {
-                {"region_name": "AWS_DEFAULT_REGION"}.get(name, name.upper()): value
-                for name, value in CREDENTIALS.items()
-            } | {"AWS_ENDPOINT_URL": s3.url, "KDZOO_ZOO": f"s3://{s3.new_bucket(s3.client())}/zoo"}
+            self.environ = s3.variables() | {"KDZOO_ZOO": f"s3://{s3.new_bucket(s3.client())}/zoo"}
             self.environ |= {"MLFLOW_TRACKING_URI": self.mlflow.uri, "RAY_worker_niceness": "0"}
             if nodes:
                 self.ray = RayNodes(nodes)

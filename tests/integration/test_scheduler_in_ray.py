@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-import ray
+from helpers.local_ray import CORES
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
@@ -15,18 +15,7 @@ TRIALS, EPOCHS = 4, 3
 NUMBERS = [2, 0, 3, 1]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def local_ray():
-    ray.init(
-        address="local",
-        num_cpus=1,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=100 * 2**20,
-    )
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("local_ray")
 
 
 def trivial():
@@ -87,7 +76,7 @@ def run(folder, scheduler):
     """Runs the trials, one at a time, and gives how often the state of all was written."""
     snapshots = Snapshots()
     results = tune.Tuner(
-        trivial(),
+        tune.with_resources(trivial(), {"cpu": CORES}),
         param_space={"category": "bottle", "number": tune.grid_search(NUMBERS)},
         tune_config=tune.TuneConfig(scheduler=scheduler, reuse_actors=True),
         run_config=tune.RunConfig(

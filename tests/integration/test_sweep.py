@@ -11,9 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-import ray
 from helpers.layouts import make_dataset
-from helpers.s3_server import CREDENTIALS, s3_server
 from helpers.sweeps import IMPOSSIBLE, SMALL, Watcher, small_plan, trial_workers
 from mlflow import MlflowClient
 
@@ -35,36 +33,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def s3():
-    with s3_server() as server, pytest.MonkeyPatch.context() as patch:
-        set_credentials(patch, server)
-        yield server
+def reachable_s3(s3):
+    """The server, with what this process needs to find it while a fixture of the module sweeps."""
+    with pytest.MonkeyPatch.context() as patch:
+        set_credentials(patch, s3)
+        yield s3
 
 
-def set_credentials(patch, server):
-    for name, value in CREDENTIALS.items():
-        patch.setenv({"region_name": "AWS_DEFAULT_REGION"}.get(name, name.upper()), value)
-    patch.setenv("AWS_ENDPOINT_URL", server.url)
+def set_credentials(patch, s3):
+    for name, value in s3.variables().items():
+        patch.setenv(name, value)
 
 
 @pytest.fixture
 def credentials(s3, monkeypatch):
     set_credentials(monkeypatch, s3)
-
-
-@pytest.fixture(scope="module")
-def local_ray():
-    """One Ray for all sweeps of this file; two cores, and next to no memory."""
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=100 * 2**20,
-    )
-    yield
-    ray.shutdown()
 
 
 class Swept:
@@ -82,10 +65,10 @@ class Swept:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, s3, local_ray):
+def swept(tmp_path_factory, reachable_s3, local_ray):
     folder = tmp_path_factory.mktemp("swept")
     make_dataset(folder / "parts")
-    zoo = f"s3://{s3.new_bucket(s3.client())}/zoo"
+    zoo = f"s3://{reachable_s3.new_bucket(reachable_s3.client())}/zoo"
     plan, ended_at, started = small_plan(folder, name="first", trials=TRIALS), [], time.monotonic()
     watcher = Watcher(lambda board: ended_at.append(time.monotonic()) if board.ended() else None)
     board = run_sweep(plan, watcher, zoo=zoo)
@@ -196,10 +179,11 @@ def test_a_sweep_of_the_same_name_is_refused(swept, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory, s3, local_ray):
+def broken(tmp_path_factory, reachable_s3, local_ray):
     """A sweep with a category that always diverges, a worker killed in the middle, and a zoo that then refuses."""
     folder = tmp_path_factory.mktemp("broken")
     make_dataset(folder / "parts")
+    s3 = reachable_s3
     zoo = f"s3://{s3.new_bucket(s3.client())}/zoo"
     plan = small_plan(folder, name="broken", trials=2, changes={"bottle": IMPOSSIBLE, "cable": {"distil_epochs": 7}})
     killed = []

@@ -4,9 +4,9 @@ import dataclasses
 import json
 
 import pytest
-import ray
 from helpers.command import run
 from helpers.layouts import make_dataset
+from helpers.local_ray import CORES
 from helpers.sweeps import Watcher, small_plan
 from mlflow import MlflowClient
 
@@ -17,22 +17,8 @@ from kdzoo.search.run.sweep import run_sweep
 from kdzoo.search.workers.cluster import Node
 from kdzoo.teachers.backbone import load_teacher
 
-KEEP, AT_ONCE, FIRST, TRIALS = 2, 2, 6, 8
+KEEP, AT_ONCE, FIRST, TRIALS = 2, CORES, 6, 8
 SECOND_STAGE = ("distil_learning_rate", "hkd_weight")
-
-
-@pytest.fixture(scope="module")
-def local_ray():
-    ray.init(
-        address="local",
-        num_cpus=AT_ONCE,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=100 * 2**20,
-    )
-    yield
-    ray.shutdown()
 
 
 def plan_in(folder, *, trials):

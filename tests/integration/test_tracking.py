@@ -1,15 +1,11 @@
 """A sweep's tracking against a real MLflow server that stops, hangs and comes back."""
 
-import sys
 import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-
+from helpers.mlflow_server import MlflowServer
 from mlflow import MlflowClient
-from mlflow_server import MlflowServer
 
 from kdzoo.errors import TrackingError
 from kdzoo.tracking import Cost, SweepTracker, read_leaderboard, replay

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import ray
 from helpers.layouts import make_dataset
+from helpers.local_ray import CORES
 from helpers.sweeps import Watcher, small_plan
 from safetensors.torch import save_file
 
@@ -16,19 +17,7 @@ from kdzoo.search.workers.sent_teacher import SentTeacher
 from kdzoo.teachers.backbone import build_teacher, load_teacher
 from kdzoo.teachers.names import TeacherName
 
-
-@pytest.fixture(scope="module", autouse=True)
-def local_ray():
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=100 * 2**20,
-    )
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("local_ray")
 
 
 @ray.remote
@@ -68,7 +57,7 @@ def test_other_bytes_than_were_sent_are_no_teacher():
 
 
 def test_the_nodes_of_the_cluster():
-    assert nodes() == [Node(cpus=2.0, gpus=0.0)]
+    assert nodes() == [Node(cpus=float(CORES), gpus=0.0)]
 
 
 @ray.remote

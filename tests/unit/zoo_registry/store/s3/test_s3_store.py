@@ -4,7 +4,6 @@ import hashlib
 import socket
 
 import pytest
-from helpers.s3_server import s3_server
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import (
@@ -22,19 +21,13 @@ ENTRY = "rd/demo/weave"
 
 
 @pytest.fixture(scope="module")
-def server():
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    return server.client(attempts=2)
+def client(s3):
+    return s3.client(attempts=2)
 
 
 @pytest.fixture
-def bucket(server, client):
-    return server.new_bucket(client)
+def bucket(s3, client):
+    return s3.new_bucket(client)
 
 
 @pytest.fixture
@@ -73,44 +66,44 @@ def test_the_write_id_is_kept(store):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_lost_answer_to_our_own_creation_is_no_conflict(server, store, times):
-    with server.fault(method="PUT", contains="/a", lose_answer=True, times=times):
+def test_a_lost_answer_to_our_own_creation_is_no_conflict(s3, store, times):
+    with s3.fault(method="PUT", contains="/a", lose_answer=True, times=times):
         assert store.put_if_absent("a", b"mine") is True
     assert store.get("a") == b"mine"
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_lost_answer_to_our_own_swap_is_no_conflict(server, store, times):
+def test_a_lost_answer_to_our_own_swap_is_no_conflict(s3, store, times):
     store.put_if_absent("a", b"1")
     _, etag = store.read("a")
-    with server.fault(method="PUT", contains="/a", lose_answer=True, times=times):
+    with s3.fault(method="PUT", contains="/a", lose_answer=True, times=times):
         assert store.compare_and_swap("a", b"2", etag) is True
     assert store.get("a") == b"2"
 
 
-def test_a_lost_answer_to_a_refused_creation_is_a_conflict(server, store):
+def test_a_lost_answer_to_a_refused_creation_is_a_conflict(s3, store):
     store.put_if_absent("a", b"theirs")
-    with server.fault(method="PUT", contains="/a", lose_answer=True, times=2):
+    with s3.fault(method="PUT", contains="/a", lose_answer=True, times=2):
         assert store.put_if_absent("a", b"mine") is False
     assert store.put_if_absent("a", b"mine") is False
     assert store.get("a") == b"theirs"
 
 
-def test_when_the_store_is_gone_after_the_write_the_state_is_unknown(server, store):
+def test_when_the_store_is_gone_after_the_write_the_state_is_unknown(s3, store):
     with (
-        server.fault(method="PUT", contains="/a", lose_answer=True, times=2),
-        server.fault(method="HEAD", contains="/a", status="503 Slow Down", code="SlowDown", times=2),
+        s3.fault(method="PUT", contains="/a", lose_answer=True, times=2),
+        s3.fault(method="HEAD", contains="/a", status="503 Slow Down", code="SlowDown", times=2),
         pytest.raises(PublishStateUnknownError, match="zoo/a"),
     ):
         store.put_if_absent("a", b"1")
     assert store.get("a") == b"1"
 
 
-def test_a_lost_answer_during_publish_makes_one_release(server, store, tmp_path):
+def test_a_lost_answer_during_publish_makes_one_release(s3, store, tmp_path):
     registry = Registry(store, BlobCache(tmp_path / "cache"))
     registry.probe()
     for part in ("releases", "aliases"):
-        with server.fault(method="PUT", contains=part, lose_answer=True, times=2):
+        with s3.fault(method="PUT", contains=part, lose_answer=True, times=2):
             registry.publish(ENTRY, {"lost": part}, {})
     assert registry.releases(ENTRY) == [1, 2]
     assert registry.resolve(ENTRY).document == {"lost": "aliases"}
@@ -119,11 +112,11 @@ def test_a_lost_answer_during_publish_makes_one_release(server, store, tmp_path)
 # --- refusals
 
 
-def test_409_is_tried_again(server, store):
-    with server.fault(method="PUT", contains="/a", status="409 Conflict", code="ConditionalRequestConflict", times=3):
+def test_409_is_tried_again(s3, store):
+    with s3.fault(method="PUT", contains="/a", status="409 Conflict", code="ConditionalRequestConflict", times=3):
         assert store.put_if_absent("a", b"1") is True
     store.put_if_absent("b", b"theirs")
-    with server.fault(method="PUT", contains="/b", status="409 Conflict", code="ConditionalRequestConflict"):
+    with s3.fault(method="PUT", contains="/b", status="409 Conflict", code="ConditionalRequestConflict"):
         assert store.put_if_absent("b", b"mine") is False
 
 
@@ -139,10 +132,10 @@ def test_409_is_tried_again(server, store):
         ("500 Internal Server Error", "InternalError", StoreUnavailableError, "later"),
     ],
 )
-def test_refusals_say_what_to_do(server, store, status, code, kind, hint):
+def test_refusals_say_what_to_do(s3, store, status, code, kind, hint):
     asks = [("PUT", lambda: store.put_if_absent("a", b"1")), ("GET", lambda: store.get("a"))]
     for method, ask in asks:
-        with server.fault(method=method, status=status, code=code, times=9), pytest.raises(kind, match=code) as error:
+        with s3.fault(method=method, status=status, code=code, times=9), pytest.raises(kind, match=code) as error:
             ask()
         assert hint in error.value.hint
     assert store.list("") == []
@@ -155,8 +148,8 @@ def test_no_bucket(client):
             ask()
 
 
-def test_no_credentials(server, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+def test_no_credentials(s3, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
     with pytest.raises(StoreRefusedError, match="credentials") as error:
         S3Store("bucket").get("a")
     assert "AWS_ACCESS_KEY_ID" in error.value.hint
@@ -168,18 +161,18 @@ def test_a_profile_that_is_not_there(monkeypatch):
         S3Store("bucket").get("a")
 
 
-def test_the_endpoint_of_the_environment_is_used(server, store, bucket, monkeypatch):
+def test_the_endpoint_of_the_environment_is_used(s3, store, bucket, monkeypatch):
     store.put_if_absent("a", b"1")
-    for name, value in (("ENDPOINT_URL", server.url), ("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s")):
+    for name, value in (("ENDPOINT_URL", s3.url), ("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s")):
         monkeypatch.setenv(f"AWS_{name}", value)
     assert S3Store(bucket, "zoo").get("a") == b"1"
 
 
-def test_nobody_there(server):
+def test_nobody_there(s3):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    gone = type(server)(url=f"http://127.0.0.1:{port}").client(attempts=1)
+    gone = type(s3)(url=f"http://127.0.0.1:{port}").client(attempts=1)
     store = S3Store("bucket", client=gone)
     for ask in (lambda: store.get("a"), lambda: store.list(""), lambda: store.put_if_absent("a", b"1")):
         with pytest.raises(StoreUnavailableError) as error:
@@ -187,14 +180,14 @@ def test_nobody_there(server):
         assert "AWS_ENDPOINT_URL" in error.value.hint
 
 
-def test_a_server_that_ignores_conditions_is_refused_before_anything_is_published(server, store, tmp_path):
+def test_a_server_that_ignores_conditions_is_refused_before_anything_is_published(s3, store, tmp_path):
     registry = Registry(store, BlobCache(tmp_path / "cache"))
-    with server.fault(method="PUT", ignore_conditions=True, times=99), pytest.raises(StoreRefusedError, match="4 of 4"):
+    with s3.fault(method="PUT", ignore_conditions=True, times=99), pytest.raises(StoreRefusedError, match="4 of 4"):
         registry.publish(ENTRY, {}, {})
     assert store.list("") == []
 
 
-def test_a_server_that_ignores_if_match_is_refused(server, store):
+def test_a_server_that_ignores_if_match_is_refused(s3, store):
     class OnlyCreation:
         """Honours If-None-Match alone."""
 
@@ -202,7 +195,7 @@ def test_a_server_that_ignores_if_match_is_refused(server, store):
             return getattr(store, name)
 
         def compare_and_swap(self, key, data, etag):
-            with server.fault(method="PUT", ignore_conditions=True):
+            with s3.fault(method="PUT", ignore_conditions=True):
                 return store.compare_and_swap(key, data, etag)
 
     with pytest.raises(StoreRefusedError, match="not there was replaced"):
@@ -210,9 +203,9 @@ def test_a_server_that_ignores_if_match_is_refused(server, store):
     assert store.list("") == []
 
 
-def test_a_publisher_without_the_right_to_delete_can_publish(server, store, tmp_path):
+def test_a_publisher_without_the_right_to_delete_can_publish(s3, store, tmp_path):
     registry = Registry(store, BlobCache(tmp_path / "cache"))
-    with server.fault(method="DELETE", status="403 Forbidden", code="AccessDenied", times=9):
+    with s3.fault(method="DELETE", status="403 Forbidden", code="AccessDenied", times=9):
         assert registry.publish(ENTRY, {}, {}).release == 1
 
 
@@ -222,27 +215,27 @@ def test_a_publisher_without_the_right_to_delete_can_publish(server, store, tmp_
 @pytest.mark.parametrize(
     "change", [lambda b: b[:-1], lambda b: b"\1" + b[1:], lambda b: b + b"x"], ids=["cut", "flip", "longer"]
 )
-def test_a_blob_damaged_on_the_way_is_fetched_again(server, store, tmp_path, change):
+def test_a_blob_damaged_on_the_way_is_fetched_again(s3, store, tmp_path, change):
     said = []
     registry = Registry(store, BlobCache(tmp_path / "cache"), on_warning=said.append)
     (tmp_path / "w").write_bytes(b"weights")
     manifest = registry.publish(ENTRY, {}, {"w": tmp_path / "w"}).manifest
-    with server.fault(method="GET", contains="/blobs/", change=change):
+    with s3.fault(method="GET", contains="/blobs/", change=change):
         assert registry.fetch(manifest, "w").read_bytes() == b"weights"
     assert len(said) == 1 and "damaged" in said[0]
     (tmp_path / "cache" / "sha256" / sha256(tmp_path / "w")[:2] / sha256(tmp_path / "w")).unlink()
-    with server.fault(method="GET", contains="/blobs/", change=change, times=99), pytest.raises(BlobCorruptError):
+    with s3.fault(method="GET", contains="/blobs/", change=change, times=99), pytest.raises(BlobCorruptError):
         registry.fetch(manifest, "w")
 
 
 # --- parts
 
 
-def test_a_large_blob_is_sent_in_parts(server, parts_store, large, tmp_path):
+def test_a_large_blob_is_sent_in_parts(s3, parts_store, large, tmp_path):
     told = []
-    began = len(server.requests)
+    began = len(s3.requests)
     assert parts_store.put_if_absent("big", large, sha256=sha256(large), progress=told.append) is True
-    sent = sorted(path for method, path in server.requests[began:] if method == "PUT")
+    sent = sorted(path for method, path in s3.requests[began:] if method == "PUT")
     assert len(sent) == 2 and "partNumber=1" in sent[0] and "partNumber=2" in sent[1]
     assert told == [5 * 1024 * 1024, 6_400_000 - 5 * 1024 * 1024]
     parts_store.get_to_file("big", tmp_path / "out")
@@ -250,9 +243,9 @@ def test_a_large_blob_is_sent_in_parts(server, parts_store, large, tmp_path):
     assert parts_store.put_if_absent("big", large) is False
 
 
-def test_a_failed_upload_is_given_up(server, parts_store, large, client, bucket):
+def test_a_failed_upload_is_given_up(s3, parts_store, large, client, bucket):
     with (
-        server.fault(method="PUT", contains="partNumber=2", status="503 Slow Down", code="SlowDown", times=9),
+        s3.fault(method="PUT", contains="partNumber=2", status="503 Slow Down", code="SlowDown", times=9),
         pytest.raises(StoreUnavailableError, match="SlowDown"),
     ):
         parts_store.put_if_absent("big", large)
@@ -268,13 +261,13 @@ def test_a_file_that_changed_is_not_completed(parts_store, large, client, bucket
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_lost_answer_to_the_last_step_is_no_conflict(server, parts_store, large, times):
-    with server.fault(method="POST", contains="uploadId", lose_answer=True, times=times):
+def test_a_lost_answer_to_the_last_step_is_no_conflict(s3, parts_store, large, times):
+    with s3.fault(method="POST", contains="uploadId", lose_answer=True, times=times):
         assert parts_store.put_if_absent("big", large, sha256=sha256(large)) is True
     assert parts_store.stat("big").size == large.stat().st_size
 
 
-def test_somebody_faster_with_the_last_step(server, parts_store, large, client, bucket):
+def test_somebody_faster_with_the_last_step(s3, parts_store, large, client, bucket):
     class Faster:
         """Lets another writer create the object just before the upload is completed."""
 
@@ -291,9 +284,9 @@ def test_somebody_faster_with_the_last_step(server, parts_store, large, client, 
     assert unfinished(client, bucket) == []
 
 
-def test_409_at_the_last_step_begins_anew(server, parts_store, large, client, bucket):
+def test_409_at_the_last_step_begins_anew(s3, parts_store, large, client, bucket):
     told = []
-    with server.fault(method="POST", contains="uploadId", status="409 Conflict", code="ConditionalRequestConflict"):
+    with s3.fault(method="POST", contains="uploadId", status="409 Conflict", code="ConditionalRequestConflict"):
         assert parts_store.put_if_absent("big", large, progress=told.append) is True
     assert sum(told) == large.stat().st_size
     assert unfinished(client, bucket) == []
@@ -302,7 +295,7 @@ def test_409_at_the_last_step_begins_anew(server, parts_store, large, client, bu
 # --- out of reach
 
 
-def test_what_was_resolved_and_fetched_can_be_had_without_the_store(server, store, tmp_path):
+def test_what_was_resolved_and_fetched_can_be_had_without_the_store(s3, store, tmp_path):
     said = []
     cache = BlobCache(tmp_path / "cache")
     online = Registry(store, cache, on_warning=said.append)
@@ -312,11 +305,11 @@ def test_what_was_resolved_and_fetched_can_be_had_without_the_store(server, stor
     online.fetch(manifest, "w")
     assert said == []
 
-    with server.fault(method="GET", status="503 Slow Down", code="SlowDown", times=99):
+    with s3.fault(method="GET", status="503 Slow Down", code="SlowDown", times=99):
         assert online.resolve(ENTRY) == manifest
     assert len(said) == 2 and all("out of date" in sentence for sentence in said)
 
-    began = len(server.requests)
+    began = len(s3.requests)
     offline = Registry(store, cache, offline=True, on_warning=said.append)
     assert offline.resolve(ENTRY) == offline.resolve(ENTRY, 1) == manifest
     assert offline.fetch(manifest, "w").read_bytes() == b"weights"
@@ -329,15 +322,15 @@ def test_what_was_resolved_and_fetched_can_be_had_without_the_store(server, stor
     ):
         with pytest.raises(StoreUnavailableError, match="offline"):
             ask()
-    assert len(server.requests) == began
+    assert len(s3.requests) == began
 
 
-def test_a_refusal_is_not_papered_over_by_the_cache(server, store, tmp_path):
+def test_a_refusal_is_not_papered_over_by_the_cache(s3, store, tmp_path):
     registry = Registry(store, BlobCache(tmp_path / "cache"))
     registry.publish(ENTRY, {}, {})
     registry.resolve(ENTRY)
     with (
-        server.fault(method="GET", status="403 Forbidden", code="AccessDenied", times=9),
+        s3.fault(method="GET", status="403 Forbidden", code="AccessDenied", times=9),
         pytest.raises(StoreRefusedError),
     ):
         registry.resolve(ENTRY)

@@ -5,8 +5,6 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from kdzoo.methods.aand.amplifier import position_encoding
-from kdzoo.methods.aand.losses import amplification_loss, level_mask
 from kdzoo.methods.layers.losses import hardest_positions_loss
 from kdzoo.methods.layers.maps import smooth
 from kdzoo.methods.layers.student import Student
@@ -51,32 +49,3 @@ def test_hardest_positions_takes_the_largest():
     student = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
     assert float(hardest_positions_loss([teacher], [student], top_k=1)) == pytest.approx(1.0)
     assert float(hardest_positions_loss([teacher], [student], top_k=99)) == pytest.approx(0.5)
-
-
-def test_level_mask_needs_more_than_the_threshold():
-    mask = torch.zeros(1, 1, 4, 4)
-    mask[..., :2, :2] = 1
-    mask[..., 0, 2] = 1
-    assert level_mask(mask, (2, 2), threshold=0.25)[0, :, 0].tolist() == [1, 0, 0, 0]
-    assert level_mask(mask, (2, 2), threshold=0.2)[0, :, 0].tolist() == [1, 1, 0, 0]
-
-
-def test_amplification_loss_without_anomalies_is_zero_and_has_a_gradient():
-    features = torch.randn(1, 4, 2, 2)
-    lifted = features.clone().requires_grad_()
-    nothing, everywhere = torch.zeros(1, 4, 1), torch.ones(1, 4, 1)
-    loss = amplification_loss([features], [lifted], [nothing], [everywhere], margin=0.3)
-    loss.backward()
-    assert float(loss) == 0.0
-    assert lifted.grad is not None
-
-
-def test_amplification_loss_of_unmoved_features_is_the_margin():
-    features = torch.randn(1, 4, 2, 2)
-    truth = torch.tensor([1.0, 0, 0, 0]).view(1, 4, 1)
-    loss = amplification_loss([features], [features], [truth], [torch.ones(1, 4, 1)], margin=0.3)
-    assert float(loss) == pytest.approx(0.3)
-
-
-def test_position_encoding_of_channels_not_divisible_by_four():
-    assert torch.equal(position_encoding(6, 3, 3), position_encoding(8, 3, 3)[:6])

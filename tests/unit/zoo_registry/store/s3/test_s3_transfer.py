@@ -5,7 +5,7 @@ import hashlib
 import boto3
 import pytest
 from botocore.config import Config
-from helpers.s3_server import CREDENTIALS, s3_server
+from helpers.s3_server import CREDENTIALS
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import (
@@ -25,20 +25,14 @@ KIB = 1024
 
 
 @pytest.fixture(scope="module")
-def server():
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    return server.client(attempts=2)
+def client(s3):
+    return s3.client(attempts=2)
 
 
 @pytest.fixture
-def store(server, client, monkeypatch):
+def store(s3, client, monkeypatch):
     monkeypatch.setattr(s3_reading, "RANGE_BYTES", 10 * KIB)
-    return S3Store(server.new_bucket(client), "zoo", client=client)
+    return S3Store(s3.new_bucket(client), "zoo", client=client)
 
 
 @pytest.fixture
@@ -53,25 +47,25 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def gets(server, began):
-    return [path for method, path in server.requests[began:] if method == "GET"]
+def gets(s3, began):
+    return [path for method, path in s3.requests[began:] if method == "GET"]
 
 
-def test_a_large_object_comes_in_ranges(server, store, large, tmp_path):
+def test_a_large_object_comes_in_ranges(s3, store, large, tmp_path):
     store.put_if_absent("big", large)
-    began, told = len(server.requests), []
+    began, told = len(s3.requests), []
     made = store.get_to_file("big", tmp_path / "out", progress=told.append)
     assert made == sha256(large) == sha256(tmp_path / "out")
     assert told == [10 * KIB] * 9 + [5 * KIB]
-    assert len(gets(server, began)) == 11  # one byte first, to see whether the server knows of ranges
+    assert len(gets(s3, began)) == 11  # one byte first, to see whether the server knows of ranges
 
 
-def test_a_small_or_announced_small_object_comes_at_once(server, store, large, tmp_path):
+def test_a_small_or_announced_small_object_comes_at_once(s3, store, large, tmp_path):
     store.put_if_absent("small", b"x" * 20 * KIB)
     store.put_if_absent("big", large)
-    began = len(server.requests)
+    began = len(s3.requests)
     store.get_to_file("small", tmp_path / "out", max_bytes=20 * KIB)
-    assert server.requests[began:] == [("GET", server.requests[-1][1])]
+    assert s3.requests[began:] == [("GET", s3.requests[-1][1])]
     with pytest.raises(ObjectTooLargeError):
         store.get_to_file("big", tmp_path / "big", max_bytes=20 * KIB)
     with pytest.raises(ObjectTooLargeError):
@@ -82,25 +76,25 @@ def test_a_small_or_announced_small_object_comes_at_once(server, store, large, t
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b"", lambda b: b + b"x"], ids=["cut", "none", "more"])
-def test_a_range_of_the_wrong_length_is_asked_for_again(server, store, large, tmp_path, change):
+def test_a_range_of_the_wrong_length_is_asked_for_again(s3, store, large, tmp_path, change):
     store.put_if_absent("big", large)
-    with server.fault(method="GET", contains="/big", times=3, change=lambda b: change(b) if len(b) > 1 else b):
+    with s3.fault(method="GET", contains="/big", times=3, change=lambda b: change(b) if len(b) > 1 else b):
         assert store.get_to_file("big", tmp_path / "out") == sha256(large)
 
 
-def test_a_range_that_stays_wrong_is_an_error(server, store, large, tmp_path):
+def test_a_range_that_stays_wrong_is_an_error(s3, store, large, tmp_path):
     store.put_if_absent("big", large)
     with (
-        server.fault(method="GET", contains="/big", times=99, change=lambda b: b[:-1] if len(b) > 1 else b),
+        s3.fault(method="GET", contains="/big", times=99, change=lambda b: b[:-1] if len(b) > 1 else b),
         pytest.raises(BlobCorruptError, match="were sent"),
     ):
         store.get_to_file("big", tmp_path / "out")
 
 
-def test_a_flipped_byte_in_a_range_is_seen_by_the_digest(server, store, large, tmp_path):
+def test_a_flipped_byte_in_a_range_is_seen_by_the_digest(s3, store, large, tmp_path):
     registry = Registry(store, BlobCache(tmp_path / "cache"), on_warning=lambda text: None)
     manifest = registry.publish("rd/demo/weave", {}, {"w": large}).manifest
-    with server.fault(method="GET", contains="/blobs/", times=5, change=lambda b: b"\0" + b[1:]):
+    with s3.fault(method="GET", contains="/blobs/", times=5, change=lambda b: b"\0" + b[1:]):
         assert sha256(registry.fetch(manifest, "w")) == sha256(large)
 
 
@@ -163,17 +157,17 @@ def test_an_upload_of_a_killed_writer_is_a_leftover(client, store):
     assert [one["Key"] for one in client.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["other/y"]
 
 
-def test_a_flipped_byte_in_a_small_file_is_found_without_the_servers_checksums(server, store):
+def test_a_flipped_byte_in_a_small_file_is_found_without_the_servers_checksums(s3, store):
     store.put_if_absent("a.json", b'{"release": 3}')
     flip = {"method": "GET", "contains": "a.json", "change": lambda b: b.replace(b"3", b"7")}
-    with server.fault(**flip, times=2):
+    with s3.fault(**flip, times=2):
         assert store.get("a.json") == b'{"release": 3}'
-    with server.fault(**flip, times=9), pytest.raises(BlobCorruptError, match=r"a\.json"):
+    with s3.fault(**flip, times=9), pytest.raises(BlobCorruptError, match=r"a\.json"):
         store.get("a.json")
 
 
-def test_412_for_an_object_that_is_not_there_is_tried_again(server, store):
-    with server.fault(method="PUT", contains="/a", status="412 Precondition Failed", code="PreconditionFailed"):
+def test_412_for_an_object_that_is_not_there_is_tried_again(s3, store):
+    with s3.fault(method="PUT", contains="/a", status="412 Precondition Failed", code="PreconditionFailed"):
         assert store.put_if_absent("a", b"1") is True
     assert store.get("a") == b"1"
 
@@ -197,30 +191,30 @@ def test_a_write_that_never_arrived_is_sent_again(store, client):
     assert Lossy.lost == 2
 
 
-def test_at_an_endpoint_of_ones_own_the_bucket_stands_in_the_path(server, client, monkeypatch):
+def test_at_an_endpoint_of_ones_own_the_bucket_stands_in_the_path(s3, client, monkeypatch):
     """A name that is no address: only there would boto3 put the bucket into the host's name."""
-    bucket = server.new_bucket(client)
+    bucket = s3.new_bucket(client)
     for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url.replace("127.0.0.1", "localhost"))
-    began = len(server.requests)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url.replace("127.0.0.1", "localhost"))
+    began = len(s3.requests)
     assert open_store(f"s3://{bucket}/zoo").list("") == []
-    assert server.requests[began][1].startswith(f"/{bucket}?")
+    assert s3.requests[began][1].startswith(f"/{bucket}?")
 
 
-def test_a_profile_in_a_file_is_used(server, client, monkeypatch, tmp_path):
-    bucket = server.new_bucket(client)
+def test_a_profile_in_a_file_is_used(s3, client, monkeypatch, tmp_path):
+    bucket = s3.new_bucket(client)
     (tmp_path / "credentials").write_text("[line3]\naws_access_key_id = k\naws_secret_access_key = s\n")
-    (tmp_path / "config").write_text(f"[profile line3]\nregion = us-east-1\nendpoint_url = {server.url}\n")
+    (tmp_path / "config").write_text(f"[profile line3]\nregion = us-east-1\nendpoint_url = {s3.url}\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_PROFILE", "line3")
     assert open_store(f"s3://{bucket}").put_if_absent("a", b"1") is True
 
 
-def test_without_credentials_publishing_says_so_once(server, tmp_path, caplog):
+def test_without_credentials_publishing_says_so_once(s3, tmp_path, caplog):
     keyless = boto3.session.Session(region_name="us-east-1").client(
-        "s3", endpoint_url=server.url, config=Config(retries={"total_max_attempts": 1})
+        "s3", endpoint_url=s3.url, config=Config(retries={"total_max_attempts": 1})
     )
     registry = Registry(S3Store("some-bucket", client=keyless), BlobCache(tmp_path / "cache"))
     with pytest.raises(StoreRefusedError, match="credentials"):
@@ -228,28 +222,28 @@ def test_without_credentials_publishing_says_so_once(server, tmp_path, caplog):
     assert caplog.records == []
 
 
-def test_no_secret_stands_in_a_message(server, client):
+def test_no_secret_stands_in_a_message(s3, client):
     store = S3Store("no-such-bucket-here", client=client)
     with pytest.raises(StoreRefusedError) as error:
         store.put_if_absent("a", b"1")
     assert CREDENTIALS["aws_secret_access_key"] not in f"{error.value} {error.value.hint} {error.value.__cause__}"
 
 
-def test_a_damaged_listing_is_no_foreign_error(server, store):
+def test_a_damaged_listing_is_no_foreign_error(s3, store):
     store.put_if_absent("a", b"1")
     damage = {"method": "GET", "contains": "list-type"}
     with (
-        server.fault(**damage, change=lambda b: b.replace(b"<LastModified>2", b"<LastModified>$")),
+        s3.fault(**damage, change=lambda b: b.replace(b"<LastModified>2", b"<LastModified>$")),
         pytest.raises(StoreUnavailableError, match="damaged"),
     ):
         store.list("")
 
 
-def test_a_listing_that_names_another_release_leaves_no_number_out(server, store, tmp_path):
+def test_a_listing_that_names_another_release_leaves_no_number_out(s3, store, tmp_path):
     registry = Registry(store, BlobCache(tmp_path / "cache"))
     registry.publish("rd/demo/weave", {}, {})
     with (
-        server.fault(method="GET", contains="list-type", change=lambda b: b.replace(b"000001", b"000009")),
+        s3.fault(method="GET", contains="list-type", change=lambda b: b.replace(b"000001", b"000009")),
         pytest.raises(StoreUnavailableError, match="lists release 9"),
     ):
         registry.publish("rd/demo/weave", {}, {})
@@ -257,10 +251,10 @@ def test_a_listing_that_names_another_release_leaves_no_number_out(server, store
 
 
 @pytest.mark.parametrize(("wanted", "word"), [("when_supported", b"CRC32"), ("when_required", None)])
-def test_an_upload_in_parts_is_begun_with_the_word_that_its_parts_are_sent_with(server, store, large, wanted, word):
+def test_an_upload_in_parts_is_begun_with_the_word_that_its_parts_are_sent_with(s3, store, large, wanted, word):
     """S3 refuses parts with a checksum that the upload was not begun with."""
     config = Config(request_checksum_calculation=wanted, s3={"addressing_style": "path"})
-    client = boto3.session.Session(**CREDENTIALS).client("s3", endpoint_url=server.url, config=config)
+    client = boto3.session.Session(**CREDENTIALS).client("s3", endpoint_url=s3.url, config=config)
     asked = []
 
     def note(request, **_):

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdzoo.methods.aand.losses import focal_gate_loss
 from kdzoo.methods.layers.masks import focal_loss, focal_loss_of_logits, pooled_mask, start_at_prior
 
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 4.0)
@@ -59,15 +58,6 @@ def test_both_forms_are_one_loss_with_one_gradient(logits, ones, alpha, gamma):
         value = loss(form(free), truth, alpha=alpha, gamma=gamma)
         found.append((value.detach(), torch.autograd.grad(value, free)[0]))
     torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=1e-12)
-
-
-def test_the_gates_loss_is_summed_over_levels():
-    gates, truths = (
-        [torch.tensor([[[0.9]]]), torch.tensor([[[0.2], [0.2]]])],
-        [torch.ones(1, 1, 1), torch.zeros(1, 2, 1)],
-    )
-    expected = 0.8 * 0.1**2 * -math.log(0.9) + 0.2 * 0.2**2 * -math.log(0.8)
-    assert float(focal_gate_loss(gates, truths, alpha=0.8, gamma=2.0)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)
