@@ -15,6 +15,7 @@ def three_nodes():
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 * 2**20})
     for gpus in (0, 2):
         cluster.add_node(num_cpus=1, num_gpus=gpus, object_store_memory=80 * 2**20)
+    ray.shutdown()  # this process may be with another
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     yield cluster
     ray.shutdown()
