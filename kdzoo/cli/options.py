@@ -45,6 +45,12 @@ def run_options(command: F) -> F:
                 "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, batches, anomalies."
             ),
             click.option(
+                "--ema",
+                type=float,
+                metavar="DECAY",
+                help="Measure and keep a moving average of the weights, such as 0.99; default 0: none.",
+            ),
+            click.option(
                 "--foreground",
                 metavar="RULE",
                 help="Where anomalies are planted: auto, whole, light, dark or masks:FOLDER; default the space's.",

@@ -19,12 +19,13 @@ from kdzoo.pictures import Case, as_png, sheet
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE
 from kdzoo.teachers.packaged import PACKAGE
+from kdzoo.training.best import objective_value
 from kdzoo.training.calibration import Calibration, calibrate
 from kdzoo.training.data import EvaluationSet
 from kdzoo.training.document import DOCUMENT_SCHEMA
 from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.images import ImageSource
-from kdzoo.training.trainer import Trainer, objective_value
+from kdzoo.training.trainer import Trainer
 
 _SHOWN = 4
 _RESIZE = "bilinear-antialiased-square"

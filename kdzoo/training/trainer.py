@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,10 @@ from kdzoo.methods.base import Batch, Method, Stage
 from kdzoo.methods.registry import build_method
 from kdzoo.metrics.report import Report
 from kdzoo.teachers.backbone import Teacher
+from kdzoo.training.averages import WeightAverage
+from kdzoo.training.best import BestEpoch
 from kdzoo.training.data import TrialData
-from kdzoo.training.evaluation import measure, score_images
+from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource, shuffled_batches
@@ -54,16 +57,6 @@ class EpochResult:
     report: Report | None
     seconds: tuple[float, float]
     parts: int
-
-
-@dataclass
-class _Best:
-    """The weights that selection liked best so far, and what they reached: the objective, and all metrics by name."""
-
-    objective: float = -float("inf")
-    epoch: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class Trainer:
@@ -100,7 +93,7 @@ class Trainer:
             stage.name: build_synthesizer(stage.synthesis) for stage in self.stages if stage.synthesis is not None
         }
         self.epoch = 0
-        self.best = _Best()
+        self.best = BestEpoch()
         self.train_seconds = self.measure_seconds = self.reused_seconds = 0.0
         self._stage_key = ""
         self._shared = shared if shared is not None and sharable(self.stages) else None
@@ -109,6 +102,7 @@ class Trainer:
         self._foreground: Rows | None = None
         self._selection_source: ImageSource | None = None
         self._optimizer: torch.optim.Optimizer | None = None
+        self._average: WeightAverage | None = None
 
     @property
     def parts(self) -> int:
@@ -149,6 +143,9 @@ class Trainer:
             losses = self._train_epoch(stage, index, stage_epoch)
             trained = time.perf_counter()
             self.epoch += 1
+            if stage_epoch + 1 == stage.epochs and self._average is not None:
+                self._average.settle()
+                self._average = None
             report = self._measure() if self._due(stage, stage_epoch + 1) else None
         except (DeviceMemoryError, torch.OutOfMemoryError) as error:
             raise self._out_of_memory(stage, error) from None
@@ -185,7 +182,9 @@ class Trainer:
             "epoch": self.epoch,
             "weights": {} if self.finished else self.method.learned_state(),
             "optimizer": None if self.finished or self._optimizer is None else self._optimizer.state_dict(),
+            "average": None if self._average is None else self._average.state(),
             "best_objective": self.best.objective,
+            "best_tie": self.best.tie,
             "best_epoch": self.best.epoch,
             "best_weights": self.best.weights,
             "best_metrics": self.best.metrics,
@@ -206,8 +205,13 @@ class Trainer:
             if not 0 <= epoch <= self.total_epochs:
                 raise CheckpointError(f"epoch {epoch} is not one of {self.total_epochs}")
             self.epoch = epoch
-            self.best = _Best(float(state["best_objective"]), int(state["best_epoch"]), dict(state["best_weights"]))
-            self.best.metrics = {str(name): float(value) for name, value in state["best_metrics"].items()}
+            self.best = BestEpoch(
+                objective=float(state["best_objective"]),
+                tie=float(state.get("best_tie", 0.0)),
+                epoch=int(state["best_epoch"]),
+                weights=dict(state["best_weights"]),
+                metrics={str(name): float(value) for name, value in state["best_metrics"].items()},
+            )
             if self.best.weights:
                 check_learned(self.method, self.best.weights)
             load_learned(self.method, self.best.weights if self.finished else state["weights"])
@@ -217,10 +221,14 @@ class Trainer:
             if parts not in (1, HALVES):
                 raise CheckpointError(f"a batch is taken in 1 or {HALVES} parts, not in {parts}")
             self._gradients.parts = parts
-            self._optimizer = None
+            self._optimizer = self._average = None
             if not self.finished and self._position()[1] > 0:
-                self._optimizer = self._make_optimizer(self.stages[self._position()[0]])
+                stage = self.stages[self._position()[0]]
+                self._optimizer = self._make_optimizer(stage)
                 self._optimizer.load_state_dict(state["optimizer"])
+                self._average = self._make_average(stage)
+                if self._average is not None:
+                    self._average.load_state(state["average"])
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(f"the resume state does not fit this trial: {error}") from error
 
@@ -278,6 +286,10 @@ class Trainer:
         # Fused: one pass over weights, gradients and both moments, in place of one for each operation.
         return torch.optim.Adam(parameters, lr=optimizer.learning_rate, betas=optimizer.betas, fused=True)
 
+    def _make_average(self, stage: Stage) -> WeightAverage | None:
+        decay = self.spec.options.ema
+        return WeightAverage(stage.modules, decay) if decay else None
+
     def _enter(self, stage: Stage, stage_epoch: int) -> torch.optim.Optimizer:
         """Freezes all but the stage's modules, and gives the optimizer with the epoch's learning rate."""
         self.method.eval()
@@ -286,7 +298,7 @@ class Trainer:
             module.train()
             module.requires_grad_(True)
         if stage_epoch == 0 or self._optimizer is None:
-            self._optimizer = self._make_optimizer(stage)
+            self._optimizer, self._average = self._make_optimizer(stage), self._make_average(stage)
         for group in self._optimizer.param_groups:
             group["lr"] = stage.optimizer.rate(stage_epoch, stage.epochs)
         return self._optimizer
@@ -320,6 +332,8 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         losses = self._gradients(stage, self._batch(stage, indices, generator))
         optimizer.step()
+        if self._average is not None:
+            self._average.update()
         return losses
 
     def _out_of_memory(self, stage: Stage, error: Exception) -> DeviceMemoryError:
@@ -356,36 +370,22 @@ class Trainer:
         return self._selection_source
 
     def _measure(self) -> Report:
-        options = self.spec.options
         try:
-            scored = score_images(self.method, self._selection())
+            with nullcontext() if self._average is None else self._average.in_place():
+                return self._measured(score_images(self.method, self._selection()))
         except NonFiniteLossError as error:
             raise NonFiniteLossError(
                 f"{error.message} in epoch {self.epoch} of {self.spec.method} on {self.spec.category_name} "
                 f"with {self.spec.config.as_dict()}",
                 hint=error.hint,
             ) from error
+
+    def _measured(self, scored: Scored) -> Report:
+        """The report of scored images; keeps the weights that they were scored with, if these are the best so far."""
+        options = self.spec.options
         report = measure(scored, self.data.selection, aupro_limit=options.aupro_limit)
-        value = objective_value(report, options.objective)
-        if value > self.best.objective:
-            weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.method.learned_state().items()}
-            self.best = _Best(value, self.epoch, weights, report.as_dict(""))
+        self.best.offer(report, options.objective, self.epoch, self.method.learned_state())
         return report
-
-
-def objective_value(report: Report, objective: str) -> float:
-    """The value that selection maximises.
-
-    Raises:
-        ConfigError: the selection part does not define it, such as pixel metrics without masks.
-    """
-    value = getattr(report, objective)
-    if value is None:
-        reason = dict(report.undefined).get(objective, "undefined")
-        raise ConfigError(
-            f"the objective '{objective}' cannot be measured: {reason}", hint="choose another --objective"
-        )
-    return float(value)
 
 
 def _gpus(device: torch.device) -> list[torch.device]:

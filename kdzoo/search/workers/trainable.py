@@ -174,6 +174,7 @@ class TrialTrainable(tune.Trainable):
         if self._trainer.best.weights:
             # What a checkpoint made now is worth, whether or not this epoch was measured.
             report["saved_objective"] = self._trainer.best.objective
+            report["tie"] = self._trainer.best.tie
         if result.report is not None:
             report |= {"objective": self._trainer.best.objective, "metrics": result.report.as_dict("val_")}
         return report
@@ -233,6 +234,7 @@ class TrialTrainable(tune.Trainable):
             "also": self._also(trainer),
             "objective": trainer.best.objective,
             "saved_objective": trainer.best.objective,
+            "tie": trainer.best.tie,
         }
 
     def _also(self, trainer: Trainer) -> dict[str, float]:
