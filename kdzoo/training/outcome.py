@@ -189,5 +189,5 @@ def cost(trainer: Trainer) -> dict[str, float | str]:
 
 def software() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    versions = {name: metadata.version(name) for name in ("torch", "timm", "numpy", "pillow", "scikit-learn")}
+    versions = {name: metadata.version(name) for name in ("torch", "timm", "numpy", "pillow", "scipy")}
     return {"kdzoo": __version__, "python": platform.python_version(), **versions}
