@@ -5,6 +5,7 @@ Shapes: N images of a part, B of a batch, S x S pixels.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_RESIDENT_SHARE = 0.25
+RESIDENT_SHARE = 0.25
 """A part moves to the GPU as a whole when it takes less than this share of the free memory there."""
 
 
@@ -28,10 +29,8 @@ class ImageSource:
     def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
         self.images, self.device = images, device
         self._resident: Tensor | None = None
-        if device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(device)
-            if images.nbytes < free * _RESIDENT_SHARE:
-                self._resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+        if device.type == "cuda" and images.nbytes < free_memory(device) * RESIDENT_SHARE:
+            self._resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,3 +58,16 @@ def shuffled_batches(count: int, batch_size: int, generator: np.random.Generator
     there is only one.
     """
     return np.array_split(generator.permutation(count), -(-count // batch_size))
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a GPU."""
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def digest_of_pixels(images: NDArray[np.uint8]) -> str:
+    """sha256 hex over shape and values of ``[N, S, S, 3]`` uint8 images."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()

@@ -20,6 +20,7 @@ from kdzoo.errors import UsageError
 if TYPE_CHECKING:
     from kdzoo.cli.cache.items import CacheItem, CacheView
 
+_KINDS = ["decoded", "features", "zoo"]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhdw])")
 
@@ -28,15 +29,16 @@ _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhdw])")
 def cache() -> None:
     """See what the cache holds (KDZOO_CACHE), and empty it.
 
-    Decoded images are kept until the cache reaches KDZOO_CACHE_LIMIT (such as 50GB; by default half of what it has
-    and the disk has free); then what was used longest ago goes, never what a process uses.
+    Decoded images, and features that trials share, are kept until the cache reaches KDZOO_CACHE_LIMIT (such as 50GB;
+    by default half of what it has and the disk has free; 0 keeps no features); then what was used longest ago goes,
+    never what a process uses.
 
     \b
     Examples:
       kdzoo cache
       kdzoo cache clear --older-than 7d
       kdzoo cache clear --dataset demo --dry-run
-      kdzoo cache clear --kind zoo --yes
+      kdzoo cache clear --kind features --yes
       kdzoo cache verify
     """
 
@@ -55,8 +57,8 @@ def _seconds(context: click.Context, option: click.Parameter, value: str | None)
 
 
 @cache.command("list")
-@click.option("--kind", type=click.Choice(["decoded", "zoo"]), help="Only decoded images, or only pulled blobs.")
-@click.option("--dataset", "-d", metavar="NAME[/CATEGORY]", help="Only this data set's decoded images.")
+@click.option("--kind", type=click.Choice(_KINDS), help="Only decoded images, only features, or only pulled blobs.")
+@click.option("--dataset", "-d", metavar="NAME[/CATEGORY]", help="Only this data set's images and features.")
 @json_option
 def list_items(kind: str | None, dataset: str | None, as_json: bool) -> None:
     """List what the cache holds, what was used longest ago first.
@@ -80,12 +82,12 @@ def list_items(kind: str | None, dataset: str | None, as_json: bool) -> None:
 @cache.command()
 @click.option(
     "--kind",
-    type=click.Choice(["decoded", "zoo"]),
+    type=click.Choice(_KINDS),
     default="decoded",
     show_default=True,
-    help="Decoded images, which are made again from the data set; or pulled blobs, which need the zoo.",
+    help="Decoded images and features, which are made again from the data set; or pulled blobs, which need the zoo.",
 )
-@click.option("--dataset", "-d", metavar="NAME[/CATEGORY]", help="Only this data set's decoded images.")
+@click.option("--dataset", "-d", metavar="NAME[/CATEGORY]", help="Only this data set's images or features.")
 @click.option(
     "--older-than", callback=_seconds, metavar="AGE", help="Only what was not used for so long: 30m, 12h, 7d, 2w."
 )
@@ -111,7 +113,7 @@ def clear(kind: str, dataset: str | None, older_than: float | None, dry_run: boo
         _ask(f"Delete {_count(going)}, {total}?")
     gone = going
     if not dry_run:
-        if kind == "decoded":
+        if kind != "zoo":
             view.tidy()
         with Bar("Deleting") as bar:
             gone = [item for number, item in enumerate(going, 1) if _removed(item, bar, number, len(going))]
@@ -153,7 +155,7 @@ def _view() -> CacheView:
 def _chosen(view: CacheView, kind: str | None, dataset: str | None) -> list[CacheItem]:
     if dataset is not None and kind == "zoo":
         raise UsageError(
-            "--dataset chooses among decoded images, and --kind zoo is blobs", hint="leave one of them out"
+            "--dataset chooses among images and features, and --kind zoo is blobs", hint="leave one of them out"
         )
     chosen = [item for item in view.items if kind is None or item.kind == kind]
     if dataset is None:
@@ -166,11 +168,11 @@ def _chosen(view: CacheView, kind: str | None, dataset: str | None) -> list[Cach
 
 def _tell_none(view: CacheView, dataset: str | None) -> None:
     """Says why a list is empty; a wrong name is no error, so that a script can clear twice."""
-    names = sorted({item.what for item in view.items if item.kind == "decoded"})
+    names = sorted({item.what for item in view.items if item.kind != "zoo"})
     if not view.items:
         click.echo(f"The cache {view.folder} is empty", err=True)
     elif dataset is not None and names:
-        click.echo(f"No decoded images of '{dataset}'; there are some of {', '.join(names)}", err=True)
+        click.echo(f"Nothing of '{dataset}'; there are some of {', '.join(names)}", err=True)
 
 
 def _removed(item: CacheItem, bar: Bar, number: int, total: int) -> bool:
@@ -203,7 +205,9 @@ def _print(items: Sequence[CacheItem]) -> None:
 
 
 def _print_totals(view: CacheView) -> None:
-    for kind, size in view.sizes().items():
-        limit = f" of at most {size_text(view.limit)}" if kind == "decoded" else ""
+    sizes = view.sizes()
+    shared = " with features" if "features" in sizes else ""
+    for kind, size in sizes.items():
+        limit = f" of at most {size_text(view.limit)}{shared}" if kind == "decoded" else ""
         click.echo(f"{kind:8} {size_text(size)}{limit}")
-    click.echo(f"{'total':8} {size_text(sum(view.sizes().values()))} in {view.folder}")
+    click.echo(f"{'total':8} {size_text(sum(sizes.values()))} in {view.folder}")
