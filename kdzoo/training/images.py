@@ -5,6 +5,7 @@ Shapes: N images of a part, B of a batch, S x S pixels.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,3 +49,11 @@ def shuffled_batches(count: int, batch_size: int, generator: np.random.Generator
     there is only one.
     """
     return np.array_split(generator.permutation(count), -(-count // batch_size))
+
+
+def digest_of_pixels(images: NDArray[np.uint8]) -> str:
+    """sha256 hex over shape and values of ``[N, S, S, 3]`` uint8 images."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()

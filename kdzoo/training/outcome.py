@@ -64,7 +64,7 @@ def conclude(trainer: Trainer) -> Outcome:
         raise TrainingError("the trial ended before any epoch was measured", hint="train for more epochs")
     trainer.load_best()
     spec, data, method = trainer.spec, trainer.data, trainer.method.eval()
-    scored = score_images(method, ImageSource(data.selection.images, trainer.device))
+    scored = trainer.selection_scores()
     selected = measure(scored, data.selection, aupro_limit=spec.options.aupro_limit)
     calibration = calibrate(
         scored.scores, scored.maps, data.selection.labels, false_positive_rate=spec.options.false_positive_rate

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kdzoo.data.devices import uploaded, waits
 
-_RESIDENT_SHARE = 0.25
+RESIDENT_SHARE = 0.25
 """An array moves to the GPU as a whole when it takes less than this share of the free memory there."""
 
 
@@ -26,13 +26,16 @@ class Rows:
     def __init__(self, values: NDArray[Any], device: torch.device) -> None:
         self._values, self._device = values, device
         self._resident: Tensor | None = None
-        if waits(device):
-            free, _ = torch.cuda.mem_get_info(device)
-            if values.nbytes < free * _RESIDENT_SHARE:
-                self._resident = torch.from_numpy(np.ascontiguousarray(values)).to(device)
+        if waits(device) and values.nbytes < free_memory(device) * RESIDENT_SHARE:
+            self._resident = torch.from_numpy(np.ascontiguousarray(values)).to(device)
 
     def take(self, indices: NDArray[np.int64]) -> Tensor:
         """``[B, ...]`` on the device: a copy of these rows."""
         if self._resident is not None:
             return self._resident.index_select(0, uploaded(torch.from_numpy(indices), self._device))
         return uploaded(torch.from_numpy(self._values[indices]), self._device)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a GPU."""
+    return int(torch.cuda.mem_get_info(device)[0])

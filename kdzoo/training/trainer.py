@@ -17,23 +17,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.errors import CheckpointError, ConfigError, DeviceMemoryError, NonFiniteLossError
-from kdzoo.methods.base import Batch, Method, Stage
+from kdzoo.methods.base import Method, Stage
 from kdzoo.methods.registry import build_method
 from kdzoo.metrics.report import Report
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.averages import WeightAverage
+from kdzoo.training.batches import BatchMaker
 from kdzoo.training.best import BestEpoch
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import Scored, measure, score_images
+from kdzoo.training.features import FeatureSource
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource, shuffled_batches
 from kdzoo.training.learned import check_learned, load_learned
-from kdzoo.training.rows import Rows
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
+from kdzoo.training.trial_features import TrialFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,17 +90,15 @@ class Trainer:
         # Batches come in channels-last order from the decoded cache; convolutions are fastest when weights follow.
         self.method: Method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.stages = list(self.method.stages())
-        self._synthesizers = {
-            stage.name: build_synthesizer(stage.synthesis) for stage in self.stages if stage.synthesis is not None
-        }
         self.epoch = 0
         self.best = BestEpoch()
         self.train_seconds = self.measure_seconds = self.reused_seconds = 0.0
         self._stage_key = ""
         self._shared = shared if shared is not None and sharable(self.stages) else None
-        self._gradients = BatchGradients()
+        self._features = TrialFeatures(self.method, data)
+        self._gradients = BatchGradients(self._features.give_up)
         self._source = ImageSource(data.train.images, device)
-        self._foreground: Rows | None = None
+        self._batches = BatchMaker(self.method, self.stages, data, self._source)
         self._selection_source: ImageSource | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._average: WeightAverage | None = None
@@ -153,6 +152,8 @@ class Trainer:
         self.train_seconds += trained - started
         self.measure_seconds += measured - trained
         self._give_first_stage()
+        if self.finished:
+            self.close()
         return EpochResult(
             epoch=self.epoch,
             stage=stage.name,
@@ -163,9 +164,21 @@ class Trainer:
             parts=self.parts,
         )
 
+    def close(self) -> None:
+        """Lets go of kept features; to be called when a trial ends before its last epoch, and harmless at any time."""
+        self._features.close()
+
     def footprint(self) -> dict[str, float]:
         """What the method costs to use, measured on the selection part's images; see `kdzoo.training.footprint`."""
         return footprint(self.method, self._selection())
+
+    def selection_scores(self) -> Scored:
+        """Maps and scores of the selection part, of the method as it is."""
+        source = self._selection()
+        features = self._features.of_selection(None, source, passes=0)
+        scored = score_images(self.method, source, features=features)
+        self.close()
+        return scored
 
     def load_best(self) -> None:
         """Puts the best weights back into the method."""
@@ -214,6 +227,7 @@ class Trainer:
             )
             if self.best.weights:
                 check_learned(self.method, self.best.weights)
+            self.close()
             load_learned(self.method, self.best.weights if self.finished else state["weights"])
             self.train_seconds, self.measure_seconds = float(state["train_seconds"]), float(state["measure_seconds"])
             self.reused_seconds = float(state["reused_seconds"])
@@ -232,9 +246,9 @@ class Trainer:
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(f"the resume state does not fit this trial: {error}") from error
 
-    def _position(self) -> tuple[int, int]:
-        """The stage that is due and the epoch within it, both from 0."""
-        left = self.epoch
+    def _position(self, epoch: int | None = None) -> tuple[int, int]:
+        """The stage of an epoch, by default the one that is due, and the epoch within it, both from 0."""
+        left = self.epoch if epoch is None else epoch
         for index, stage in enumerate(self.stages):
             if left < stage.epochs:
                 return index, left
@@ -309,11 +323,12 @@ class Trainer:
         order = np.random.default_rng(seeds)
         generator = torch.Generator(device=self.device).manual_seed(int(order.integers(2**62)))
         batches = shuffled_batches(len(self._source), self.spec.config.batch_size, order)
+        features = self._features.of_train(stage, self._source, passes=stage.epochs - stage_epoch)
         totals: dict[str, Tensor] = {}
         with torch.random.fork_rng(devices=_gpus(self.device)):
             torch.manual_seed(int(order.integers(2**62)))
             for indices in batches:
-                for name, value in self._train_batch(stage, optimizer, indices, generator).items():
+                for name, value in self._train_batch(stage, optimizer, indices, generator, features).items():
                     # Summed on the device: reading each step's loss would make the GPU wait.
                     totals[name] = totals.get(name, 0.0) + value
         means = {name: float(total) / len(batches) for name, total in totals.items()}
@@ -326,11 +341,16 @@ class Trainer:
         return means
 
     def _train_batch(
-        self, stage: Stage, optimizer: torch.optim.Optimizer, indices: NDArray[np.int64], generator: torch.Generator
+        self,
+        stage: Stage,
+        optimizer: torch.optim.Optimizer,
+        indices: NDArray[np.int64],
+        generator: torch.Generator,
+        features: FeatureSource | None,
     ) -> dict[str, Tensor]:
         """One step; gives the losses, on the device. Nothing here makes the host wait for it."""
         optimizer.zero_grad(set_to_none=True)
-        losses = self._gradients(stage, self._batch(stage, indices, generator))
+        losses = self._gradients(stage, self._batches(stage, indices, generator, features))
         optimizer.step()
         if self._average is not None:
             self._average.update()
@@ -349,30 +369,29 @@ class Trainer:
             hint="lower batch_size or --image-size, or let fewer trials share a GPU (--gpus-per-trial)",
         )
 
-    def _batch(self, stage: Stage, indices: NDArray[np.int64], generator: torch.Generator) -> Batch:
-        images = self._source.batch(indices)
-        normalise = self.method.teacher.normalise
-        clean = normalise(images)
-        synthesizer = self._synthesizers.get(stage.name)
-        if synthesizer is None:
-            blank = images.new_zeros(len(images), 1, *images.shape[-2:])
-            everywhere = torch.ones_like(blank, dtype=torch.bool)
-            return Batch(images=clean, augmented=clean, masks=blank, foreground=everywhere)
-        if self._foreground is None:
-            self._foreground = Rows(self.data.foreground, self.device)
-        foreground = self._foreground.take(indices)[:, None]
-        made = synthesizer(images, foreground, generator)
-        return Batch(images=clean, augmented=normalise(made.images), masks=made.masks, foreground=foreground)
-
     def _selection(self) -> ImageSource:
         if self._selection_source is None:
             self._selection_source = ImageSource(self.data.selection.images, self.device)
         return self._selection_source
 
+    def _scored(self) -> Scored:
+        """What the method says of the selection part after an epoch, with features kept as long as there is memory."""
+        index, stage_epoch = self._position(self.epoch - 1)
+        stage, source = self.stages[index], self._selection()
+        passes = sum(self._due(stage, done) for done in range(stage_epoch + 1, stage.epochs + 1))
+        features = self._features.of_selection(stage, source, passes=passes)
+        try:
+            return score_images(self.method, source, features=features)
+        except torch.OutOfMemoryError:
+            if not self._features.give_up():
+                raise
+        release_memory()
+        return score_images(self.method, source, features=features)
+
     def _measure(self) -> Report:
         try:
             with nullcontext() if self._average is None else self._average.in_place():
-                return self._measured(score_images(self.method, self._selection()))
+                return self._measured(self._scored())
         except NonFiniteLossError as error:
             raise NonFiniteLossError(
                 f"{error.message} in epoch {self.epoch} of {self.spec.method} on {self.spec.category_name} "

@@ -11,6 +11,9 @@ from kdzoo.errors import UsageError
 if TYPE_CHECKING:
     from kdzoo.cli.cache.items import CacheItem, CacheView
 
+KINDS = ("decoded", "features", "zoo")
+"""What the cache holds."""
+
 
 def open_cache() -> CacheView:
     """The cache that the settings name, as it is now."""
@@ -29,7 +32,7 @@ def chosen_items(view: CacheView, kind: str | None, dataset: str | None) -> list
     """
     if dataset is not None and kind == "zoo":
         raise UsageError(
-            "--dataset chooses among decoded images, and --kind zoo is blobs", hint="leave one of them out"
+            "--dataset chooses among images and features, and --kind zoo is blobs", hint="leave one of them out"
         )
     chosen = [item for item in view.items if kind is None or item.kind == kind]
     if dataset is None:
@@ -42,8 +45,8 @@ def chosen_items(view: CacheView, kind: str | None, dataset: str | None) -> list
 
 def tell_none(view: CacheView, dataset: str | None) -> None:
     """Says why a list is empty; a wrong name is no error, so that a script can clear twice."""
-    names = sorted({item.what for item in view.items if item.kind == "decoded"})
+    names = sorted({item.what for item in view.items if item.kind != "zoo"})
     if not view.items:
         click.echo(f"The cache {view.folder} is empty", err=True)
     elif dataset is not None and names:
-        click.echo(f"No decoded images of '{dataset}'; there are some of {', '.join(names)}", err=True)
+        click.echo(f"Nothing of '{dataset}'; there are some of {', '.join(names)}", err=True)

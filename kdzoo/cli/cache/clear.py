@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kdzoo.cli.cache.choice import chosen_items, open_cache, tell_none
+from kdzoo.cli.cache.choice import KINDS, chosen_items, open_cache, tell_none
 from kdzoo.cli.cache.table import print_items
 from kdzoo.cli.options import json_option
 from kdzoo.cli.progress import Bar
@@ -38,12 +38,12 @@ def _seconds(context: click.Context, option: click.Parameter, value: str | None)
 @click.command()
 @click.option(
     "--kind",
-    type=click.Choice(["decoded", "zoo"]),
+    type=click.Choice(KINDS),
     default="decoded",
     show_default=True,
-    help="Decoded images, which are made again from the data set; or pulled blobs, which need the zoo.",
+    help="Decoded images and features, which are made again from the data set; or pulled blobs, which need the zoo.",
 )
-@click.option("--dataset", "-d", metavar="NAME[/CATEGORY]", help="Only this data set's decoded images.")
+@click.option("--dataset", "-d", metavar="NAME[/CATEGORY]", help="Only this data set's images or features.")
 @click.option(
     "--older-than", callback=_seconds, metavar="AGE", help="Only what was not used for so long: 30m, 12h, 7d, 2w."
 )
@@ -69,7 +69,7 @@ def clear(kind: str, dataset: str | None, older_than: float | None, dry_run: boo
         _ask(f"Delete {_count(going)}, {total}?")
     gone = going
     if not dry_run:
-        if kind == "decoded":
+        if kind != "zoo":
             view.tidy()
         with Bar("Deleting") as bar:
             gone = [item for number, item in enumerate(going, 1) if _removed(item, bar, number, len(going))]

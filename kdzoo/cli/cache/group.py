@@ -14,15 +14,16 @@ from kdzoo.cli.groups import DefaultGroup
 def cache() -> None:
     """See what the cache holds (KDZOO_CACHE), and empty it.
 
-    Decoded images are kept until the cache reaches KDZOO_CACHE_LIMIT (such as 50GB; by default half of what it has
-    and the disk has free); then what was used longest ago goes, never what a process uses.
+    Decoded images, and features that trials share, are kept until the cache reaches KDZOO_CACHE_LIMIT (such as 50GB;
+    by default half of what it has and the disk has free; 0 keeps no features); then what was used longest ago goes,
+    never what a process uses.
 
     \b
     Examples:
       kdzoo cache
       kdzoo cache clear --older-than 7d
       kdzoo cache clear --dataset demo --dry-run
-      kdzoo cache clear --kind zoo --yes
+      kdzoo cache clear --kind features --yes
       kdzoo cache verify
     """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kdzoo.cli.cache.choice import chosen_items, open_cache, tell_none
+from kdzoo.cli.cache.choice import KINDS, chosen_items, open_cache, tell_none
 from kdzoo.cli.cache.table import print_items
 from kdzoo.cli.options import json_option
 from kdzoo.cli.sizes import size_text
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.option("--kind", type=click.Choice(["decoded", "zoo"]), help="Only decoded images, or only pulled blobs.")
-@click.option("--dataset", "-d", metavar="NAME[/CATEGORY]", help="Only this data set's decoded images.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only decoded images, only features, or only pulled blobs.")
+@click.option("--dataset", "-d", metavar="NAME[/CATEGORY]", help="Only this data set's images and features.")
 @json_option
 def list_items(kind: str | None, dataset: str | None, as_json: bool) -> None:
     """List what the cache holds, what was used longest ago first.
@@ -40,7 +40,9 @@ def list_items(kind: str | None, dataset: str | None, as_json: bool) -> None:
 
 
 def _print_totals(view: CacheView) -> None:
-    for kind, size in view.sizes().items():
-        limit = f" of at most {size_text(view.limit)}" if kind == "decoded" else ""
+    sizes = view.sizes()
+    shared = " with features" if "features" in sizes else ""
+    for kind, size in sizes.items():
+        limit = f" of at most {size_text(view.limit)}{shared}" if kind == "decoded" else ""
         click.echo(f"{kind:8} {size_text(size)}{limit}")
-    click.echo(f"{'total':8} {size_text(sum(view.sizes().values()))} in {view.folder}")
+    click.echo(f"{'total':8} {size_text(sum(sizes.values()))} in {view.folder}")

@@ -10,6 +10,7 @@ from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.record.plan_file import DataDigests, PlanFile
 from kdzoo.search.run.disk import check_room, checkpoint_demand, gigabytes
+from kdzoo.search.run.feature_room import told_feature_room
 from kdzoo.search.study.strategy import COSTS
 from kdzoo.search.workers.cluster import nodes
 from kdzoo.teachers.backbone import Teacher
@@ -87,10 +88,10 @@ def prepare_data(plan: SweepPlan, prepared: Prepared | None = None) -> dict[str,
 def checkpoint_room(
     plan: SweepPlan, folder: SweepFolder, teacher: Teacher, announce: Callable[[str], None] | None = None
 ) -> int:
-    """Says how much disk the checkpoints may take; gives the bytes that one of them may.
+    """Says how much disk checkpoints and frozen features may take; gives the bytes that one checkpoint may.
 
     Raises:
-        SweepError: the disk has less.
+        SweepError: the disk has less than the checkpoints need; features that find no room are computed.
     """
     demand = checkpoint_demand(plan, teacher, nodes())
     free = check_room(demand, folder.path, kept=folder.size())
@@ -99,4 +100,7 @@ def checkpoint_room(
             f"Checkpoints take at most {gigabytes(demand.total)} of the {gigabytes(free)} free in '{folder.path}': of "
             f"running trials, and of the best {plan.keep if plan.keep > 1 else 'one'} a category"
         )
+        features = told_feature_room(plan, teacher)
+        if features is not None:
+            announce(features)
     return demand.state

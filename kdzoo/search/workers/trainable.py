@@ -119,7 +119,7 @@ class TrialTrainable(tune.Trainable):
     """
 
     _bench: Workbench
-    _trainer: Trainer | None
+    _trainer: Trainer | None = None
     _failure: str
     _misplaced: WorkerError | None
 
@@ -191,6 +191,8 @@ class TrialTrainable(tune.Trainable):
             self._trainer.load_state(load_state(path))
 
     def _start(self, config: dict[str, Any]) -> None:
+        if self._trainer is not None:
+            self._trainer.close()  # it may have been stopped early
         self._trainer, self._failure, self._misplaced = None, "", None
         # A disk or a server that is away may be back soon; tries that follow each other at once would all meet it.
         time.sleep(config.get("pause", 0.0))

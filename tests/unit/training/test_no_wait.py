@@ -87,11 +87,12 @@ def test_no_step_of_a_method_waits(gpu, name, tmp_path):
     trainer = Trainer(spec, data, load_teacher(TEACHER), GPU)
     for stage in trainer.stages:
         optimizer = trainer._enter(stage, 0)
+        features = trainer._features.of_train(stage, trainer._source, passes=2)
         gpu.trained = [parameter for module in stage.modules for parameter in module.parameters()]
         # The first step copies constants and makes the optimizer's moments.
         for first in (True, False):
             gpu.constants = first
-            losses = trainer._train_batch(stage, optimizer, np.array([2, 0]), ImaginedGenerator())
+            losses = trainer._train_batch(stage, optimizer, np.array([2, 0]), ImaginedGenerator(), features)
             assert losses["loss"].device == GPU
 
 
@@ -112,8 +113,9 @@ def test_nothing_in_a_step_and_its_gradients_waits(monkeypatch, name, tmp_path):
     monkeypatch.setattr("kdzoo.methods.aand.losses.waits", lambda device: True)
     for stage in trainer.stages:
         optimizer = trainer._enter(stage, 0)
+        features = trainer._features.of_train(stage, trainer._source, passes=2)
         with HostWaits() as waits:
-            trainer._train_batch(stage, optimizer, np.array([2, 0]), torch.Generator().manual_seed(1))
+            trainer._train_batch(stage, optimizer, np.array([2, 0]), torch.Generator().manual_seed(1), features)
         assert waits.found == []
 
 
@@ -127,9 +129,10 @@ def test_no_step_on_a_gpu_that_is_there_waits(name, tmp_path):
     generator = torch.Generator(device)
     for stage in trainer.stages:
         optimizer = trainer._enter(stage, 0)
-        trainer._train_batch(stage, optimizer, np.array([2, 0]), generator)
+        features = trainer._features.of_train(stage, trainer._source, passes=2)
+        trainer._train_batch(stage, optimizer, np.array([2, 0]), generator, features)
         torch.cuda.set_sync_debug_mode("error")
         try:
-            trainer._train_batch(stage, optimizer, np.array([1, 3]), generator)
+            trainer._train_batch(stage, optimizer, np.array([1, 3]), generator, features)
         finally:
             torch.cuda.set_sync_debug_mode("default")
