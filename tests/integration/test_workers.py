@@ -9,8 +9,10 @@ from helpers.local_ray import CORES
 from helpers.sweeps import Watcher, small_plan
 from safetensors.torch import save_file
 
+from kdzoo.data.cache.store import stored_entries, unfinished_bytes
 from kdzoo.errors import TeacherError
 from kdzoo.search.run.sweep import run_sweep
+from kdzoo.search.space.space import SpaceFile
 from kdzoo.search.workers.cluster import Node, nodes
 from kdzoo.search.workers.reasons import reason
 from kdzoo.search.workers.sent_teacher import SentTeacher
@@ -118,3 +120,26 @@ def test_a_trial_that_no_machine_can_run_ends_with_the_reason(tmp_path, monkeypa
     assert row.reason.startswith("on node '") and "parts" in row.reason
     assert board.outcomes["bottle"].reason == f"no usable trial: {row.reason}"
     assert sum("goes on after a failure" in note for note in watcher.notes) == 3
+
+
+def test_trials_at_once_share_features_and_leave_none_of_their_own(tmp_path):
+    """Four trials of `rd`, two at a time, then two of `aand`: one entry a part, each made once."""
+    make_dataset(tmp_path / "parts", ("bottle",))
+    plan = small_plan(tmp_path, name="shared", trials=4)
+    changes = {"epochs": 2, "batch_size": 4, "width": 0.25}
+    plan = dataclasses.replace(
+        plan, method="rd", spaces={"bottle": SpaceFile("rd").space("parts", "bottle", changes=changes)}
+    )
+    told = []
+    board = run_sweep(plan, Watcher(), announce=told.append)
+    assert [row.status for row in board.of("bottle")] == ["finished"] * 4
+    assert any("trials share them" in line for line in told)
+    features = plan.settings.cache / "features"
+    entries = stored_entries(features)
+    assert sorted(entry.part for entry in entries) == ["selection, random-resnet18", "train, random-resnet18"]
+    assert {(entry.name, entry.passing) for entry in entries} == {("parts/bottle", False)}
+    made = {entry.folder: entry.folder.stat().st_ino for entry in entries}
+
+    run_sweep(small_plan(tmp_path, name="amplified", trials=2), Watcher())
+    assert {entry.folder: entry.folder.stat().st_ino for entry in stored_entries(features)} == made
+    assert unfinished_bytes(features) == 0
