@@ -1,4 +1,4 @@
-"""Servers that integration tests share: each is started once."""
+"""The MLflow server of integration tests: started once."""
 
 from __future__ import annotations
 
@@ -9,23 +9,6 @@ import pytest
 
 if TYPE_CHECKING:
     from helpers.mlflow_server import MlflowServer
-
-
-@pytest.fixture(scope="package")
-def end_of_ray() -> Iterator[None]:
-    """Leaves no Ray to tests of other folders."""
-    yield
-    import ray
-
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def local_ray(end_of_ray) -> None:
-    """A local Ray; the one of the file before, unless that file needed this process for another."""
-    from helpers import local_ray
-
-    local_ray.connect()
 
 
 @pytest.fixture(scope="package")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers.layouts import make_dataset
+from helpers.processes import environ_of_python
 from helpers.sweeps import IMPOSSIBLE, SMALL, Watcher, small_plan, trial_workers
 from mlflow import MlflowClient
 
@@ -29,7 +30,6 @@ from kdzoo.training.spec import RunOptions
 from kdzoo.zoo import load
 
 TRIALS = 3
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -315,13 +315,12 @@ def test_a_trial_that_asks_for_more_than_there_is(tmp_path, local_ray):
 
 def start_long_sweep(folder):
     make_dataset(folder / "parts")
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     return subprocess.Popen(
         [sys.executable, "-m", "helpers.sweeps", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environ,
+        env=environ_of_python(),
         start_new_session=True,
     )
 

@@ -49,6 +49,8 @@ def cluster(tmp_path_factory):
                 "include_dashboard": True,
                 "dashboard_host": "127.0.0.1",
                 "dashboard_port": free_port(),
+                # The usual one belongs to whatever Ray runs here already.
+                "dashboard_agent_listen_port": free_port(),
             },
         )
         try:
