@@ -205,7 +205,8 @@ class Detector:
         chosen = choose_device(device)
         plan = parse_document(document)
         method = build_method(plan.method, plan.config, _teacher(plan, teacher))
-        load_learned(method, load_tensors(weights, method.learned_state()))
+        learned = load_tensors(weights, method.learned_state(), optional=method.retired_state())
+        load_learned(method, {name: learned[name] for name in method.learned_state()})
         return cls(method, document, device=chosen)
 
 
@@ -236,7 +237,7 @@ def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
         teacher = build_teacher(plan.teacher)
     except KdzooError as error:
         raise CheckpointError(f"the detector's document cannot be used: {error}", hint=error.hint) from error
-    teacher.backbone.load_state_dict(load_tensors(path, teacher.backbone.state_dict()), strict=True)
+    teacher.load_release(load_tensors(path, teacher.backbone.state_dict(), optional=teacher.unread))
     teacher.mean, teacher.std = plan.mean, plan.std
     return teacher
 

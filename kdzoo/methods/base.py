@@ -143,3 +143,7 @@ class Method(nn.Module, ABC):
     def learned_state(self) -> dict[str, Tensor]:
         """Names to tensors of everything that is not the teacher."""
         return {f"{part}.{key}": value for part, module in self.learned() for key, value in module.state_dict().items()}
+
+    def retired_state(self) -> dict[str, Tensor]:
+        """Names to tensors, on the meta device, that weights of an earlier kdzoo hold besides; nothing uses them."""
+        return {}

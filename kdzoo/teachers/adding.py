@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kdzoo.errors import TeacherError, UsageError
-from kdzoo.teachers.backbone import Teacher, load_teacher
+from kdzoo.teachers.backbone import Teacher, load_named_teacher, load_teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE, TeacherCard
 from kdzoo.teachers.local import LocalTeachers
-from kdzoo.teachers.names import check_own_name
+from kdzoo.teachers.names import TeacherName, check_own_name
 from zoo_registry.store.files import write_synced
 
 _LARGEST_CARD = 2**20
@@ -98,7 +98,8 @@ def keep_teacher(
         replace: take the name from other weights.
 
     Returns:
-        The card, and whether anything changed.
+        The card, and whether anything changed: not when the name bears the same weights already, be it in a file of an
+        earlier kdzoo, which kept layers that no level reads.
 
     Raises:
         UsageError: the name bears other weights.
@@ -106,6 +107,9 @@ def keep_teacher(
         StoreUnavailableError: it cannot be kept.
     """
     data = teacher.weights()
+    there = None if replace else teachers.card(name)
+    if there is not None and there.architecture == teacher.name.architecture and _gives(there, teachers, data):
+        return there, False
     card = TeacherCard(
         name=name,
         architecture=teacher.name.architecture,
@@ -119,6 +123,17 @@ def keep_teacher(
     with teachers.incoming() as path:
         write_synced(path, data)
         return card, teachers.add(card, path, replace=replace)
+
+
+def _gives(card: TeacherCard, teachers: LocalTeachers, data: bytes) -> bool:
+    """Whether a teacher that is kept in another form has the very weights that are to be kept."""
+    if card.sha256 == hashlib.sha256(data).hexdigest():
+        return False  # in the same form: whatever is damaged of it is to be mended
+    name = TeacherName(architecture=card.architecture, source="local", file=teachers.file(card), card=card)
+    try:
+        return load_named_teacher(name).weights() == data
+    except TeacherError:
+        return False
 
 
 def _card_beside(file: Path) -> TeacherCard | None:

@@ -6,6 +6,7 @@ Shapes: B images, C_k channels and H_k x W_k positions of level k = 1..3.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, Self
@@ -21,6 +22,7 @@ from kdzoo.teachers.layer_order import named_by_order
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, parse_teacher
 from kdzoo.teachers.torchvision_names import SUPPORTED, is_torchvision, timm_names
+from kdzoo.teachers.unread import cut_unread
 from kdzoo.teachers.weights import SAFETENSORS, read_weights
 
 LEVEL_REDUCTIONS = (4, 8, 16)
@@ -62,6 +64,11 @@ class Teacher(nn.Module):
         shape: its feature shape.
         mean: channel means of the input transform.
         std: channel standard deviations of the input transform.
+
+    Attributes:
+        unread: tensors of the layers that were cut off behind the last level: names to tensors on the meta device.
+        carried: of these, those that came with the weights of an earlier kdzoo's release; never computed with, and
+            part of `weights`, so that a release's teacher stays the same bytes.
     """
 
     def __init__(
@@ -76,6 +83,8 @@ class Teacher(nn.Module):
         super().__init__()
         self.name, self.shape, self.mean, self.std = name, shape, mean, std
         self.backbone = backbone
+        self.unread: dict[str, Tensor] = {}
+        self.carried: dict[str, Tensor] = {}
         self.requires_grad_(False)
         super().train(False)
 
@@ -94,10 +103,15 @@ class Teacher(nn.Module):
         mean = _channel_values(tuple(self.mean), images.dtype, images.device)
         return (images - mean) / _channel_values(tuple(self.std), images.dtype, images.device)
 
+    def load_release(self, state: Mapping[str, Tensor]) -> None:
+        """Takes a release's weights: the backbone's, and beside them what an earlier kdzoo kept of unread layers."""
+        self.carried = {key: value for key, value in state.items() if key in self.unread}
+        self.backbone.load_state_dict({key: value for key, value in state.items() if key not in self.unread})
+
     def weights(self) -> bytes:
         """The backbone's weights as safetensors bytes; the same weights give the same bytes."""
-        state = {key: value.detach().cpu().contiguous() for key, value in self.backbone.state_dict().items()}
-        return bytes(save(state))
+        state = {**self.backbone.state_dict(), **self.carried}
+        return bytes(save({key: value.detach().cpu().contiguous() for key, value in state.items()}))
 
     def describe(self) -> dict[str, Any]:
         """What a manifest says of the teacher, as JSON values (its weights are a blob of their own)."""
@@ -161,8 +175,10 @@ def fit_teacher(teacher: Teacher, state: dict[str, Tensor], *, foreign: bool = F
     name, backbone = teacher.name, teacher.backbone
     try:
         try:
-            translate = foreign and is_torchvision(state, backbone)
-            fit_weights(backbone, timm_names(name.architecture, state, backbone) if translate else state)
+            named = state
+            if foreign and is_torchvision(state, backbone):
+                named = timm_names(name.architecture, state, backbone, unread=teacher.unread)
+            fit_weights(backbone, named)
         except CheckpointError as error:
             if not ordered:
                 raise
@@ -181,7 +197,7 @@ def _by_order(teacher: Teacher, state: dict[str, Tensor], by_name: CheckpointErr
     """
     model = timm.create_model(teacher.name.architecture, pretrained=False).state_dict()
     try:
-        return named_by_order(state, model, needed=teacher.backbone.state_dict())
+        return named_by_order(state, model, needed=(*teacher.backbone.state_dict(), *teacher.unread))
     except CheckpointError as error:
         raise CheckpointError(
             f"{by_name.message}; nor do they by their order: {error.message}", hint=by_name.hint
@@ -189,7 +205,7 @@ def _by_order(teacher: Teacher, state: dict[str, Tensor], by_name: CheckpointErr
 
 
 def build_teacher(name: TeacherName) -> Teacher:
-    """Builds a teacher's modules, weights yet to be loaded.
+    """Builds a teacher's modules, weights yet to be loaded. Layers that no level reads are cut off.
 
     Levels and channels are timm's metadata of the backbone; so are mean and std, unless more is known of the weights.
 
@@ -215,12 +231,12 @@ def build_teacher(name: TeacherName) -> Teacher:
     known = name.card or name.packaged
     mean, std = (known.mean, known.std) if known else (tuple(published["mean"]), tuple(published["std"]))
     teacher = Teacher(name, backbone, shape=_shape(probe, backbone), mean=mean, std=std)
-    _check_sizes(teacher)
+    _cut_and_check(teacher)
     return teacher
 
 
-def _check_sizes(teacher: Teacher) -> None:
-    """Refuses a backbone whose levels are not ``[B, C_k, H/4.., W/4..]``, of whatever size the images are.
+def _cut_and_check(teacher: Teacher) -> None:
+    """Cuts off what no level reads, and refuses levels that are not ``[B, C_k, H/4.., W/4..]`` of images of any size.
 
     Levels of unpadded convolutions are smaller than timm's metadata say; those of many transformers have their
     channels last, or come only of images of one size.
@@ -230,7 +246,7 @@ def _check_sizes(teacher: Teacher) -> None:
     """
     architecture = teacher.name.architecture
     try:
-        levels = teacher(torch.zeros(1, 3, _TRIED_SIDE, _TRIED_SIDE))
+        levels, teacher.unread = cut_unread(teacher.backbone, torch.zeros(1, 3, _TRIED_SIDE, _TRIED_SIDE))
     except Exception as error:  # each author of a backbone of one size refuses others in a way of their own
         reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise UsageError(

@@ -8,6 +8,7 @@ place, every pair with the same shape. Checked against torchvision's own feature
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,9 @@ def is_torchvision(state: dict[str, Tensor], backbone: nn.Module) -> bool:
     return _MARK in state and _MARK.replace(".", "_") not in {key.replace(".", "_") for key in backbone.state_dict()}
 
 
-def timm_names(architecture: str, state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+def timm_names(
+    architecture: str, state: dict[str, Tensor], backbone: nn.Module, *, unread: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """A torchvision state dict under the names of a timm backbone.
 
     A batch norm's epsilon may differ between the two; the difference is added to the running variance, which gives
@@ -45,6 +48,7 @@ def timm_names(architecture: str, state: dict[str, Tensor], backbone: nn.Module)
         architecture: timm's name of the backbone, with or without the tag of its weights.
         state: of torchvision's model; its classifier and later layers are left out.
         backbone: the ``features_only`` model that the weights are for.
+        unread: tensors of the layers that were cut off at its end; their pairs are checked, too.
 
     Raises:
         CheckpointError: the names of this backbone are not understood, or a tensor is missing or misshapen.
@@ -56,7 +60,8 @@ def timm_names(architecture: str, state: dict[str, Tensor], backbone: nn.Module)
             f"the file has torchvision's names, which are not understood for '{base}'",
             hint=f"understood: those of resnets, densenets, {SUPPORTED}; or save the weights under timm's names",
         )
-    wanted = [(key, value) for key, value in backbone.state_dict().items() if not key.endswith(_COUNT)]
+    layers = {**backbone.state_dict(), **unread}
+    wanted = [(key, value) for key, value in layers.items() if not key.endswith(_COUNT)]
     given = sorted((key for key in state if key.startswith("features.") and not key.endswith(_COUNT)), key=_place)
     if len(given) < len(wanted):
         raise CheckpointError(f"'{base}' takes {len(wanted)} tensors, and the file has {len(given)} features")

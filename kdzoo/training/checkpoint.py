@@ -20,12 +20,15 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     write_file(path, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
 
 
-def load_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def load_tensors(
+    path: Path, expected: Mapping[str, Tensor], *, optional: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
     """Reads a safetensors file that must hold just the expected tensors.
 
     Args:
         path: the file.
         expected: names to tensors of the right shape and dtype.
+        optional: likewise, of tensors that may be there as well: all of them or none.
 
     Raises:
         CheckpointError: damaged, or a tensor is missing, extra, misshapen, of another dtype or not finite.
@@ -33,6 +36,8 @@ def load_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
     try:
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
+            if optional and names & optional.keys():
+                expected = {**expected, **optional}
             _check_names(path, names, set(expected))
             loaded = {name: file.get_tensor(name) for name in expected}
     except CheckpointError:

@@ -162,8 +162,13 @@ def _described(teacher: Teacher) -> dict[str, Any]:
     if card is None:
         return teacher.describe()
     kinds = {"origin": str, PACKAGE: dict}
-    known = {key: card.details[key] for key, kind in kinds.items() if isinstance(card.details.get(key), kind)}
-    return teacher.describe() | known | ({} if card.licence == UNKNOWN_LICENCE else {"licence": card.licence})
+    described = teacher.describe()
+    known: dict[str, Any] = {
+        key: card.details[key] for key, kind in kinds.items() if isinstance(card.details.get(key), kind)
+    }
+    if described["sha256"] != card.sha256:
+        known["file_sha256"] = card.sha256
+    return described | known | ({} if card.licence == UNKNOWN_LICENCE else {"licence": card.licence})
 
 
 def batches(trainer: Trainer) -> dict[str, int | str]:

@@ -231,6 +231,18 @@ def test_the_hubs_weights_are_pushed_under_their_full_name(folder_zoo, settings,
     assert (card.name, card.architecture, card.details) == (full, full, {"origin": f"hub timm/{full}"})
 
 
+def test_the_hubs_weights_that_an_earlier_kdzoo_pushed_are_the_same(folder_zoo, settings, monkeypatch, tmp_path):
+    """It kept layers that no level reads; what is in a zoo never changes."""
+    torch.manual_seed(5)
+    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "model.safetensors")
+    monkeypatch.setattr("kdzoo.teachers.weights._hub_file", lambda *_, **__: tmp_path / "model.safetensors")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("kdzoo.teachers.backbone.cut_unread", lambda backbone, images: (list(backbone(images)), {}))
+        before, _ = push_teacher("mobilenetv3_small_050", settings, folder_zoo)
+    assert push_teacher("mobilenetv3_small_050", settings, folder_zoo) == (before, False)
+    assert load_teacher("mobilenetv3_small_050").describe()["sha256"] != before.sha256
+
+
 def test_the_zoo_stands_in_for_a_package_index_that_is_out_of_reach(folder_zoo, settings, notes, tmp_path):
     settings, wanted = replace(settings, offline=True), packaged("lite2")
     backbone = load_teacher(f"random-{wanted.architecture}")

@@ -99,6 +99,10 @@ class ADPS(Method):
         pixels = maps.flatten(1)
         return pixels.topk(min(self.config.top_t, pixels.shape[1]), dim=1).values.mean(dim=1)
 
+    def retired_state(self) -> dict[str, Tensor]:
+        """The student's layers after the last level, which an earlier kdzoo built and never trained."""
+        return {f"student.backbone.{name}": value for name, value in self.teacher.unread.items()}
+
     def _segmented(self, images: Tensor, features: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """Logits of the map ``[B, 1, H, W]`` and of each level's weight mask ``[B, 1, h, w]``."""
         features = self.teacher(images) if features is None else features
