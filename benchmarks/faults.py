@@ -3,7 +3,7 @@
     python benchmarks/faults.py                   # a quarter of an hour: Ray of three nodes, MLflow, S3 on this machine
     python benchmarks/faults.py --only cluster    # or hanging, or alone
 
-The same functions are asserted on by tests/integration/test_faults_*.py.
+The same functions are asserted on by tests/integration/sweeps/test_faults_*.py.
 """
 
 import argparse

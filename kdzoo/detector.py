@@ -24,7 +24,7 @@ from kdzoo.data.images import read_image, resize_rgb, to_rgb_array
 from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, UsageError
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import build_method
-from kdzoo.pictures import overlay
+from kdzoo.pictures import HeatScale, overlay
 from kdzoo.storage import write_file
 from kdzoo.teachers.backbone import Teacher, build_teacher
 from kdzoo.training.checkpoint import load_tensors, save_tensors
@@ -50,6 +50,7 @@ class Prediction:
         mask: ``[H, W]`` bool, pixels above what a normal image reaches.
         pixel_threshold: what the map was compared with.
         image: ``[H, W, 3]`` uint8, the image as it was seen.
+        heat_scale: which map values are coloured in the overlay, the same for all images of the detector.
     """
 
     score: float
@@ -59,10 +60,14 @@ class Prediction:
     mask: NDArray[np.bool_] = field(repr=False)
     pixel_threshold: float
     image: NDArray[np.uint8] = field(repr=False)
+    heat_scale: HeatScale = field(repr=False)
 
     def overlay(self) -> Image.Image:
-        """The image with the anomaly map laid over it and the marked regions outlined."""
-        return overlay(self.image, self.anomaly_map, threshold=self.pixel_threshold)
+        """The image with the anomaly map laid over it and the marked regions outlined.
+
+        Coloured is what lies above the normal images of the calibration, and no more than that.
+        """
+        return overlay(self.image, self.anomaly_map, threshold=self.pixel_threshold, scale=self.heat_scale)
 
 
 class Detector:
@@ -143,6 +148,7 @@ class Detector:
         maps, scores = self._maps_and_scores(seen)
         if not all(map(math.isfinite, scores)):
             raise CheckpointError(f"the weights of {self.plan.label} give scores that are NaN or infinite")
+        scale = self.calibration.heat_scale()
         for image, small, score in zip(seen, maps, scores, strict=True):
             own_size = F.interpolate(small[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)
             full = own_size[0, 0].cpu().numpy()
@@ -154,6 +160,7 @@ class Detector:
                 mask=full > self.pixel_threshold,
                 pixel_threshold=self.pixel_threshold,
                 image=image,
+                heat_scale=scale,
             )
 
     def save(self, folder: str | Path) -> Path:

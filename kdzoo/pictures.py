@@ -17,11 +17,28 @@ from scipy.ndimage import binary_erosion
 
 # Dark blue to yellow, even steps of lightness: reads the same in grey and for colour-blind eyes.
 _STOPS = np.array([[13, 8, 70], [84, 2, 135], [156, 23, 121], [208, 73, 81], [243, 133, 46], [252, 214, 60]], float)
-# Where the colours begin and end, in thresholds: a normal image's peaks lie just below 1 and should stay pale.
-_COLD, _HOT = 0.8, 1.6
 _OUTLINE = (0, 255, 230)
 _TRUTH = (90, 255, 90)
 _PAPER, _INK = (250, 250, 250), (30, 30, 30)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeatScale:
+    """Which map values are coloured, the same for all images of a detector, so that two of them compare.
+
+    Attributes:
+        begin: the largest map value that is not coloured.
+        full: from here on the colour is full; one that is not above ``begin`` colours all that is.
+    """
+
+    begin: float
+    full: float
+
+    def strength(self, anomaly_map: NDArray[Any]) -> NDArray[Any]:
+        """Map values to [0, 1], of their own kind of float: 0 is uncoloured, 1 full."""
+        reach = max(self.full - self.begin, 1e-12)
+        strength: NDArray[Any] = np.clip((anomaly_map - self.begin) / reach, 0, 1)
+        return strength
 
 
 def heat(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -37,18 +54,23 @@ def outline(mask: NDArray[np.bool_], *, width: int = 1) -> NDArray[np.bool_]:
 
 
 def overlay(
-    image: NDArray[np.uint8], anomaly_map: NDArray[np.float32], *, threshold: float, truth: NDArray[Any] | None = None
+    image: NDArray[np.uint8],
+    anomaly_map: NDArray[np.float32],
+    *,
+    threshold: float,
+    scale: HeatScale,
+    truth: NDArray[Any] | None = None,
 ) -> Image.Image:
     """An image with its anomaly map laid over it and the marked regions outlined.
 
     Args:
         image: ``[H, W, 3]`` uint8.
-        anomaly_map: ``[H, W]`` float; the colours run from 0.8 of the threshold to 1.6.
+        anomaly_map: ``[H, W]`` float.
         threshold: pixels above it are outlined.
+        scale: of the colours.
         truth: ``[H, W]`` true defect pixels, outlined in green.
     """
-    scale = max(abs(threshold), 1e-12)
-    strength = np.clip((anomaly_map / scale - _COLD) / (_HOT - _COLD), 0, 1)
+    strength = scale.strength(anomaly_map)
     opacity = (0.75 * np.sqrt(strength))[..., None]
     blended = (image * (1 - opacity) + heat(strength) * opacity).astype(np.uint8)
     width = max(1, min(image.shape[:2]) // 160)
@@ -69,7 +91,9 @@ class Case:
     truth: NDArray[np.uint8] | None
 
 
-def sheet(title: str, cases: Sequence[Case], *, threshold: float, side: int = 160, columns: int = 4) -> Image.Image:
+def sheet(
+    title: str, cases: Sequence[Case], *, threshold: float, scale: HeatScale, side: int = 160, columns: int = 4
+) -> Image.Image:
     """Cases side by side: each the image and, beside it, the heatmap with marked and true regions outlined."""
     cells = [
         Cell(
@@ -77,7 +101,7 @@ def sheet(title: str, cases: Sequence[Case], *, threshold: float, side: int = 16
             note=case.note,
             pictures=(
                 Image.fromarray(np.ascontiguousarray(case.image)),
-                overlay(case.image, case.anomaly_map, threshold=threshold, truth=case.truth),
+                overlay(case.image, case.anomaly_map, threshold=threshold, scale=scale, truth=case.truth),
             ),
         )
         for case in cases

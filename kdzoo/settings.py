@@ -33,7 +33,8 @@ class Settings:
     ray_jobs: str | None = None
     """Where `kdzoo submit` sends jobs (``RAY_API_SERVER_ADDRESS``); None: to the cluster of ``RAY_ADDRESS``."""
     cache_limit: int | None = None
-    """The most bytes that decoded images may take (``KDZOO_CACHE_LIMIT``, such as ``50GB``); None: by the disk."""
+    """The most bytes that decoded images and kept features may take (``KDZOO_CACHE_LIMIT``, such as ``50GB``); None: by
+    the disk."""
     offline: bool
     """Never reach for the network (``KDZOO_OFFLINE=1``)."""
     zoo_cache_limit: int | None = None

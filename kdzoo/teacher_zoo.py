@@ -1,10 +1,4 @@
-"""Teachers in and out of the zoo, for machines that reach a zoo and no internet.
-
-::
-
-    <zoo>/teachers/plant-resnet.json          the card, written once and never changed
-    <zoo>/blobs/sha256/ab/abcdef...           the weights, by their digest, beside all other blobs
-"""
+"""Teachers in and out of the zoo, for machines that reach a zoo and no internet."""
 
 from __future__ import annotations
 
@@ -21,8 +15,7 @@ from kdzoo.teachers.hub_card import hub_card, is_published
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, check_own_name, parse_teacher
 from kdzoo.teachers.packaged import PACKAGED
-from zoo_registry import BlobCache, RegistryError, Store, open_store
-from zoo_registry.cache.remembering import RememberingReader
+from zoo_registry import BlobCache, BlobRef, CardShelf, Progress, RegistryError, Store, check_part, open_store
 from zoo_registry.errors import (
     BlobCorruptError,
     ConflictError,
@@ -30,14 +23,6 @@ from zoo_registry.errors import (
     ObjectNotFoundError,
     ObjectTooLargeError,
 )
-from zoo_registry.format.layout import TEACHERS, blob_key
-from zoo_registry.format.manifest import BlobRef
-from zoo_registry.format.names import check_part
-from zoo_registry.store.files import Progress as Pieces
-from zoo_registry.store.files import temporary
-from zoo_registry.store.probing import probe
-from zoo_registry.store.recognising import check_is_zoo
-from zoo_registry.zoo.blob_upload import BlobSender
 
 if TYPE_CHECKING:
     from kdzoo.teachers.backbone import Teacher
@@ -45,7 +30,6 @@ if TYPE_CHECKING:
 Told = Callable[[int, int], None]
 """Told ``(done, total)`` bytes."""
 
-_LARGEST_CARD = 2**20
 _MEDIA_TYPE = "application/vnd.safetensors"
 
 
@@ -60,8 +44,8 @@ class TeacherZoo:
     """
 
     def __init__(self, store: Store, cache: BlobCache, *, offline: bool, warn: Callable[[str], None]) -> None:
-        self._store, self._warn = store, warn
-        self._reader = RememberingReader(store, cache, offline=offline, warn=warn)
+        self._shelf = CardShelf(store, cache, "teacher", offline=offline, warn=warn)
+        self._warn = warn
 
     @classmethod
     def of(cls, settings: Settings, zoo: str | None = None, *, warn: Callable[[str], None]) -> TeacherZoo:
@@ -78,7 +62,7 @@ class TeacherZoo:
     @property
     def uri(self) -> str:
         """The zoo's address."""
-        return self._store.uri
+        return self._shelf.uri
 
     def note(self, text: str) -> None:
         """Tells whoever watches this zoo a sentence."""
@@ -90,9 +74,7 @@ class TeacherZoo:
         Raises:
             RegistryError: the zoo cannot be reached or read.
         """
-        self._reader.need_store("list teachers")
-        keys = (key.removeprefix(TEACHERS) for key in self._store.list(TEACHERS))
-        return [key.removesuffix(".json") for key in keys if key.endswith(".json") and "/" not in key]
+        return self._shelf.names()
 
     def card(self, name: str) -> TeacherCard | None:
         """The card of a teacher; None when the zoo has none of that name.
@@ -102,17 +84,7 @@ class TeacherZoo:
             TeacherError: the card is damaged.
             RegistryError: the zoo cannot be reached or read.
         """
-        check_part(name, "teacher")
-        what = f"the card of teacher '{name}' in {self.uri}"
-        try:
-            return self._reader.load(
-                f"{TEACHERS}{name}.json",
-                lambda data: TeacherCard.parse(data, name=name, what=what),
-                what=what,
-                max_bytes=_LARGEST_CARD,
-            )
-        except ObjectNotFoundError:
-            return None
+        return self._shelf.read(name, lambda data, what: TeacherCard.parse(data, name=name, what=what))
 
     def push(self, card: TeacherCard, weights: Path, *, progress: Told | None = None) -> bool:
         """Puts a teacher into the zoo: its weights first, then the card.
@@ -130,17 +102,15 @@ class TeacherZoo:
             BlobCorruptError: the file does not have the card's digest.
             RegistryError: the zoo cannot be written.
         """
-        self._reader.need_store(f"push teacher '{card.name}'")
         ref = _ref(card)
-        self._refuse_other(card)
-        probe(self._store)
-        sender = BlobSender(self._store, warn=self._warn)
-        sender.send(ref, weights, _pieces(progress, ref.size))
-        created = self._store.put_if_absent(f"{TEACHERS}{card.name}.json", card.to_bytes())
-        if not created:
-            self._refuse_other(card)
-        sender.keep({ref: weights})
-        return created
+        return self._shelf.put(
+            card.name,
+            card.to_bytes(),
+            ref,
+            weights,
+            check=lambda: self._refuse_other(card),
+            progress=_pieces(progress, ref.size),
+        )
 
     def pull(
         self, name: str, teachers: LocalTeachers, *, replace: bool = False, progress: Told | None = None
@@ -166,28 +136,26 @@ class TeacherZoo:
         card = self.card(name)
         if card is None:
             if not self.names():
-                check_is_zoo(self._store)
+                self._shelf.check_there()
             raise UnknownNameError("zoo teacher", name, self.names())
         _check_name(card)
         there = None if replace else teachers.card(name)
         if there is not None and there.sha256 == card.sha256 and teachers.holds(card):
             return card
-        with temporary(teachers.folder / ".tmp") as path:
+        with teachers.incoming() as path:
             self._download(card, path, progress)
             _check_fits(card, path)
             teachers.add(card, path, replace=replace)
         return card
 
     def _download(self, card: TeacherCard, path: Path, progress: Told | None) -> None:
-        size = _ref(card).size
-        self._reader.need_store(f"fetch teacher '{card.name}'")
+        ref = _ref(card)
         for chance in (1, 2):  # damage on the way is as likely as damage in the store
             path.unlink(missing_ok=True)
             try:
-                pieces = _pieces(progress, size)
-                found = self._store.get_to_file(blob_key(card.sha256), path, max_bytes=size, progress=pieces)
+                found = self._shelf.fetch(card.name, ref, path, progress=_pieces(progress, ref.size))
             except ObjectTooLargeError:
-                found = f"none, for it is more than {size} bytes"
+                found = f"none, for it is more than {ref.size} bytes"
             except ObjectNotFoundError as error:
                 raise TeacherError(
                     f"{self.uri} has the card of teacher '{card.name}' and not its weights",
@@ -354,7 +322,7 @@ def _check_fits(card: TeacherCard, weights: Path) -> None:
     load_named_teacher(TeacherName(architecture=card.architecture, source="local", file=weights, card=card))
 
 
-def _pieces(progress: Told | None, total: int) -> Pieces | None:
+def _pieces(progress: Told | None, total: int) -> Progress | None:
     """What a store tells of each piece, added up."""
     if progress is None:
         return None

@@ -1,14 +1,24 @@
-"""Every test runs with a home, AWS and MLflow of its own, and with fixed seeds."""
+"""Every test runs with a home, AWS and MLflow of its own, and with fixed seeds; what tests of several folders share."""
+
+from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # One thread: small tensors gain nothing from more, and sums come out the same on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from helpers.file_server import FileServer
+    from helpers.s3_server import S3Server
+
+    from zoo_registry.store.protocol import Store
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +37,42 @@ def isolated(tmp_path_factory, monkeypatch) -> Path:
     random.seed(0)
     np.random.seed(0)
     return home
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """One S3 server for all tests; each makes buckets of its own."""
+    from helpers.s3_server import s3_server
+
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request, tmp_path) -> Store:
+    """An empty store of each kind."""
+    from zoo_registry.store.folder import FolderStore
+    from zoo_registry.store.s3.store import S3Store
+
+    if request.param == "folder":
+        return FolderStore(tmp_path / "zoo")
+    s3 = request.getfixturevalue("s3")
+    client = s3.client()
+    return S3Store(s3.new_bucket(client), "some/prefix", client=client)
+
+
+@pytest.fixture
+def no_proxy(monkeypatch) -> None:
+    """Takes proxies out of the environment: servers of tests are on loopback."""
+    for scheme in ("http", "https", "all", "no"):
+        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
+        monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
+
+
+@pytest.fixture
+def web(no_proxy) -> Iterator[FileServer]:
+    """A web server of the test's own, reached without a proxy."""
+    from helpers.file_server import file_server
+
+    with file_server() as server:
+        yield server

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from zoo_registry.errors import RegistryError
     from zoo_registry.format.alias import Alias
     from zoo_registry.format.manifest import BlobRef, Manifest
-    from zoo_registry.format.names import EntryName, slug
+    from zoo_registry.format.names import EntryName, check_part, slug
+    from zoo_registry.store.files import Progress
     from zoo_registry.store.open import open_store
     from zoo_registry.store.protocol import Store
     from zoo_registry.zoo.aliasing import WHATEVER
     from zoo_registry.zoo.registry import Registry, Release
+    from zoo_registry.zoo.shelf import CardShelf
 
 __version__ = "1"
 """The version of this interface, and the highest version of the files that it reads."""
@@ -26,13 +28,16 @@ __all__ = [
     "Alias",
     "BlobCache",
     "BlobRef",
+    "CardShelf",
     "EntryName",
     "Manifest",
+    "Progress",
     "Registry",
     "RegistryError",
     "Release",
     "Store",
     "WHATEVER",
+    "check_part",
     "open_store",
     "slug",
 ]
@@ -45,8 +50,10 @@ def __getattr__(name: str) -> Any:
         "cache.blobs": ("BlobCache",),
         "errors": ("RegistryError",),
         "format.manifest": ("BlobRef", "Manifest"),
-        "format.names": ("EntryName", "slug"),
+        "format.names": ("EntryName", "check_part", "slug"),
         "zoo.registry": ("Registry", "Release"),
+        "zoo.shelf": ("CardShelf",),
+        "store.files": ("Progress",),
         "store.open": ("open_store",),
         "store.protocol": ("Store",),
     }

@@ -1,1 +1,4 @@
-"""The command line: one file a command group; commands never catch errors, `errors` has one table for all."""
+"""The command line: one file a command, one folder a group of them, and beside the folders what groups share.
+
+Commands never catch errors: `errors` has one table for all.
+"""

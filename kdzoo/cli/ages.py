@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: ``7d``."""
+"""Lengths of time as people write and read them: ``7d``."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def age_seconds(text: str, option: str) -> float:
     if match is None:
         raise UsageError(f"{option} '{text}' is not a length of time", hint="for example 7d, 12h, 30m or 0")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def age_text(seconds: float) -> str:
+    """A length of time in its largest unit: ``3d``."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.data.download import open_or_download
-from kdzoo.cli.options import Bar, device_option, json_option, tell_skipped, zoo_option
+from kdzoo.cli.datasets import open_or_download
+from kdzoo.cli.notes import tell_note, tell_skipped
+from kdzoo.cli.options import device_option, json_option, zoo_option
+from kdzoo.cli.progress import Bar
 from kdzoo.cli.source import load_source, source_options
 
 if TYPE_CHECKING:
@@ -47,9 +49,7 @@ def evaluate(
     )  # fmt: skip
     result = _measure(detector, dataset, part, download=download)
     if result["split_digest"] != detector.plan.split_digest:
-        click.echo(
-            "Note: these are not the images that the detector was selected with (another split digest)", err=True
-        )
+        tell_note("these are not the images that the detector was selected with (another split digest)")
     click.echo(json.dumps(result) if as_json else _text(result))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from kdzoo._version import __version__
-from kdzoo.cli.lazy import LazyGroup
+from kdzoo.cli.groups import LazyGroup
 
 _COMMANDS = {
     "sweep": ("kdzoo.cli.sweep.group", "sweep", "Find the best configuration for every category, and publish it."),
@@ -25,7 +25,7 @@ _COMMANDS = {
     ),
     "data": ("kdzoo.cli.data.group", "data", "List, fetch, check and look at data sets."),
     "cache": ("kdzoo.cli.cache.group", "cache", "See what the cache holds, and empty it."),
-    "ui": ("kdzoo.cli.mlflow.group", "ui", "Open the MLflow UI on kdzoo's runs."),
+    "ui": ("kdzoo.cli.ui", "ui", "Open the MLflow UI on kdzoo's runs."),
     "mlflow": ("kdzoo.cli.mlflow.group", "mlflow", "Send MLflow what it has not got yet."),
     "methods": ("kdzoo.cli.methods", "methods", "List the methods and their knobs."),
     "doctor": ("kdzoo.cli.doctor", "doctor", "Check that everything a sweep needs is there."),
@@ -49,23 +49,6 @@ def cli() -> None:
       kdzoo leaderboard
       kdzoo predict aand demo/weave photos/*.png --out judged
     """
-
-
-def check_command(name: str, *, without: str) -> None:
-    """Checks that there is such a command.
-
-    Args:
-        name: as it was given.
-        without: one that does not count.
-
-    Raises:
-        UnknownNameError: there is none.
-    """
-    known = [each for each in _COMMANDS if each != without]
-    if name not in known:
-        from kdzoo.errors import UnknownNameError
-
-        raise UnknownNameError("command", name, known)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

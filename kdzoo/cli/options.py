@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,10 +13,7 @@ from kdzoo.errors import StorageError, UsageError
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
     from kdzoo.data.foreground.rule import ForegroundRule
-    from kdzoo.settings import Settings
     from kdzoo.training.spec import RunOptions
-
-_MOST_TOLD = 10
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +43,12 @@ def run_options(command: F) -> F:
             ),
             click.option(
                 "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, batches, anomalies."
+            ),
+            click.option(
+                "--ema",
+                type=float,
+                metavar="DECAY",
+                help="Measure and keep a moving average of the weights, such as 0.99; default 0: none.",
             ),
             click.option(
                 "--foreground",
@@ -98,16 +100,6 @@ def parse_changes(changes: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
-def open_dataset_with_progress(name: str, settings: Settings) -> Dataset:
-    """Opens a data set; the demo shows a bar while it is made."""
-    from kdzoo.data.catalog import open_dataset
-
-    if not name.strip():
-        raise UsageError("--dataset is empty", hint="a data set's name such as demo, or a folder")
-    with Bar("Making the demo data set") as bar:
-        return open_dataset(name, settings, progress=bar)
-
-
 def foreground_rule(rule: str | None, masks: Path | None) -> ForegroundRule | None:
     """What ``--foreground`` and ``--foreground-masks`` ask for, its folder absolute; None for neither.
 
@@ -155,34 +147,6 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
     return options.replace(teacher=full_name(options.teacher))
 
 
-class Bar:
-    """A progress bar on stderr that appears with the first step and shows nothing where no person looks.
-
-    Args:
-        label: what is being done.
-    """
-
-    def __init__(self, label: str) -> None:
-        self._label, self._done = label, 0
-        self._bar: Any = None
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
-
-    def __call__(self, done: int, total: int) -> None:
-        """Told ``(done, total)``, as often as one likes."""
-        if self._bar is None:
-            self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr)
-            self._bar.__enter__()
-        self._bar.update(done - self._done)
-        self._done = done
-
-
 def existing_folder(path: Path, what: str) -> Path:
     """A folder that is there.
 
@@ -192,20 +156,6 @@ def existing_folder(path: Path, what: str) -> Path:
     if not path.is_dir():
         raise UsageError(f"there is no {what} '{path}'")
     return path
-
-
-def tell_notes(notes: Iterable[str]) -> None:
-    """Says on stderr what a person should know of the data."""
-    for note in notes:
-        click.echo(f"Note: {note}", err=True)
-
-
-def tell_skipped(skipped: Mapping[str, str]) -> None:
-    """Says on stderr which unreadable images were left out."""
-    for name, reason in list(skipped.items())[:_MOST_TOLD]:
-        click.echo(f"Left out: {name}: {reason}", err=True)
-    if len(skipped) > _MOST_TOLD:
-        click.echo(f"Left out: {len(skipped) - _MOST_TOLD} more", err=True)
 
 
 def check_epochs(epochs: int | None, changes: Iterable[str], stages: Iterable[str]) -> None:

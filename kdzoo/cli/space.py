@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.lazy import DefaultGroup
+from kdzoo.cli.groups import DefaultGroup
 from kdzoo.cli.options import json_option, parse_changes
 from kdzoo.errors import UnknownNameError, UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MARK = "*"
 
 
-@click.group(cls=DefaultGroup, default="show", passes_arguments=True)
+@click.group(cls=DefaultGroup, default="show", takes_words="show")
 def space() -> None:
     """Show what a sweep would search.
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.data.download import open_or_download
+from kdzoo.cli.datasets import open_or_download
+from kdzoo.cli.notes import tell_note, tell_notes, tell_skipped
 from kdzoo.cli.options import (
-    Bar,
     build_options,
     check_epochs,
     check_writable,
@@ -20,10 +20,9 @@ from kdzoo.cli.options import (
     json_option,
     parse_changes,
     run_options,
-    tell_notes,
-    tell_skipped,
     zoo_option,
 )
+from kdzoo.cli.progress import Bar
 from kdzoo.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | N
     from kdzoo.training.trainer import Trainer
 
     place = choose_device(device)
-    teacher = obtain_teacher(spec.options.teacher, settings, zoo=zoo, note=lambda text: tell_notes([text]))
+    teacher = obtain_teacher(spec.options.teacher, settings, zoo=zoo, note=tell_note)
     with Bar("Decoding images") as bar:
         data = TrialData(opened, spec.category, spec.options, cache=settings.cache, progress=bar)
         tell_notes(data.parts.notes)
@@ -206,7 +205,7 @@ def _open_target(spec: TrialSpec, settings: Settings, zoo: str | None) -> tuple[
     from kdzoo.zoo import entry_name, open_registry
 
     entry = entry_name(spec.method, spec.category_name)
-    registry = open_registry(settings, zoo, warn=lambda text: click.echo(f"Note: {text}", err=True))
+    registry = open_registry(settings, zoo, warn=tell_note)
     registry.probe()
     return registry, entry
 

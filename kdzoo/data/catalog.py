@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdzoo.data.files import printable, slug
-from kdzoo.data.known_datasets import CATALOG, DatasetInfo, ExpectedCounts
+from kdzoo.data.known_datasets import CATALOG, EVERYWHERE, DatasetInfo, ExpectedCounts
 from kdzoo.data.layouts import mvtec
 from kdzoo.data.layouts.pairing import one_spelling
 from kdzoo.data.layouts.registry import READERS
@@ -287,6 +287,7 @@ def _own_info(name: str, root: Path, *, holdout: bool = False) -> DatasetInfo:
         licence="",
         homepage="",
         default_protocol="holdout" if holdout else "synthetic",
+        default_teacher=EVERYWHERE,
         layout="mvtec",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from kdzoo.data.layouts.registry import Layout
 from kdzoo.data.splits import Protocol
@@ -27,6 +28,10 @@ class ExpectedCounts:
     test: int
     test_normal: int | None = None
     test_defective: int | None = None
+
+
+EVERYWHERE: Final = "lite0"
+"""The teacher that needs no model hub: ImageNet weights in a package that kdzoo depends on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +72,7 @@ _DEMO = DatasetInfo(
     licence="Apache-2.0",
     homepage="",
     default_protocol="holdout",
-    default_teacher="kdzoo-tiny",
+    default_teacher=EVERYWHERE,
     default_image_size=128,
     layout="mvtec",
     default_trials=3,

@@ -18,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-import kdzoo
 from kdzoo.doctor.finding import Asked, Finding
 
 LIMITS: Mapping[str, float] = {
@@ -33,7 +32,7 @@ LIMITS: Mapping[str, float] = {
 MLflow or starting Ray on a busy machine: what does not answer on the network is found out earlier."""
 
 _POLL_SECONDS = 0.05
-_PACKAGES = Path(kdzoo.__file__).parent.parent
+_PACKAGES = Path(__file__).parents[2]
 
 
 def examine(

@@ -25,12 +25,32 @@ class Batch:
         augmented: the same with synthetic anomalies; the images themselves in a stage without synthesis.
         masks: ``[B, 1, H, W]`` float, 1 where an anomaly was planted.
         foreground: ``[B, 1, H, W]`` bool, where the product is.
+        features: what the stage's `Frozen` gives of ``images``, where the caller has it; None leaves it to the loss.
     """
 
     images: Tensor
     augmented: Tensor
     masks: Tensor
     foreground: Tensor
+    features: list[Tensor] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frozen:
+    """Features that are always the same for an image: made by modules that do not train, from the image as it is.
+
+    Whoever runs a method may make them once and hand them over each time. An image's features must not depend on what
+    else is in its batch.
+
+    Attributes:
+        name: ``teacher``, or what the method does with the teacher's features.
+        compute: ``[B, 3, H, W]`` normalised images to levels ``[B, C, h, w]``.
+        modules: all whose weights have a say; the teacher alone gives the same to every trial.
+    """
+
+    name: str
+    compute: Callable[[Tensor], list[Tensor]]
+    modules: tuple[nn.Module, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +86,7 @@ class Stage:
         modules: what trains; everything else stays frozen and in eval mode.
         loss: gives ``loss``, the sum that is minimised, and its parts for the log.
         optimizer: of this stage.
+        frozen: what the loss takes of the images as they are, in `Batch.features`; None when it takes nothing.
         detects: whether the method's maps mean something during this stage (the last stage always does).
         untouched_by: knobs that change neither this stage's training nor the weights that its modules start from.
             Trials that differ in these alone share the result of a first stage; a knob that is not named here counts
@@ -78,6 +99,7 @@ class Stage:
     modules: Sequence[nn.Module]
     loss: Callable[[Batch], dict[str, Tensor]]
     optimizer: OptimizerConfig
+    frozen: Frozen | None = None
     detects: bool = True
     untouched_by: tuple[str, ...] = ()
 
@@ -92,8 +114,21 @@ class Method(nn.Module, ABC):
         """Training phases, in order."""
 
     @abstractmethod
-    def anomaly_map(self, images: Tensor) -> Tensor:
-        """``[B, 3, H, W]`` normalised images to ``[B, H, W]`` maps, higher where more anomalous."""
+    def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
+        """``[B, 3, H, W]`` normalised images to ``[B, H, W]`` maps, higher where more anomalous.
+
+        Args:
+            images: as they are.
+            features: what `frozen` gives of them, where the caller has it; never given where there is none.
+        """
+
+    def frozen(self) -> Frozen | None:
+        """What `anomaly_map` takes of images from modules that no detecting stage trains; default nothing."""
+        return None
+
+    def frozen_teacher(self) -> Frozen:
+        """The teacher's plain features."""
+        return Frozen(name="teacher", compute=self.teacher, modules=(self.teacher,))
 
     def image_score(self, maps: Tensor) -> Tensor:
         """``[B, H, W]`` maps to ``[B]`` scores: the maximum."""

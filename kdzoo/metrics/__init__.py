@@ -1,6 +1,6 @@
 """Exact pixel and image metrics, and the frozen report of a detector's test.
 
-The names of the metrics are light; what computes loads scipy and scikit-learn on first use.
+The names of the metrics are light; what computes loads scipy on first use.
 """
 
 from __future__ import annotations

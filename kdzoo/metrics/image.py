@@ -1,15 +1,16 @@
-"""Image metrics: one score and one label an image, through scikit-learn."""
+"""Image metrics: one score and one label an image, by the curve of the pixel metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from kdzoo.errors import NonFiniteLossError, UsageError
+from kdzoo.metrics.pixel import PixelCurve
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,18 +58,19 @@ class ImageScores:
             return "no image is anomalous"
         return "no image is normal" if self.anomalous == len(self.labels) else None
 
+    @cached_property
+    def _curve(self) -> PixelCurve:
+        """Each image as a map of one pixel."""
+        return PixelCurve.from_maps(self.scores[:, None, None], self.labels[:, None, None])
+
     def image_auroc(self) -> float | None:
-        """Area under the ROC curve, in [0, 1]; None when `undefined`."""
-        return None if self.undefined else float(roc_auc_score(self.labels, self.scores))
+        """Area under the ROC curve, in [0, 1]; ties count half. None when `undefined`."""
+        return self._curve.pixel_auroc()
 
     def image_ap(self) -> float | None:
-        """Average precision, in [0, 1]; None when `undefined`."""
-        return None if self.undefined else float(average_precision_score(self.labels, self.scores))
+        """Average precision, in [0, 1]: sum of recall steps times precision. None when `undefined`."""
+        return self._curve.pixel_ap()
 
     def image_f1_max(self) -> float | None:
         """Largest F1 over all thresholds, in [0, 1]; None when `undefined`."""
-        if self.undefined:
-            return None
-        precision, recall, _ = precision_recall_curve(self.labels, self.scores)
-        hits = recall > 0  # the curve's closing point has recall 0: F1 is 0 there, and 0/0 where precision is 0 too
-        return float(np.max(2 * precision[hits] * recall[hits] / (precision[hits] + recall[hits])))
+        return self._curve.pixel_f1_max()

@@ -12,7 +12,7 @@ from kdzoo.teachers.backbone import Teacher, load_named_teacher, load_teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE, TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, check_own_name
-from zoo_registry.store.files import temporary, write_synced
+from zoo_registry.store.files import write_synced
 
 _LARGEST_CARD = 2**20
 _OWN_DETAILS = ("bytes",)
@@ -120,7 +120,7 @@ def keep_teacher(
         licence=licence,
         details=details,
     )
-    with temporary(teachers.folder / ".tmp") as path:
+    with teachers.incoming() as path:
         write_synced(path, data)
         return card, teachers.add(card, path, replace=replace)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from kdzoo.errors import TeacherError, UnknownNameError, UsageError
@@ -43,6 +44,10 @@ class LocalTeachers:
     def of(cls, settings: Settings) -> LocalTeachers:
         """Those in the cache that the settings name."""
         return cls(settings.cache / "teachers")
+
+    def incoming(self) -> AbstractContextManager[Path]:
+        """A path of its own for weights on their way, on the disk of the others; what is left there is removed."""
+        return files.temporary(self.folder / ".tmp")
 
     def names(self) -> list[str]:
         """The names there are, sorted.
@@ -113,7 +118,7 @@ class LocalTeachers:
         data, path = card.to_bytes(), self._card_file(card.name)
         before = self._read_or_none(card.name) if replace else self._refuse_other(card)
         self._keep(card, weights)
-        with files.storage_errors("write", path), files.temporary(self.folder / ".tmp") as made:
+        with files.storage_errors("write", path), self.incoming() as made:
             files.write_synced(made, data)
             changed = _moved(made, path) if replace else _linked(made, path)
             files.sync_folder(self.folder)
@@ -148,7 +153,7 @@ class LocalTeachers:
         if self.holds(card):
             return
         path = self.file(card)
-        with files.storage_errors("write", path), files.temporary(self.folder / ".tmp") as made:
+        with files.storage_errors("write", path), self.incoming() as made:
             with files.open_regular(weights) as source:
                 found = files.copy(source, made)
             if found != card.sha256:
@@ -175,7 +180,7 @@ class LocalTeachers:
         path = self.file(card)
         if card.sha256 in self._digests():
             return
-        with files.storage_errors("delete", path), files.temporary(self.folder / ".tmp") as aside:
+        with files.storage_errors("delete", path), self.incoming() as aside:
             try:
                 path.replace(aside)
             except FileNotFoundError:

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdzoo.errors import CheckpointError, UsageError
+from kdzoo.pictures import HeatScale
 
 _KEPT_SCORES = 512
 _MOST_IMAGES = 10**12
+_FORMER_REACH = 0.6
+"""How far above the pixel threshold the colours are full, in thresholds, where the normal level is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +27,15 @@ class Calibration:
         normal_images: how many normal images the threshold comes from.
         image_scores: their scores, ascending (at most 512 evenly spaced ones), so another rate can be chosen at load.
         map_peaks: the largest map value of each, likewise; a mask marks pixels above what a normal image reaches.
+        map_level: what a pixel of a normal map usually is, the median over images of the map's median; None in
+            detectors of kdzoo before it was kept.
     """
 
     false_positive_rate: float
     normal_images: int
     image_scores: tuple[float, ...]
     map_peaks: tuple[float, ...]
+    map_level: float | None = None
 
     def threshold(self, false_positive_rate: float | None = None) -> float:
         """An image scoring above this is called anomalous."""
@@ -39,8 +45,19 @@ class Calibration:
         """A pixel above this is marked: the same share of normal images would show any mark at all."""
         return _upper_quantile(self.map_peaks, self._rate(false_positive_rate))
 
+    def heat_scale(self) -> HeatScale:
+        """The colours of this detector's maps, the same for all its images and whatever decision is asked of it.
+
+        None up to what normal images reach, at the calibrated rate; full as far above that as that is above what a
+        normal pixel usually is. Where the usual is not known, full at 1.6 of the pixel threshold.
+        """
+        begin = self.pixel_threshold()
+        reach = _FORMER_REACH * abs(begin) if self.map_level is None else begin - self.map_level
+        return HeatScale(begin=begin, full=begin + reach)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, with the thresholds a person would look for."""
+        level = {} if self.map_level is None else {"map_level": self.map_level}
         return {
             "false_positive_rate": self.false_positive_rate,
             "normal_images": self.normal_images,
@@ -48,6 +65,7 @@ class Calibration:
             "pixel_threshold": self.pixel_threshold(),
             "image_scores": list(self.image_scores),
             "map_peaks": list(self.map_peaks),
+            **level,
         }
 
     @classmethod
@@ -60,13 +78,16 @@ class Calibration:
         try:
             rate, images = _number(values["false_positive_rate"]), values["normal_images"]
             scores, peaks = _ascending(values["image_scores"]), _ascending(values["map_peaks"])
+            level = _number(values["map_level"]) if "map_level" in values else None
         except KeyError as error:
             raise CheckpointError(f"the calibration lacks {error}") from error
         except (TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"the calibration cannot be read: {error}") from error
         if not 0 <= rate < 1 or not isinstance(images, int) or not 1 <= images <= _MOST_IMAGES:
             raise CheckpointError(f"the calibration holds a rate of {rate} over {str(images)[:80]} normal images")
-        return cls(false_positive_rate=rate, normal_images=images, image_scores=scores, map_peaks=peaks)
+        return cls(
+            false_positive_rate=rate, normal_images=images, image_scores=scores, map_peaks=peaks, map_level=level
+        )
 
     def _rate(self, given: float | None) -> float:
         if given is not None and not 0 <= given < 1:
@@ -93,6 +114,8 @@ def calibrate(
         normal_images=int(normal.sum()),
         image_scores=_kept(scores[normal]),
         map_peaks=_kept(maps[normal].max(axis=(1, 2))),
+        # An image at a time: a median sorts a copy.
+        map_level=float(np.median([np.median(each) for each in maps[normal]])),
     )
 
 

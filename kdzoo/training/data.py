@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, split
 from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
 from kdzoo.errors import DatasetError
+from kdzoo.training.images import digest_of_pixels
 from kdzoo.training.spec import RunOptions
 
 _CHUNK = 16
@@ -59,10 +60,11 @@ class TrialData:
         dataset: an opened data set.
         category: one of its categories.
         options: size, protocol and seeds.
-        cache: folder of the decoded cache.
+        cache: folder of the caches of decoded images and of features.
         progress: told ``(done, total)`` while images are decoded.
 
     Attributes:
+        cache: as given.
         skipped: id to reason of images left out because they cannot be read, of the parts decoded so far.
     """
 
@@ -75,7 +77,8 @@ class TrialData:
         parts = split(self.index, options.protocol, seed=options.split_seed)
         self.parts: Parts = replace(parts, digest=_selection_digest(parts, self._rule))
         self.skipped: dict[str, str] = {}
-        self._cache, self._progress = cache, progress
+        self.cache, self._progress = cache, progress
+        self._pixels: dict[str, str] = {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,6 +98,13 @@ class TrialData:
         if not len(part.images):
             raise DatasetError(f"'{self.index.name}' has no usable train images")
         return part
+
+    def pixels_of(self, part: Literal["train", "selection"]) -> str:
+        """Digest of a part's images as they are decoded, with the anomalies that are planted on them."""
+        if part not in self._pixels:
+            images = self.train.images if part == "train" else self.selection.images
+            self._pixels[part] = digest_of_pixels(images)
+        return self._pixels[part]
 
     @cached_property
     def foreground(self) -> NDArray[np.bool_]:
@@ -173,7 +183,7 @@ class TrialData:
         part = decode(
             samples,
             size=self.options.image_size,
-            cache_dir=self._cache,
+            cache_dir=self.cache,
             masks=masks,
             skip_unreadable=self.options.skip_unreadable,
             progress=self._progress,

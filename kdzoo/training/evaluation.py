@@ -17,6 +17,7 @@ from kdzoo.errors import ConfigError, NonFiniteLossError
 from kdzoo.methods.base import Method
 from kdzoo.metrics.report import Report, evaluate
 from kdzoo.training.data import EvaluationSet
+from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
 
 EVALUATION_BATCH = 32
@@ -60,16 +61,27 @@ def evaluating(method: Method) -> Iterator[None]:
 
 
 @exact()
-def score_images(method: Method, source: ImageSource, *, batch_size: int = EVALUATION_BATCH) -> Scored:
+def score_images(
+    method: Method, source: ImageSource, *, features: FeatureSource | None = None, batch_size: int = EVALUATION_BATCH
+) -> Scored:
     """Runs a method over all images, in eval mode; the mode it was in is restored.
+
+    Args:
+        method: to be run.
+        source: the images.
+        features: where the method's frozen features of them come from; None leaves them to the method.
+        batch_size: images at once.
 
     Raises:
         NonFiniteLossError: a map holds NaN or infinite values.
     """
     maps, scores = [], []
     with evaluating(method):
-        for images in source.in_order(batch_size):
-            made = method.anomaly_map(method.teacher.normalise(images))
+        for start, raw in zip(range(0, len(source), batch_size), source.in_order(batch_size), strict=True):
+            images = method.teacher.normalise(raw)
+            # A method that names nothing frozen need not know of features.
+            given = () if features is None else (features.batch(np.arange(start, start + len(raw)), images),)
+            made = method.anomaly_map(images, *given)
             maps.append(made.float().cpu())
             scores.append(method.image_score(made).float().cpu())
     found = Scored(maps=torch.cat(maps).numpy(), scores=torch.cat(scores).numpy())

@@ -11,7 +11,7 @@ number of things in each image, the summed gradients are those of the whole batc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -25,12 +25,16 @@ HALVES = 2
 class BatchGradients:
     """Computes gradients, by halves once the memory ran out for a whole batch; then for the rest of the trial.
 
+    Args:
+        spare: frees memory that is held to save time alone, and says whether there was any; asked before halving.
+
     Attributes:
         parts: in how many parts a batch is taken: 1 or `HALVES`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spare: Callable[[], bool] | None = None) -> None:
         self.parts = 1
+        self._spare = spare
 
     def __call__(self, stage: Stage, batch: Batch) -> dict[str, Tensor]:
         """Fills the gradients of the stage's modules, which hold none yet; gives the losses, detached.
@@ -38,20 +42,19 @@ class BatchGradients:
         Raises:
             DeviceMemoryError: half of the batch does not fit either, or there is nothing to halve.
         """
-        try:
-            return _gradients(stage, batch, self.parts)
-        except torch.OutOfMemoryError as error:
-            if self.parts == HALVES or len(batch.images) < HALVES:
-                raise DeviceMemoryError(_first_line(error)) from error
-        # Only here, where the exception is gone, does nothing hold the tensors of the attempt that failed.
-        for module in stage.modules:
-            module.zero_grad(set_to_none=True)
-        release_memory()
-        self.parts = HALVES
-        try:
-            return _gradients(stage, batch, self.parts)
-        except torch.OutOfMemoryError as error:
-            raise DeviceMemoryError(_first_line(error)) from error
+        while True:
+            try:
+                return _gradients(stage, batch, self.parts)
+            except torch.OutOfMemoryError as error:
+                spared = self._spare is not None and self._spare()
+                if not spared and (self.parts == HALVES or len(batch.images) < HALVES):
+                    raise DeviceMemoryError(_first_line(error)) from error
+            # Only here, where the exception is gone, does nothing hold the tensors of the attempt that failed.
+            for module in stage.modules:
+                module.zero_grad(set_to_none=True)
+            release_memory()
+            if not spared:
+                self.parts = HALVES
 
 
 def release_memory() -> None:
@@ -80,8 +83,14 @@ def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
     images, masks, foreground = (each.tensor_split(parts) for each in (batch.images, batch.masks, batch.foreground))
     # A loss may look whether anything was planted at all by asking whether both are the same tensor.
     augmented = images if batch.augmented is batch.images else batch.augmented.tensor_split(parts)
-    for each in zip(images, augmented, masks, foreground, strict=True):
-        yield Batch(images=each[0], augmented=each[1], masks=each[2], foreground=each[3])
+    # Level by level to part by part.
+    features = (
+        [None] * parts
+        if batch.features is None
+        else [list(levels) for levels in zip(*(level.tensor_split(parts) for level in batch.features), strict=True)]
+    )
+    for each in zip(images, augmented, masks, foreground, features, strict=True):
+        yield Batch(images=each[0], augmented=each[1], masks=each[2], foreground=each[3], features=each[4])
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ Shapes: N images of a part, B of a batch, S x S pixels.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_RESIDENT_SHARE = 0.25
-"""A part moves to the GPU as a whole when it takes less than this share of the free memory there."""
+from kdzoo.training.rows import Rows
 
 
 class ImageSource:
@@ -27,24 +27,14 @@ class ImageSource:
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
         self.images, self.device = images, device
-        self._resident: Tensor | None = None
-        if device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(device)
-            if images.nbytes < free * _RESIDENT_SHARE:
-                self._resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+        self._rows = Rows(images, device)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def batch(self, indices: NDArray[np.int64]) -> Tensor:
         """``[B, 3, S, S]`` float in [0, 1] on the device, in channels-last memory order."""
-        if self._resident is not None:
-            raw = self._resident[torch.from_numpy(indices).to(self.device)]
-        else:
-            raw = torch.from_numpy(self.images[indices])
-            if self.device.type == "cuda":
-                raw = raw.pin_memory().to(self.device, non_blocking=True)
-        return raw.permute(0, 3, 1, 2).float().div_(255)
+        return self._rows.take(indices).permute(0, 3, 1, 2).float().div_(255)
 
     def in_order(self, batch_size: int) -> Iterator[Tensor]:
         """All images in order, as `batch` gives them."""
@@ -59,3 +49,11 @@ def shuffled_batches(count: int, batch_size: int, generator: np.random.Generator
     there is only one.
     """
     return np.array_split(generator.permutation(count), -(-count // batch_size))
+
+
+def digest_of_pixels(images: NDArray[np.uint8]) -> str:
+    """sha256 hex over shape and values of ``[N, S, S, 3]`` uint8 images."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    for image in images:
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()

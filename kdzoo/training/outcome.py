@@ -19,12 +19,13 @@ from kdzoo.pictures import Case, as_png, sheet
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE
 from kdzoo.teachers.packaged import PACKAGE
+from kdzoo.training.best import objective_value
 from kdzoo.training.calibration import Calibration, calibrate
 from kdzoo.training.data import EvaluationSet
 from kdzoo.training.document import DOCUMENT_SCHEMA
 from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.images import ImageSource
-from kdzoo.training.trainer import Trainer, objective_value
+from kdzoo.training.trainer import Trainer
 
 _SHOWN = 4
 _RESIZE = "bilinear-antialiased-square"
@@ -63,7 +64,7 @@ def conclude(trainer: Trainer) -> Outcome:
         raise TrainingError("the trial ended before any epoch was measured", hint="train for more epochs")
     trainer.load_best()
     spec, data, method = trainer.spec, trainer.data, trainer.method.eval()
-    scored = score_images(method, ImageSource(data.selection.images, trainer.device))
+    scored = trainer.selection_scores()
     selected = measure(scored, data.selection, aupro_limit=spec.options.aupro_limit)
     calibration = calibrate(
         scored.scores, scored.maps, data.selection.labels, false_positive_rate=spec.options.false_positive_rate
@@ -84,19 +85,19 @@ def conclude(trainer: Trainer) -> Outcome:
         method=method,
         document=document,
         metrics=metrics,
-        picture=cases_picture(title, shown, shown_scored, threshold=calibration.pixel_threshold()),
+        picture=cases_picture(title, shown, shown_scored, calibration),
         trouble=trouble,
     )
 
 
-def cases_picture(title: str, truth: EvaluationSet, scored: Scored, *, threshold: float) -> bytes:
+def cases_picture(title: str, truth: EvaluationSet, scored: Scored, calibration: Calibration) -> bytes:
     """PNG of the images that were judged worst (low scoring defects, high scoring normals) and best.
 
     Args:
         title: of the page.
         truth: the images.
         scored: what the method said of them.
-        threshold: of the marked pixels.
+        calibration: says which pixels are marked, and which are coloured.
     """
     anomalous, normal = np.flatnonzero(truth.labels == 1), np.flatnonzero(truth.labels == 0)
     defects = anomalous[np.argsort(scored.scores[anomalous], kind="stable")]
@@ -113,7 +114,7 @@ def cases_picture(title: str, truth: EvaluationSet, scored: Scored, *, threshold
         )
         for index in worst + best
     ]
-    return as_png(sheet(title, cases, threshold=threshold))
+    return as_png(sheet(title, cases, threshold=calibration.pixel_threshold(), scale=calibration.heat_scale()))
 
 
 def _document(
@@ -193,5 +194,5 @@ def cost(trainer: Trainer) -> dict[str, float | str]:
 
 def software() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    versions = {name: metadata.version(name) for name in ("torch", "timm", "numpy", "pillow", "scikit-learn")}
+    versions = {name: metadata.version(name) for name in ("torch", "timm", "numpy", "pillow", "scipy")}
     return {"kdzoo": __version__, "python": platform.python_version(), **versions}

@@ -33,6 +33,9 @@ class RunOptions(Config):
     false_positive_rate: float = knob(0.01, "share of normal images that the threshold lets alarm", low=0.0, high=0.5)
     aupro_limit: float = knob(0.3, "false-positive rate up to which AUPRO integrates", above=0.0, high=1.0)
     skip_unreadable: bool = knob(False, "leave unreadable images out instead of stopping")
+    ema: float = knob(
+        0.0, "decay of a moving average of the weights, which is measured and kept; 0: none", low=0.0, high=0.9999
+    )
     foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ from kdzoo.errors import CheckpointError, StorageError
 from kdzoo.methods.base import Method, Stage
 from kdzoo.storage import write_file
 from kdzoo.training.checkpoint import load_tensors
+from kdzoo.training.digests import digest_of_sources, digest_of_tensors
 from kdzoo.training.spec import TrialSpec
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class StageResults:
             "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
             "threads": torch.get_num_threads() if not on_gpu else 0,
             "torch": str(torch.__version__),
-            "code": [self._code, _digest_of_sources([Path(inspect.getfile(type(method))).parent])],
+            "code": [self._code, digest_of_sources([Path(inspect.getfile(type(method))).parent])],
         }
         return hashlib.sha256(json.dumps(takes_part, sort_keys=True).encode()).hexdigest()
 
@@ -111,7 +112,7 @@ class StageResults:
             with safe_open(path, framework="pt") as file:
                 told = file.metadata() or {}
             tensors = load_tensors(path, expected)
-            if told.get("digest") != _digest_of_tensors(tensors):
+            if told.get("digest") != digest_of_tensors(tensors):
                 raise CheckpointError(f"the digest of '{path}' is not that of its tensors")
             seconds = float(told["seconds"])
         except FileNotFoundError:
@@ -140,7 +141,7 @@ class StageResults:
             return
         path = self._path(category, key)
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        told = {"schema": _SCHEMA, "digest": _digest_of_tensors(plain), "seconds": repr(float(seconds))}
+        told = {"schema": _SCHEMA, "digest": digest_of_tensors(plain), "seconds": repr(float(seconds))}
         try:
             write_file(path, save(plain, metadata=told))
             self._make_room(path)
@@ -166,7 +167,7 @@ class StageResults:
     @cached_property
     def _code(self) -> str:
         package = Path(__file__).parents[1]
-        return _digest_of_sources([package / part for part in _CODE])
+        return digest_of_sources([package / part for part in _CODE])
 
 
 def sharable(stages: Sequence[Stage]) -> bool:
@@ -181,25 +182,6 @@ def stage_tensors(stage: Stage) -> dict[str, Tensor]:
         for index, module in enumerate(stage.modules)
         for name, tensor in module.state_dict().items()
     }
-
-
-def _digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _digest_of_sources(places: Sequence[Path]) -> str:
-    """Over the Python files in folders, and files, by name."""
-    digest = hashlib.sha256()
-    for place in places:
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(f"{path.relative_to(place.parent)}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def copy_tensors(source: Mapping[str, Any], target: Mapping[str, Tensor]) -> None:

@@ -8,27 +8,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.errors import CheckpointError, ConfigError, DeviceMemoryError, NonFiniteLossError
-from kdzoo.methods.base import Batch, Method, Stage
+from kdzoo.methods.base import Method, Stage
 from kdzoo.methods.registry import build_method
 from kdzoo.metrics.report import Report
 from kdzoo.teachers.backbone import Teacher
+from kdzoo.training.averages import WeightAverage
+from kdzoo.training.batches import BatchMaker
+from kdzoo.training.best import BestEpoch
 from kdzoo.training.data import TrialData
-from kdzoo.training.evaluation import measure, score_images
+from kdzoo.training.evaluation import Scored, measure, score_images
+from kdzoo.training.features import FeatureSource
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource, shuffled_batches
 from kdzoo.training.learned import check_learned, load_learned
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
+from kdzoo.training.trial_features import TrialFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +58,6 @@ class EpochResult:
     report: Report | None
     seconds: tuple[float, float]
     parts: int
-
-
-@dataclass
-class _Best:
-    """The weights that selection liked best so far, and what they reached: the objective, and all metrics by name."""
-
-    objective: float = -float("inf")
-    epoch: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class Trainer:
@@ -94,18 +90,18 @@ class Trainer:
         # Batches come in channels-last order from the decoded cache; convolutions are fastest when weights follow.
         self.method: Method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.stages = list(self.method.stages())
-        self._synthesizers = {
-            stage.name: build_synthesizer(stage.synthesis) for stage in self.stages if stage.synthesis is not None
-        }
         self.epoch = 0
-        self.best = _Best()
+        self.best = BestEpoch()
         self.train_seconds = self.measure_seconds = self.reused_seconds = 0.0
         self._stage_key = ""
         self._shared = shared if shared is not None and sharable(self.stages) else None
-        self._gradients = BatchGradients()
+        self._features = TrialFeatures(self.method, data)
+        self._gradients = BatchGradients(self._features.give_up)
         self._source = ImageSource(data.train.images, device)
+        self._batches = BatchMaker(self.method, self.stages, data, self._source)
         self._selection_source: ImageSource | None = None
         self._optimizer: torch.optim.Optimizer | None = None
+        self._average: WeightAverage | None = None
 
     @property
     def parts(self) -> int:
@@ -146,6 +142,9 @@ class Trainer:
             losses = self._train_epoch(stage, index, stage_epoch)
             trained = time.perf_counter()
             self.epoch += 1
+            if stage_epoch + 1 == stage.epochs and self._average is not None:
+                self._average.settle()
+                self._average = None
             report = self._measure() if self._due(stage, stage_epoch + 1) else None
         except (DeviceMemoryError, torch.OutOfMemoryError) as error:
             raise self._out_of_memory(stage, error) from None
@@ -153,6 +152,8 @@ class Trainer:
         self.train_seconds += trained - started
         self.measure_seconds += measured - trained
         self._give_first_stage()
+        if self.finished:
+            self.close()
         return EpochResult(
             epoch=self.epoch,
             stage=stage.name,
@@ -163,9 +164,21 @@ class Trainer:
             parts=self.parts,
         )
 
+    def close(self) -> None:
+        """Lets go of kept features; to be called when a trial ends before its last epoch, and harmless at any time."""
+        self._features.close()
+
     def footprint(self) -> dict[str, float]:
         """What the method costs to use, measured on the selection part's images; see `kdzoo.training.footprint`."""
         return footprint(self.method, self._selection())
+
+    def selection_scores(self) -> Scored:
+        """Maps and scores of the selection part, of the method as it is."""
+        source = self._selection()
+        features = self._features.of_selection(None, source, passes=0)
+        scored = score_images(self.method, source, features=features)
+        self.close()
+        return scored
 
     def load_best(self) -> None:
         """Puts the best weights back into the method."""
@@ -182,7 +195,9 @@ class Trainer:
             "epoch": self.epoch,
             "weights": {} if self.finished else self.method.learned_state(),
             "optimizer": None if self.finished or self._optimizer is None else self._optimizer.state_dict(),
+            "average": None if self._average is None else self._average.state(),
             "best_objective": self.best.objective,
+            "best_tie": self.best.tie,
             "best_epoch": self.best.epoch,
             "best_weights": self.best.weights,
             "best_metrics": self.best.metrics,
@@ -203,10 +218,16 @@ class Trainer:
             if not 0 <= epoch <= self.total_epochs:
                 raise CheckpointError(f"epoch {epoch} is not one of {self.total_epochs}")
             self.epoch = epoch
-            self.best = _Best(float(state["best_objective"]), int(state["best_epoch"]), dict(state["best_weights"]))
-            self.best.metrics = {str(name): float(value) for name, value in state["best_metrics"].items()}
+            self.best = BestEpoch(
+                objective=float(state["best_objective"]),
+                tie=float(state.get("best_tie", 0.0)),
+                epoch=int(state["best_epoch"]),
+                weights=dict(state["best_weights"]),
+                metrics={str(name): float(value) for name, value in state["best_metrics"].items()},
+            )
             if self.best.weights:
                 check_learned(self.method, self.best.weights)
+            self.close()
             load_learned(self.method, self.best.weights if self.finished else state["weights"])
             self.train_seconds, self.measure_seconds = float(state["train_seconds"]), float(state["measure_seconds"])
             self.reused_seconds = float(state["reused_seconds"])
@@ -214,16 +235,20 @@ class Trainer:
             if parts not in (1, HALVES):
                 raise CheckpointError(f"a batch is taken in 1 or {HALVES} parts, not in {parts}")
             self._gradients.parts = parts
-            self._optimizer = None
+            self._optimizer = self._average = None
             if not self.finished and self._position()[1] > 0:
-                self._optimizer = self._make_optimizer(self.stages[self._position()[0]])
+                stage = self.stages[self._position()[0]]
+                self._optimizer = self._make_optimizer(stage)
                 self._optimizer.load_state_dict(state["optimizer"])
+                self._average = self._make_average(stage)
+                if self._average is not None:
+                    self._average.load_state(state["average"])
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(f"the resume state does not fit this trial: {error}") from error
 
-    def _position(self) -> tuple[int, int]:
-        """The stage that is due and the epoch within it, both from 0."""
-        left = self.epoch
+    def _position(self, epoch: int | None = None) -> tuple[int, int]:
+        """The stage of an epoch, by default the one that is due, and the epoch within it, both from 0."""
+        left = self.epoch if epoch is None else epoch
         for index, stage in enumerate(self.stages):
             if left < stage.epochs:
                 return index, left
@@ -271,7 +296,13 @@ class Trainer:
 
     def _make_optimizer(self, stage: Stage) -> torch.optim.Optimizer:
         parameters = [parameter for module in stage.modules for parameter in module.parameters()]
-        return torch.optim.Adam(parameters, lr=stage.optimizer.learning_rate, betas=stage.optimizer.betas)
+        optimizer = stage.optimizer
+        # Fused: one pass over weights, gradients and both moments, in place of one for each operation.
+        return torch.optim.Adam(parameters, lr=optimizer.learning_rate, betas=optimizer.betas, fused=True)
+
+    def _make_average(self, stage: Stage) -> WeightAverage | None:
+        decay = self.spec.options.ema
+        return WeightAverage(stage.modules, decay) if decay else None
 
     def _enter(self, stage: Stage, stage_epoch: int) -> torch.optim.Optimizer:
         """Freezes all but the stage's modules, and gives the optimizer with the epoch's learning rate."""
@@ -281,7 +312,7 @@ class Trainer:
             module.train()
             module.requires_grad_(True)
         if stage_epoch == 0 or self._optimizer is None:
-            self._optimizer = self._make_optimizer(stage)
+            self._optimizer, self._average = self._make_optimizer(stage), self._make_average(stage)
         for group in self._optimizer.param_groups:
             group["lr"] = stage.optimizer.rate(stage_epoch, stage.epochs)
         return self._optimizer
@@ -292,14 +323,12 @@ class Trainer:
         order = np.random.default_rng(seeds)
         generator = torch.Generator(device=self.device).manual_seed(int(order.integers(2**62)))
         batches = shuffled_batches(len(self._source), self.spec.config.batch_size, order)
+        features = self._features.of_train(stage, self._source, passes=stage.epochs - stage_epoch)
         totals: dict[str, Tensor] = {}
         with torch.random.fork_rng(devices=_gpus(self.device)):
             torch.manual_seed(int(order.integers(2**62)))
             for indices in batches:
-                optimizer.zero_grad(set_to_none=True)
-                losses = self._gradients(stage, self._batch(stage, indices, generator))
-                optimizer.step()
-                for name, value in losses.items():
+                for name, value in self._train_batch(stage, optimizer, indices, generator, features).items():
                     # Summed on the device: reading each step's loss would make the GPU wait.
                     totals[name] = totals.get(name, 0.0) + value
         means = {name: float(total) / len(batches) for name, total in totals.items()}
@@ -310,6 +339,22 @@ class Trainer:
                 hint="lower the learning rate",
             )
         return means
+
+    def _train_batch(
+        self,
+        stage: Stage,
+        optimizer: torch.optim.Optimizer,
+        indices: NDArray[np.int64],
+        generator: torch.Generator,
+        features: FeatureSource | None,
+    ) -> dict[str, Tensor]:
+        """One step; gives the losses, on the device. Nothing here makes the host wait for it."""
+        optimizer.zero_grad(set_to_none=True)
+        losses = self._gradients(stage, self._batches(stage, indices, generator, features))
+        optimizer.step()
+        if self._average is not None:
+            self._average.update()
+        return losses
 
     def _out_of_memory(self, stage: Stage, error: Exception) -> DeviceMemoryError:
         """What to tell; the error that told it would keep the memory, so it is let go."""
@@ -324,55 +369,42 @@ class Trainer:
             hint="lower batch_size or --image-size, or let fewer trials share a GPU (--gpus-per-trial)",
         )
 
-    def _batch(self, stage: Stage, indices: np.ndarray[Any, Any], generator: torch.Generator) -> Batch:
-        images = self._source.batch(indices)
-        normalise = self.method.teacher.normalise
-        clean = normalise(images)
-        synthesizer = self._synthesizers.get(stage.name)
-        if synthesizer is None:
-            blank = images.new_zeros(len(images), 1, *images.shape[-2:])
-            everywhere = torch.ones_like(blank, dtype=torch.bool)
-            return Batch(images=clean, augmented=clean, masks=blank, foreground=everywhere)
-        foreground = torch.from_numpy(self.data.foreground[indices])[:, None].to(self.device)
-        made = synthesizer(images, foreground, generator)
-        return Batch(images=clean, augmented=normalise(made.images), masks=made.masks, foreground=foreground)
-
     def _selection(self) -> ImageSource:
         if self._selection_source is None:
             self._selection_source = ImageSource(self.data.selection.images, self.device)
         return self._selection_source
 
-    def _measure(self) -> Report:
-        options = self.spec.options
+    def _scored(self) -> Scored:
+        """What the method says of the selection part after an epoch, with features kept as long as there is memory."""
+        index, stage_epoch = self._position(self.epoch - 1)
+        stage, source = self.stages[index], self._selection()
+        passes = sum(self._due(stage, done) for done in range(stage_epoch + 1, stage.epochs + 1))
+        features = self._features.of_selection(stage, source, passes=passes)
         try:
-            scored = score_images(self.method, self._selection())
+            return score_images(self.method, source, features=features)
+        except torch.OutOfMemoryError:
+            if not self._features.give_up():
+                raise
+        release_memory()
+        return score_images(self.method, source, features=features)
+
+    def _measure(self) -> Report:
+        try:
+            with nullcontext() if self._average is None else self._average.in_place():
+                return self._measured(self._scored())
         except NonFiniteLossError as error:
             raise NonFiniteLossError(
                 f"{error.message} in epoch {self.epoch} of {self.spec.method} on {self.spec.category_name} "
                 f"with {self.spec.config.as_dict()}",
                 hint=error.hint,
             ) from error
+
+    def _measured(self, scored: Scored) -> Report:
+        """The report of scored images; keeps the weights that they were scored with, if these are the best so far."""
+        options = self.spec.options
         report = measure(scored, self.data.selection, aupro_limit=options.aupro_limit)
-        value = objective_value(report, options.objective)
-        if value > self.best.objective:
-            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.method.learned_state().items()}
-            self.best = _Best(value, self.epoch, weights, report.as_dict(""))
+        self.best.offer(report, options.objective, self.epoch, self.method.learned_state())
         return report
-
-
-def objective_value(report: Report, objective: str) -> float:
-    """The value that selection maximises.
-
-    Raises:
-        ConfigError: the selection part does not define it, such as pixel metrics without masks.
-    """
-    value = getattr(report, objective)
-    if value is None:
-        reason = dict(report.undefined).get(objective, "undefined")
-        raise ConfigError(
-            f"the objective '{objective}' cannot be measured: {reason}", hint="choose another --objective"
-        )
-    return float(value)
 
 
 def _gpus(device: torch.device) -> list[torch.device]:

@@ -4,7 +4,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from helpers.s3_server import s3_server
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import (
@@ -17,29 +16,12 @@ from zoo_registry.errors import (
 from zoo_registry.format.alias import Alias, Move
 from zoo_registry.format.layout import alias_key, move_key
 from zoo_registry.format.names import EntryName
-from zoo_registry.store.folder import FolderStore
-from zoo_registry.store.s3.store import S3Store
 from zoo_registry.zoo import aliasing
 from zoo_registry.zoo.aliasing import WHATEVER, Reason
 from zoo_registry.zoo.person import this_person
 from zoo_registry.zoo.registry import Registry
 
 ENTRY = EntryName("rd", "demo", "weave")
-
-
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request, tmp_path):
-    if request.param == "folder":
-        return FolderStore(tmp_path / "zoo")
-    server = request.getfixturevalue("server")
-    client = server.client()
-    return S3Store(server.new_bucket(client), "some/prefix", client=client)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ Registered are kdzoo's own and those that installed packages announce. To check 
 ``pytest tests/contracts/test_methods.py -k NAME``.
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,8 @@ from kdzoo.training.outcome import conclude
 pytestmark = pytest.mark.parametrize("name", method_names())
 
 STAGE_EPOCHS = 2
+# Both of its stages see planted anomalies otherwise.
+WITHOUT_PUSH = {"adps": {"push_weight": 0.0}}
 OVERFIT_STEPS = 40
 
 
@@ -172,6 +176,62 @@ def test_going_on_from_any_epoch_equals_going_through(trial, tmp_path):
         assert resumed.best.objective == through.best.objective
         assert resumed.best.epoch == through.best.epoch
         assert all(torch.equal(through.best.weights[key], value) for key, value in resumed.best.weights.items())
+
+
+def test_kept_features_change_nothing(trial, monkeypatch, name):
+    """Losses, measures, maps and weights of a trial are the same to the bit with features kept and without."""
+
+    def told(limit, *, broken_off=0):
+        monkeypatch.setenv("KDZOO_CACHE_LIMIT", limit)
+        trainer = trial(epochs=STAGE_EPOCHS + 1, config=WITHOUT_PUSH.get(name))
+        kept, results = set(), []
+        while not trainer.finished:
+            if trainer.epoch == broken_off > 0:
+                monkeypatch.setenv("KDZOO_CACHE_LIMIT", "0")
+                state, trainer = trainer.state(), trial(epochs=STAGE_EPOCHS + 1, config=WITHOUT_PUSH.get(name))
+                trainer.load_state(state)
+            results.append(trainer.step())
+            kept |= {part for part, source in trainer._features._open.items() if source.kept}
+        scored = trainer.selection_scores()
+        return trainer, [(each.losses, each.report) for each in results], scored, kept
+
+    expected, *measured, nothing = told("0")
+    assert nothing == set()
+    for going_on in (0, expected.total_epochs - 1):
+        found, *same, kept = told("1GB", broken_off=going_on)
+        assert same[0] == measured[0]
+        assert np.array_equal(same[1].maps, measured[1].maps) and np.array_equal(same[1].scores, measured[1].scores)
+        for one, other in ((found.method.learned_state(), expected.method.learned_state()),):
+            assert all(torch.equal(one[key], value) for key, value in other.items())
+        assert all(torch.equal(found.best.weights[key], value) for key, value in expected.best.weights.items())
+        if expected.method.frozen() is not None:
+            assert kept == {"train", "selection"}
+
+
+def test_what_is_frozen_does_not_train_where_it_is_asked_for(method):
+    for stage in method.stages():
+        training = {parameter for module in stage.modules for parameter in module.parameters()}
+        for frozen in (stage.frozen, method.frozen() if stage.detects else None):
+            if frozen is not None:
+                assert not training & {each for module in frozen.modules for each in module.parameters()}
+                assert method.teacher in frozen.modules
+
+
+def test_a_loss_and_a_map_are_the_same_with_features_given(method):
+    images = torch.randn(4, 3, SIZE, SIZE)
+    frozen = method.frozen()
+    with torch.no_grad():
+        if frozen is not None:
+            assert torch.equal(method.anomaly_map(images, frozen.compute(images)), method.anomaly_map(images))
+        for stage in method.stages():
+            if stage.frozen is not None:
+                batch = batch_for(stage, method, count=4)
+                given = dataclasses.replace(batch, features=stage.frozen.compute(batch.images))
+                losses = []
+                for each in (batch, given):
+                    torch.manual_seed(0)
+                    losses.append(stage.loss(each))
+                assert losses[0] == losses[1]
 
 
 def test_a_finished_trial_comes_back_with_its_best_weights(trial, tmp_path):

@@ -6,14 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.s3_server import s3_server
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import ObjectNotFoundError, ZooNotFoundError
 from zoo_registry.format.layout import blob_key, manifest_key, trash_key
 from zoo_registry.format.names import EntryName
 from zoo_registry.store.folder import FolderStore
-from zoo_registry.store.s3.store import S3Store
 from zoo_registry.upkeep.fsck import fsck
 from zoo_registry.upkeep.gc import collect
 from zoo_registry.zoo.overview import overview
@@ -22,21 +20,6 @@ from zoo_registry.zoo.registry import Registry
 ENTRY = "rd/demo/weave"
 SOON = 60.0
 LATER = 10 * 86400.0
-
-
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request, tmp_path):
-    if request.param == "folder":
-        return FolderStore(tmp_path / "zoo")
-    server = request.getfixturevalue("server")
-    client = server.client()
-    return S3Store(server.new_bucket(client), "some/prefix", client=client)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from helpers.s3_server import s3_server
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import (
@@ -21,33 +20,12 @@ from zoo_registry.errors import (
 )
 from zoo_registry.format.layout import alias_key, blob_key, manifest_key
 from zoo_registry.format.names import EntryName
-from zoo_registry.store.folder import FolderStore
 from zoo_registry.store.probing import probe
 from zoo_registry.store.protocol import Store
-from zoo_registry.store.s3.store import S3Store
 from zoo_registry.zoo.registry import Registry
 
 ENTRY = "rd/demo/weave"
 THREADS = 8
-
-
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    return server.client()
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request, tmp_path) -> Store:
-    if request.param == "folder":
-        return FolderStore(tmp_path / "zoo")
-    server, client = request.getfixturevalue("server"), request.getfixturevalue("client")
-    return S3Store(server.new_bucket(client), "some/prefix", client=client)
 
 
 @pytest.fixture

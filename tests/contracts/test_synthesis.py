@@ -103,6 +103,23 @@ def test_batches_in_channels_last_order_give_the_same(name):
 
 
 @every_kind
+@pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
+def test_looking_at_all_places_gives_the_same_bits_as_looking_at_the_marked_ones(name, share, monkeypatch):
+    """A GPU is not asked which places are marked: it works on all of them."""
+    images, _ = batch(8, 48, 40)
+    room = (torch.arange(40) < share * 40).expand(8, 1, 48, 40)
+    for order in (torch.contiguous_format, torch.channels_last):
+        given = images.contiguous(memory_format=order)
+        few = [made(name, given, room, seed, probability=0.7) for seed in range(4)]
+        with monkeypatch.context() as patch:
+            patch.setattr("kdzoo.data.synthesis.pixels.waits", lambda device: True)
+            every = [made(name, given, room, seed, probability=0.7) for seed in range(4)]
+        for one, other in zip(few, every, strict=True):
+            assert torch.equal(one.images, other.images) and torch.equal(one.masks, other.masks)
+        assert any(one.masks.any() for one in few)
+
+
+@every_kind
 def test_a_foreground_that_does_not_fit(name):
     images, _ = batch()
     with pytest.raises(UsageError, match="does not fit"):

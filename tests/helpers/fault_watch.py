@@ -10,11 +10,10 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from helpers.layouts import make_dataset
+from helpers.processes import environ_of_python
 
-_ROOT = Path(__file__).parents[2]
 PATIENCE = 400.0
 
 
@@ -34,7 +33,6 @@ class Drive:
         told = {"folder": str(folder), "name": name, "trials": trials, "epochs": epochs, "environ": environ, **given}
         self.sweep = folder / "home" / "sweeps" / name
         self.events, self._more = [], threading.Condition()
-        path = os.pathsep.join([str(_ROOT), str(_ROOT / "tests")])
         self._errors = folder / "driver.err"
         with self._errors.open("a") as errors:
             self.process = subprocess.Popen(
@@ -42,7 +40,7 @@ class Drive:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1", **environ, "PYTHONPATH": path},
+                env=environ_of_python(**environ),
                 start_new_session=True,
             )
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -1,7 +1,7 @@
 """The faults that a sweep must live through, each done to one that runs, and what was seen of it.
 
 The sweep is `helpers.fault_driver` in a process of its own, on a Ray of several nodes, with a real MLflow server and a
-zoo on an S3 server. `benchmarks/faults.py` prints the table; tests in `tests/integration/test_faults_*.py` assert it.
+zoo on an S3 server. `benchmarks/faults.py` prints the table; tests in `tests/integration/sweeps` assert it.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from helpers.fault_watch import PATIENCE, Drive, cost
 from helpers.mlflow_server import MlflowServer
+from helpers.processes import environ_of_python
 from helpers.ray_nodes import RayNodes
-from helpers.s3_server import CREDENTIALS, s3_server
+from helpers.s3_server import s3_server
 
 INTERVAL = 5
 """Epochs between two checkpoints of a trial."""
@@ -62,10 +62,7 @@ class Rig:
         try:
             s3 = self._stack.enter_context(s3_server())
             self._stack.callback(self._end_mlflow)
-            self.environ = {
-                {"region_name": "AWS_DEFAULT_REGION"}.get(name, name.upper()): value
-                for name, value in CREDENTIALS.items()
-            } | {"AWS_ENDPOINT_URL": s3.url, "KDZOO_ZOO": f"s3://{s3.new_bucket(s3.client())}/zoo"}
+            self.environ = s3.variables() | {"KDZOO_ZOO": f"s3://{s3.new_bucket(s3.client())}/zoo"}
             self.environ |= {"MLFLOW_TRACKING_URI": self.mlflow.uri, "RAY_worker_niceness": "0"}
             if nodes:
                 self.ray = RayNodes(nodes)
@@ -110,8 +107,7 @@ class Rig:
         return (self.folder / "command.err").read_text(errors="replace")
 
     def _command(self, arguments):
-        environ = {**os.environ, **self.environ, "KDZOO_HOME": str(self.folder / "home")}
-        environ |= {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+        environ = environ_of_python(**self.environ, KDZOO_HOME=str(self.folder / "home"))
         return [sys.executable, "-m", "kdzoo", *map(str, arguments)], environ
 
 

@@ -1,26 +1,24 @@
 """A sweep as a process that a test can kill at a chosen moment: ``python -m helpers.killable_sweep FOLDER TRIALS``."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+from helpers.processes import environ_of_python
 from helpers.sweeps import Watcher, small_plan
 
 NAME = "killed"
-_ROOT = Path(__file__).parents[2]
 
 
 def start(folder, *, trials):
     """Starts the sweep, or resumes it; its lines on stdout say what happens."""
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), str(_ROOT / "tests")])}
     return subprocess.Popen(
         [sys.executable, "-m", "helpers.killable_sweep", str(folder), str(trials)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environ,
+        env=environ_of_python(),
         start_new_session=True,
     )
 

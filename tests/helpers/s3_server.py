@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from helpers.serving import serving
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -53,16 +54,29 @@ class S3Server:
     """Method and path, with the query, of every request."""
     chaos: Callable[[dict[str, Any], Callable[[], Answer]], Answer] | None = None
     """What stands between the requests and the server; see `helpers.chaos`."""
+    _clients: dict[int, Any] = field(default_factory=dict)
 
     def client(self, *, attempts: int = 3) -> Any:
-        """A boto3 client that waits little and tries ``attempts`` times in all."""
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            connect_timeout=2,
-            read_timeout=5,
-            max_pool_connections=16,
-        )
-        return boto3.session.Session(**CREDENTIALS).client("s3", endpoint_url=self.url, config=config)
+        """A boto3 client that waits little and tries ``attempts`` times in all; the same one for all who ask.
+
+        Making one takes boto3 as long as hundreds of requests.
+        """
+        if attempts not in self._clients:
+            config = Config(
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                connect_timeout=2,
+                read_timeout=5,
+                max_pool_connections=16,
+            )
+            session = boto3.session.Session(**CREDENTIALS)
+            self._clients[attempts] = session.client("s3", endpoint_url=self.url, config=config)
+        return self._clients[attempts]
+
+    def variables(self) -> dict[str, str]:
+        """The environment in which boto3 finds this server."""
+        names = {"region_name": "AWS_DEFAULT_REGION"}
+        given = {names.get(name, name.upper()): value for name, value in CREDENTIALS.items()}
+        return given | {"AWS_ENDPOINT_URL": self.url}
 
     def new_bucket(self, client: Any) -> str:
         """Makes a bucket of its own and gives its name."""
@@ -153,12 +167,5 @@ def s3_server() -> Iterator[S3Server]:
     """Runs a server on a free port of loopback for the block."""
     server = S3Server(url="")
     httpd = make_server("127.0.0.1", 0, _Application(server), threaded=True, request_handler=_Quiet)
-    server.url = f"http://127.0.0.1:{httpd.server_port}"
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(httpd) as server.url:
         yield server
-    finally:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()

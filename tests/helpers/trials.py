@@ -1,13 +1,13 @@
 """Small true trials: a random resnet18 at 64 pixels on four training images."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import torch
 from helpers.layouts import make_dataset
+from helpers.processes import environ_of_python
 
 from kdzoo.data.catalog import Dataset, open_dataset
 from kdzoo.methods.registry import find_method
@@ -59,11 +59,9 @@ def small_trial(root: Path, method: str, *, teacher: Teacher | None = None, **ch
 
 def in_new_process(script: str, *arguments: object, environment: dict[str, str] | None = None) -> dict:
     """Runs a script in a fresh interpreter; what it prints last must be JSON."""
-    tests = Path(__file__).parents[1]
-    path = os.pathsep.join([str(tests.parent), str(tests)])
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(environment or {})},
+        env=environ_of_python(**(environment or {})),
         capture_output=True,
         text=True,
         timeout=120,

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from helpers.archives import contents, good_tar, make_archive
 from helpers.command import run
-from helpers.file_server import Fault, file_server
+from helpers.file_server import Fault
 from helpers.layouts import make_dataset
 
 from kdzoo.data.download.place import RECORD
@@ -20,34 +20,26 @@ GOOD = good_tar(top="Parts/")
 
 
 @pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with file_server() as running:
-        yield running
-
-
-@pytest.fixture
-def known(server, monkeypatch, tmp_path):
+def known(web, monkeypatch, tmp_path):
     """The table of archives replaced by a tiny ``mvtec`` and ``dtd``, and a mirror that has them."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:xz") as made:
         made.add(make_dataset(tmp_path / "made", ("bottle", "zipper")), "top")
     mvtec = make_archive("https://a.invalid/m.tar.xz", packed.getvalue(), "tar.xz", name="mvtec", holds=("bottle",))
     dtd = make_archive("https://b.invalid/d.tar", GOOD, "tar", name="dtd")
-    server.give("m.tar.xz", packed.getvalue())
-    server.give("d.tar", GOOD)
+    web.give("m.tar.xz", packed.getvalue())
+    web.give("d.tar", GOOD)
     monkeypatch.setattr("kdzoo.data.download.archives.ARCHIVES", {"mvtec": mvtec, "dtd": dtd})
     monkeypatch.setenv("KDZOO_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("KDZOO_DATA_MIRROR", server.url)
-    return SimpleNamespace(server=server, data=tmp_path / "data")
+    monkeypatch.setenv("KDZOO_DATA_MIRROR", web.url)
+    return SimpleNamespace(web=web, data=tmp_path / "data")
 
 
 def test_download_says_the_licence_and_shows_the_archives_own(known, capsys):
     done = run(capsys, "data", "download", "dtd", "--yes")
     assert (done.status, done.out) == (0, f"{known.data / 'dtd'}\n")
     assert "licence  CC0" in done.err
-    assert f"from     {known.server.url}/d.tar" in done.err
+    assert f"from     {known.web.url}/d.tar" in done.err
     assert hashlib.sha256(GOOD).hexdigest() in done.err
     assert "The archive's own LICENSE-DATASET:\n  Use it well." in done.err
     assert "\x1b" not in done.err
@@ -71,7 +63,7 @@ def test_nobody_to_ask_is_no_consent(known, capsys):
     done = run(capsys, "data", "download", "dtd")
     assert done.status == 2
     assert "kdzoo data download dtd --yes" in done.err
-    assert not known.server.requests
+    assert not known.web.requests
 
 
 @pytest.mark.parametrize(("answer", "status"), [("n", 130), ("y", 0)])
@@ -97,7 +89,7 @@ def test_mistakes(known, capsys, arguments, status, said):
 
 
 def test_failures_end_in_the_steps_by_hand(known, capsys, monkeypatch):
-    known.server.files.clear()
+    known.web.files.clear()
     done = run(capsys, "data", "download", "dtd", "--yes")
     assert done.status == 1
     assert "404" in done.err
@@ -117,14 +109,14 @@ def test_a_mirror_that_is_no_address(known, capsys, monkeypatch):
 def test_train_downloads_what_is_not_there(known, capsys):
     without = run(capsys, "train", "rd", "-d", "mvtec")
     assert without.status == 1
-    assert not known.server.requests
+    assert not known.web.requests
     done = run(capsys, "train", "rd", "-d", "mvtec", "--download")
     assert (done.status, "has 2 categories" in done.err) == (2, True)
     assert "licence  CC0" in done.err
     assert (known.data / "mvtec" / "bottle" / "train" / "good").is_dir()
-    known.server.requests.clear()
+    known.web.requests.clear()
     assert "has 2 categories" in run(capsys, "train", "rd", "-d", "mvtec", "--download").err
-    assert not known.server.requests
+    assert not known.web.requests
 
 
 def test_sweep_downloads_what_is_not_there(known, capsys):
@@ -137,14 +129,14 @@ def test_sweep_downloads_what_is_not_there(known, capsys):
 def test_download_of_an_own_folder_is_no_download(known, capsys, tmp_path):
     done = run(capsys, "train", "rd", "-d", tmp_path / "nowhere", "--download")
     assert (done.status, "there is no folder" in done.err) == (1, True)
-    assert not known.server.requests
+    assert not known.web.requests
 
 
 def test_a_name_that_stands_for_a_folder_is_not_downloaded(known, capsys, tmp_path):
     mine = make_dataset(tmp_path / "mine" / "mvtec", ("bottle",))
     assert run(capsys, "data", "add", "mvtec", mine).status == 0
     run(capsys, "train", "rd", "-d", "mvtec", "-c", "nut", "--download")
-    assert not known.server.requests
+    assert not known.web.requests
     done = run(capsys, "data", "download", "mvtec", "--yes")
     assert (done.status, f"'mvtec' stands for {mine} until: kdzoo data add mvtec --remove" in done.err) == (0, True)
 
@@ -183,18 +175,18 @@ def run_child(url, data, moment, archive):
 
 
 @pytest.mark.parametrize("moment", ["Downloading", "Checking", "Unpacking", "Moving"])
-def test_a_killed_run_is_gone_on_with(server, tmp_path, moment):
+def test_a_killed_run_is_gone_on_with(web, tmp_path, moment):
     archive, data = tmp_path / "parts.tar", tmp_path / "data"
     archive.write_bytes(GOOD)
-    url = server.give("parts.tar", GOOD)
+    url = web.give("parts.tar", GOOD)
     if moment == "Downloading":
-        server.faults.append(Fault(send=len(GOOD) - 1))
+        web.faults.append(Fault(send=len(GOOD) - 1))
     assert run_child(url, data, moment, archive).returncode == -9
     assert not (data / "parts").exists()
-    asked = len(server.requests)
+    asked = len(web.requests)
     done = run_child(url, data, "never", archive)
     assert done.returncode == 0, done.stderr
     assert set(contents(data / "parts")) >= {"bolt/train/good/000.png", RECORD}
     assert {path.name for path in data.iterdir()} == {"downloads", "parts"}
     # What came once is not asked for again: the whole part by its end, the checked archive not at all.
-    assert len(server.requests) - asked == {"Downloading": 1, "Checking": 1, "Unpacking": 0, "Moving": 0}[moment]
+    assert len(web.requests) - asked == {"Downloading": 1, "Checking": 1, "Unpacking": 0, "Moving": 0}[moment]

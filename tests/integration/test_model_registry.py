@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from helpers.command import run
-from helpers.mlflow_server import MlflowServer
 from helpers.trials import small_trial
 
 from kdzoo.champions import promote
@@ -24,14 +23,6 @@ ENTRY, MODEL = entry_name("rd", "toy/bottle"), "kdzoo.rd.toy.bottle"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A small detector's document, its files by role, and an image it can judge."""
     folder = tmp_path_factory.mktemp("trained")
@@ -45,18 +36,18 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def settings(monkeypatch, server):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    monkeypatch.setenv("MLFLOW_REGISTRY_URI", server.uri)
+def settings(monkeypatch, mlflow_server):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", mlflow_server.uri)
     return Settings.from_environment()
 
 
 @pytest.fixture
-def client(server):
+def client(mlflow_server):
     prepare_mlflow()
     from mlflow import MlflowClient
 
-    client = MlflowClient(server.uri)
+    client = MlflowClient(mlflow_server.uri)
     yield client
     for model in client.search_registered_models():
         client.delete_registered_model(model.name)
@@ -145,15 +136,17 @@ def test_another_manifest_than_the_versions_is_refused(settings, trained):
         load_reference(dataclasses.replace(ref, manifest_sha256="0" * 64))
 
 
-def test_a_dead_server_loses_no_version_and_a_second_sending_makes_none(settings, server, client, trained, tmp_path):
+def test_a_dead_server_loses_no_version_and_a_second_sending_makes_none(
+    settings, mlflow_server, client, trained, tmp_path
+):
     registry, warnings = open_registry(settings), []
     result = published(registry, trained, "dead", promoted=True)
     spool = tmp_path / "dead.jsonl"
-    server.stop()
+    mlflow_server.stop()
     try:
         assert track(settings, spool, "dead", result, warnings, timeout=1.0) == 1
     finally:
-        server.start()
+        mlflow_server.start()
     kept = spool.read_bytes()
     assert replay(spool, settings.mlflow_uri, artifacts=tmp_path) == 1
     spool.write_bytes(kept)
@@ -204,15 +197,15 @@ def test_sync_brings_an_emptied_registry_up_to_the_zoo(settings, client, trained
     assert (again.versions, again.moved) == (0, [])
 
 
-def test_a_promotion_stands_where_mlflow_does_not_answer(settings, server, trained, capsys):
+def test_a_promotion_stands_where_mlflow_does_not_answer(settings, mlflow_server, trained, capsys):
     registry = open_registry(settings)
     for sweep in ("a", "b"):
         published(registry, trained, sweep, promoted=sweep == "a")
-    server.stop()
+    mlflow_server.stop()
     try:
         done = run(capsys, "zoo", "promote", ENTRY, 2, "--force", "--json")
     finally:
-        server.start()
+        mlflow_server.start()
     assert done.status == 0 and json.loads(done.out)["release"] == 2
     assert "kdzoo mlflow sync" in done.err
     assert promote(registry, ENTRY, 2).release == 2

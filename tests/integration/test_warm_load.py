@@ -3,7 +3,6 @@
 import logging
 
 import pytest
-from helpers.s3_server import CREDENTIALS, s3_server
 from helpers.trials import in_new_process, small_trial
 
 from kdzoo.settings import Settings
@@ -27,20 +26,13 @@ def trained(tmp_path_factory):
     return outcome.document, {role: folder / role for role in (WEIGHTS, TEACHER)}
 
 
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as running:
-        yield running
-
-
 @pytest.fixture
-def zoo(trained, server, monkeypatch):
+def zoo(trained, s3, monkeypatch):
     """A zoo on a server that counts, with releases 1 and 2; champion is 2, staging 1."""
     document, files = trained
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv({"region_name": "AWS_DEFAULT_REGION"}.get(name, name.upper()), value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-    address = f"s3://{server.new_bucket(server.client())}/zoo"
+    for name, value in s3.variables().items():
+        monkeypatch.setenv(name, value)
+    address = f"s3://{s3.new_bucket(s3.client())}/zoo"
     registry = open_registry(Settings.from_environment(), address)
     for _ in range(2):
         registry.publish(ENTRY, document, files)
@@ -48,43 +40,43 @@ def zoo(trained, server, monkeypatch):
     return address
 
 
-def asked(server, began):
+def asked(s3, began):
     """What the server was asked for since, without the bucket's name."""
-    return [f"{method} {path.partition('/zoo/')[2]}" for method, path in server.requests[began:]]
+    return [f"{method} {path.partition('/zoo/')[2]}" for method, path in s3.requests[began:]]
 
 
-def blobs_asked(server, began):
+def blobs_asked(s3, began):
     """The blobs that were asked for since; a large one is asked for in several ranges."""
-    return {line for line in asked(server, began) if line.startswith("GET blobs/")}
+    return {line for line in asked(s3, began) if line.startswith("GET blobs/")}
 
 
-def test_a_pinned_release_that_was_loaded_before_asks_for_nothing(zoo, server):
+def test_a_pinned_release_that_was_loaded_before_asks_for_nothing(zoo, s3):
     load("rd", "toy/bottle", zoo=zoo, release=2, device="cpu")
-    began = len(server.requests)
+    began = len(s3.requests)
     loaded = load("rd", "toy/bottle", zoo=zoo, release=2, device="cpu")
-    assert asked(server, began) == []
+    assert asked(s3, began) == []
     assert loaded.plan.label == "rd/toy/bottle"
 
 
-def test_an_alias_asks_for_itself_and_its_manifest_alone(zoo, server):
+def test_an_alias_asks_for_itself_and_its_manifest_alone(zoo, s3):
     load("rd", "toy/bottle", zoo=zoo, device="cpu")
-    began = len(server.requests)
+    began = len(s3.requests)
     load("rd", "toy/bottle", zoo=zoo, device="cpu")
-    assert asked(server, began) == [
+    assert asked(s3, began) == [
         "GET entries/rd/toy/bottle/aliases/champion.json",
         "GET entries/rd/toy/bottle/releases/000002.json",
     ]
 
 
-def test_the_teacher_is_fetched_once_for_all_releases(zoo, server, trained):
-    began = len(server.requests)
+def test_the_teacher_is_fetched_once_for_all_releases(zoo, s3, trained):
+    began = len(s3.requests)
     for release in (1, 2):
         load("rd", "toy/bottle", zoo=zoo, release=release, device="cpu")
-    assert len(blobs_asked(server, began)) == 2
-    began = len(server.requests)
+    assert len(blobs_asked(s3, began)) == 2
+    began = len(s3.requests)
     for release in (1, 2):
         load("rd", "toy/bottle", zoo=zoo, release=release, device="cpu")
-    assert asked(server, began) == []
+    assert asked(s3, began) == []
 
 
 READS = """
@@ -110,10 +102,10 @@ def test_a_warm_load_reads_each_file_once(zoo, trained, tmp_path):
     assert total <= bytes_read < total * 1.05 + 200_000
 
 
-def test_offline_the_alias_is_where_it_was_and_a_warning_says_so(zoo, server, monkeypatch, caplog):
+def test_offline_the_alias_is_where_it_was_and_a_warning_says_so(zoo, s3, monkeypatch, caplog):
     load("rd", "toy/bottle", zoo=zoo, device="cpu")
     monkeypatch.setenv("KDZOO_OFFLINE", "1")
-    began = len(server.requests)
+    began = len(s3.requests)
     with caplog.at_level(logging.WARNING):
         load("rd", "toy/bottle", zoo=zoo, device="cpu")
     assert "offline: alias champion of rd/toy/bottle is taken from the cache, as it was on 20" in caplog.text
@@ -122,29 +114,29 @@ def test_offline_the_alias_is_where_it_was_and_a_warning_says_so(zoo, server, mo
     assert caplog.text == "", "a release never changes, so there is nothing to warn of"
     with pytest.raises(StoreUnavailableError, match="staging"):
         load("rd", "toy/bottle", zoo=zoo, alias="staging", device="cpu")
-    assert asked(server, began) == []
+    assert asked(s3, began) == []
 
 
 @pytest.mark.parametrize("role", [WEIGHTS, TEACHER])
 @pytest.mark.parametrize("damage", [lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: data[:-1]])
-def test_a_damaged_cached_blob_is_fetched_again(zoo, server, role, damage):
+def test_a_damaged_cached_blob_is_fetched_again(zoo, s3, role, damage):
     load("rd", "toy/bottle", zoo=zoo, release=1, device="cpu")
     registry = open_registry(Settings.from_environment(), zoo)
     path = registry.fetch(registry.resolve(ENTRY, 1), role)
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    began = len(server.requests)
+    began = len(s3.requests)
     load("rd", "toy/bottle", zoo=zoo, release=1, device="cpu")
-    assert len(blobs_asked(server, began)) == 1
+    assert len(blobs_asked(s3, began)) == 1
     assert path.read_bytes() == whole
 
 
-def test_a_damaged_kept_manifest_is_read_again(zoo, server, caplog):
+def test_a_damaged_kept_manifest_is_read_again(zoo, s3, caplog):
     load("rd", "toy/bottle", zoo=zoo, release=1, device="cpu")
     notes = list((Settings.from_environment().cache / "zoo" / "seen").rglob("000001.json"))
     assert len(notes) == 1
     notes[0].write_bytes(b"{")
-    began = len(server.requests)
+    began = len(s3.requests)
     load("rd", "toy/bottle", zoo=zoo, release=1, device="cpu")
-    assert asked(server, began) == ["GET entries/rd/toy/bottle/releases/000001.json"]
+    assert asked(s3, began) == ["GET entries/rd/toy/bottle/releases/000001.json"]
     assert "damaged in the cache" in caplog.text

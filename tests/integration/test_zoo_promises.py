@@ -16,7 +16,6 @@ import pytest
 from helpers import publishers
 from helpers.chaos import Chaos
 from helpers.counts import repeats
-from helpers.s3_server import CREDENTIALS, s3_server
 
 import zoo_registry
 from zoo_registry.cache.blobs import BlobCache
@@ -44,15 +43,11 @@ LIMIT_S = 3600
 def place(request, tmp_path):
     """A store, its address, and the environment that reaches it."""
     if request.param == "folder":
-        yield FolderStore(tmp_path / "zoo"), str(tmp_path / "zoo"), {}
-        return
-    with s3_server() as server:
-        client = server.client()
-        bucket = server.new_bucket(client)
-        names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
-        settings = {names[key]: value for key, value in CREDENTIALS.items() if key in names}
-        settings |= {"AWS_REGION": CREDENTIALS["region_name"], "AWS_ENDPOINT_URL": server.url}
-        yield S3Store(bucket, "zoo", client=client), f"s3://{bucket}/zoo", settings
+        return FolderStore(tmp_path / "zoo"), str(tmp_path / "zoo"), {}
+    s3 = request.getfixturevalue("s3")
+    client = s3.client()
+    bucket = s3.new_bucket(client)
+    return S3Store(bucket, "zoo", client=client), f"s3://{bucket}/zoo", s3.variables()
 
 
 def run(command, uri, settings, scratch: Path, *numbers):
@@ -98,15 +93,16 @@ def test_many_processes_at_once_each_get_a_release(place, tmp_path):
 
 
 @pytest.mark.timeout(LIMIT_S)
-def test_publishing_through_a_bad_network(tmp_path):
+def test_publishing_through_a_bad_network(tmp_path, s3, monkeypatch):
     """Each publish succeeds, or fails with a word that says so; none is lost, doubled, or in conflict with itself."""
-    with s3_server() as server:
-        client = server.client(attempts=3)
-        store = S3Store(server.new_bucket(client), "zoo", client=client)
-        registry = Registry(store, BlobCache(tmp_path / "cache"), on_warning=lambda text: None)
-        registry.probe()
-        server.chaos = chaos = Chaos(seed=11, share=0.15)
-        published, unsure, failed = {}, set(), set()
+    client = s3.client(attempts=3)
+    store = S3Store(s3.new_bucket(client), "zoo", client=client)
+    registry = Registry(store, BlobCache(tmp_path / "cache"), on_warning=lambda text: None)
+    registry.probe()
+    chaos = Chaos(seed=11, share=0.15)
+    published, unsure, failed = {}, set(), set()
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "chaos", chaos)
         for n in range(DISTURBED):
             (tmp_path / "w").write_bytes(b"weights %d" % n)
             try:
@@ -115,9 +111,8 @@ def test_publishing_through_a_bad_network(tmp_path):
                 unsure.add(n)
             except (StoreUnavailableError, BlobCorruptError) as error:
                 (unsure if "is written" in str(error) or "is published" in str(error) else failed).add(n)
-        server.chaos = None
-        numbers = registry.releases(publishers.ENTRY)
-        held = [registry.resolve(publishers.ENTRY, number).document["n"] for number in numbers]
+    numbers = registry.releases(publishers.ENTRY)
+    held = [registry.resolve(publishers.ENTRY, number).document["n"] for number in numbers]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(set(held)) == len(held), "a publish made two releases"
     assert all(held[release - 1] == n for n, release in published.items()), "a release is not what was published"

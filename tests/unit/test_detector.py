@@ -1,6 +1,7 @@
 """A detector in a person's hands: what it takes, what it says, and what it does with files it should not trust."""
 
 import copy
+import dataclasses
 import json
 import shutil
 
@@ -98,6 +99,20 @@ def test_map_mask_and_overlay_have_the_images_own_size(detector, image):
     assert found.overlay().size == (WIDTH, HEIGHT)
     assert np.array_equal(found.mask, found.anomaly_map > found.pixel_threshold)
     assert np.array_equal(found.image, image)
+
+
+def test_a_normal_image_is_not_coloured_and_another_decision_changes_no_colour(detector, image):
+    found = detector.predict(image)
+    begin = detector.calibration.pixel_threshold()
+    quiet = dataclasses.replace(found, anomaly_map=np.full_like(found.anomaly_map, begin))
+    assert np.array_equal(np.asarray(quiet.overlay()), image)
+    loud = dataclasses.replace(found, anomaly_map=np.full_like(found.anomaly_map, found.heat_scale.full))
+    assert (np.asarray(loud.overlay()) != image).any(axis=2).all()
+    scale = detector.predict(image).heat_scale
+    try:
+        assert detector.set_threshold(false_positive_rate=0.5).predict(image).heat_scale == scale
+    finally:
+        detector.set_threshold(false_positive_rate=detector.calibration.false_positive_rate)
     assert found.score >= found.anomaly_map.max() - 1e-5
 
 

@@ -1,10 +1,10 @@
 """What may go along with a job, and addresses at which no job server is."""
 
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from helpers.serving import serving
 
 from kdzoo.errors import SweepError, UsageError
 from kdzoo.jobs import ClusterJobs, _translated, check_arguments, split_variables
@@ -23,15 +23,8 @@ def answering(status):
         def log_message(self, *_):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(HTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield address.removeprefix("http://")
 
 
 def test_only_named_variables_go_along():

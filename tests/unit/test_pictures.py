@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kdzoo.pictures import Case, Cell, as_png, contact_sheet, heat, marked, outline, overlay, sheet
+from kdzoo.pictures import Case, Cell, HeatScale, as_png, contact_sheet, heat, marked, outline, overlay, sheet
 
 MARK, TRUTH = (0, 255, 230), (90, 255, 90)
+SCALE = HeatScale(begin=0.4, full=0.8)
 
 
 def test_heat_runs_from_dark_blue_to_yellow():
@@ -40,12 +41,12 @@ def test_a_region_at_the_images_edge_is_outlined_there_too():
 
 
 def test_an_overlay_by_hand():
-    """Below 0.8 of the threshold the image shows; from 1.6 of it on the heat covers three quarters of it."""
+    """Up to where the scale begins the image shows; from where it is full the heat covers three quarters of it."""
     image = np.full((20, 20, 3), 100, np.uint8)
     scores = np.zeros((20, 20), np.float32)
     scores[0, 0] = 1.6
     scores[10:15, 10:15] = 3.2
-    shown = np.asarray(overlay(image, scores, threshold=2.0))
+    shown = np.asarray(overlay(image, scores, threshold=2.0, scale=HeatScale(begin=1.6, full=3.2)))
     assert shown.shape == (20, 20, 3)
     assert shown[0, 0].tolist() == shown[5, 5].tolist() == [100, 100, 100]
     assert shown[12, 12].tolist() == [int(100 * 0.25 + each * 0.75) for each in (252, 214, 60)]
@@ -57,21 +58,34 @@ def test_an_overlay_by_hand():
 def test_the_outline_grows_with_the_image():
     scores = np.zeros((480, 640), np.float32)
     scores[100:200, 100:200] = 1
-    shown = np.asarray(overlay(np.zeros((480, 640, 3), np.uint8), scores, threshold=0.5))
+    shown = np.asarray(overlay(np.zeros((480, 640, 3), np.uint8), scores, threshold=0.5, scale=SCALE))
     assert (shown == MARK).all(axis=2).sum() == 100 * 100 - 94 * 94
 
 
 def test_the_truth_is_outlined_in_its_own_colour_above_all():
     truth = np.zeros((20, 20), np.uint8)
     truth[3:6, 3:6] = 1
-    shown = np.asarray(overlay(np.zeros((20, 20, 3), np.uint8), np.ones((20, 20)), threshold=0.5, truth=truth))
+    image, scores = np.zeros((20, 20, 3), np.uint8), np.ones((20, 20))
+    shown = np.asarray(overlay(image, scores, threshold=0.5, scale=SCALE, truth=truth))
     assert (shown == TRUTH).all(axis=2).sum() == 8
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1e-30])
 def test_any_threshold_gives_a_picture(threshold):
     values = np.linspace(-1, 1, 64, dtype=np.float32).reshape(8, 8)
-    assert overlay(np.zeros((8, 8, 3), np.uint8), values, threshold=threshold).size == (8, 8)
+    for scale in (HeatScale(begin=threshold, full=0.8), HeatScale(begin=threshold, full=threshold)):
+        assert overlay(np.zeros((8, 8, 3), np.uint8), values, threshold=threshold, scale=scale).size == (8, 8)
+
+
+@pytest.mark.parametrize("begin", [-3.0, 0.0, 0.5])
+def test_the_scale_is_the_same_wherever_zero_is(begin):
+    scale = HeatScale(begin=begin, full=begin + 2)
+    values = begin + np.array([-1.0, 0.0, 0.5, 1.0, 2.0, 9.0])
+    assert scale.strength(values).tolist() == [0, 0, 0.25, 0.5, 1, 1]
+
+
+def test_a_scale_without_reach_colours_all_that_is_above_it():
+    assert HeatScale(begin=1.0, full=1.0).strength(np.array([0.9, 1.0, 1.1])).tolist() == [0, 0, 1]
 
 
 def case(name="a", note="", truth=None):
@@ -82,14 +96,14 @@ def case(name="a", note="", truth=None):
 
 @pytest.mark.parametrize(("count", "rows"), [(0, 1), (1, 1), (4, 1), (5, 2), (16, 4)])
 def test_a_sheet_has_as_many_rows_as_it_needs(count, rows):
-    page = sheet("title", [case()] * count, threshold=0.5, side=20, columns=4)
+    page = sheet("title", [case()] * count, threshold=0.5, scale=SCALE, side=20, columns=4)
     assert page.size == (4 * (2 * 20 + 16) + 16, rows * (20 + 40) + 40)
 
 
 @pytest.mark.parametrize("name", ["x" * 500, "line\nbreak", "tab\tand\r\nmore" * 9, "", "naïve – 名前"])
 def test_any_name_fits_on_a_sheet(name):
-    plain = sheet("t", [case(name="")], threshold=0.5, side=40, columns=1)
-    named = sheet("t", [case(name=name)], threshold=0.5, side=40, columns=1)
+    plain = sheet("t", [case(name="")], threshold=0.5, scale=SCALE, side=40, columns=1)
+    named = sheet("t", [case(name=name)], threshold=0.5, scale=SCALE, side=40, columns=1)
     assert named.size == plain.size
     assert (np.asarray(named) != np.asarray(plain)).any() == bool(name)
 
@@ -98,7 +112,7 @@ def test_a_case_shows_image_and_heatmap_side_by_side():
     bright = Case(
         name="a", note="b", image=np.full((8, 8, 3), 200, np.uint8), anomaly_map=np.full((8, 8), 9.0), truth=None
     )
-    page = np.asarray(sheet("t", [bright], threshold=1.0, side=32, columns=1))
+    page = np.asarray(sheet("t", [bright], threshold=1.0, scale=SCALE, side=32, columns=1))
     top, left = 36 + 34, 16
     assert (page[top : top + 32, left : left + 32] == 200).all()
     heated = page[top + 16, left + 32 + 4 + 16].tolist()

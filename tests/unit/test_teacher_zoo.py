@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
-from helpers.s3_server import s3_server
 from safetensors.torch import save, save_file
 
 from kdzoo.errors import TeacherError, TeacherUnavailableError, UnknownNameError, UsageError
@@ -20,8 +19,6 @@ from kdzoo.teachers.packaged import packaged
 from zoo_registry import BlobCache
 from zoo_registry.errors import BlobCorruptError, ConflictError, StoreUnavailableError, ZooNotFoundError
 from zoo_registry.format.layout import blob_key
-from zoo_registry.store.folder import FolderStore
-from zoo_registry.store.s3.store import S3Store
 from zoo_registry.upkeep.fsck import fsck
 from zoo_registry.upkeep.gc import collect
 
@@ -39,21 +36,6 @@ def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
     save_file(timm.create_model(TINY).state_dict(), path)
     return path
-
-
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request, tmp_path):
-    if request.param == "folder":
-        return FolderStore(tmp_path / "zoo")
-    server = request.getfixturevalue("server")
-    client = server.client()
-    return S3Store(server.new_bucket(client), "some/prefix", client=client)
 
 
 @pytest.fixture

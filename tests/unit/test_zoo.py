@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from helpers.layouts import make_category
-from helpers.s3_server import CREDENTIALS, s3_server
 
 import kdzoo
 from kdzoo.data.catalog import open_dataset
@@ -255,20 +254,18 @@ def test_a_loaded_detector_says_the_same_in_another_process_twice(trained, tmp_p
     assert_same(first, prediction)
 
 
-def test_a_detector_goes_through_s3(trained, monkeypatch):
+def test_a_detector_goes_through_s3(trained, s3, monkeypatch):
     document, files, image, prediction = trained
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv({"region_name": "AWS_DEFAULT_REGION"}.get(name, name.upper()), value)
-    with s3_server() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        zoo = f"s3://{server.new_bucket(server.client())}/zoo"
-        registry = open_registry(Settings.from_environment(), zoo)
-        assert publish(registry, entry_name("rd", "parts/screw"), document, files).promoted
-        assert_same(numbers_elsewhere(zoo, image), prediction)
-        blobs = {path for method, path in server.requests if method == "GET" and "/blobs/" in path}
-        began = len(server.requests)
-        load("rd", "parts/screw", zoo=zoo, device="cpu")
-        again = [path for method, path in server.requests[began:] if method == "GET" and "/blobs/" in path]
+    for name, value in s3.variables().items():
+        monkeypatch.setenv(name, value)
+    zoo, began = f"s3://{s3.new_bucket(s3.client())}/zoo", len(s3.requests)
+    registry = open_registry(Settings.from_environment(), zoo)
+    assert publish(registry, entry_name("rd", "parts/screw"), document, files).promoted
+    assert_same(numbers_elsewhere(zoo, image), prediction)
+    blobs = {path for method, path in s3.requests[began:] if method == "GET" and "/blobs/" in path}
+    began = len(s3.requests)
+    load("rd", "parts/screw", zoo=zoo, device="cpu")
+    again = [path for method, path in s3.requests[began:] if method == "GET" and "/blobs/" in path]
     assert len(blobs) == 2
     assert again == [], "the second load takes the blobs from the cache"
 

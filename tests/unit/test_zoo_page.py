@@ -36,8 +36,10 @@ def test_all_commands_of_the_group_are_on_it():
 
 
 def test_its_schemas_are_there():
-    named = re.findall(r"zoo_registry/schemas/[a-z0-9-]+\.json", PAGE)
-    assert sorted(named) == sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("zoo_registry/schemas/*.json"))
+    named = re.findall(r"zoo_registry/format/schemas/[a-z0-9-]+\.json", PAGE)
+    assert sorted(named) == sorted(
+        str(path.relative_to(ROOT)) for path in ROOT.glob("zoo_registry/format/schemas/*.json")
+    )
 
 
 def test_its_variables_are_read(monkeypatch):

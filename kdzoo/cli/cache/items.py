@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kdzoo.data.cache.store import (
+    DECODED,
+    FEATURES,
     StoredEntry,
     in_use,
     remove,
@@ -20,7 +22,9 @@ from kdzoo.data.cache.store import (
 )
 from zoo_registry.cache.listing import CachedFile, cached_files, remove_file
 
-Kind = Literal["decoded", "zoo"]
+Kind = Literal["decoded", "features", "zoo"]
+
+_BUILT: tuple[Kind, ...] = (DECODED, FEATURES)
 
 # A fetch that goes on writes more often than that.
 _FETCH_S = 24 * 3600.0
@@ -31,7 +35,7 @@ class CacheItem:
     """One thing that can be deleted by itself.
 
     Attributes:
-        kind: ``decoded`` images or a file of the ``zoo``.
+        kind: ``decoded`` images, ``features`` of images, or a file of the ``zoo``.
         what: ``dataset/category``, or what the file is.
         part: which part of the data, or which kind of file.
         images: how many, 0 where that says nothing.
@@ -73,7 +77,7 @@ class CacheItem:
     def document(self) -> dict[str, Any]:
         """For programs."""
         used = datetime.fromtimestamp(self.used, UTC).isoformat(timespec="seconds")
-        numbers = {"images": self.images, "side": self.side} if self.kind == "decoded" else {}
+        numbers = {} if self.kind == "zoo" else {"images": self.images, "side": self.side}
         what = {"kind": self.kind, "what": self.what, "part": self.part}
         return {**what, **numbers, "bytes": self.size, "last_used": used, "path": str(self.folder)}
 
@@ -84,15 +88,15 @@ class CacheView:
 
     Attributes:
         folder: of the cache.
-        items: those used longest ago first, decoded entries before files of the zoo.
-        limit: the most bytes that decoded entries may take.
-        unfinished: bytes of builds under way, and of killed ones.
+        items: those used longest ago first, decoded entries before features before files of the zoo.
+        limit: the most bytes that decoded entries and features may take.
+        unfinished: bytes of builds under way, and of killed ones, of either kind.
     """
 
     folder: Path
     items: tuple[CacheItem, ...]
     limit: int
-    unfinished: int
+    unfinished: dict[Kind, int]
 
     @classmethod
     def of(cls, folder: Path, limit: int | None) -> CacheView:
@@ -106,18 +110,21 @@ class CacheView:
             StorageError: the decoded cache cannot be read.
             StoreUnavailableError: the zoo's cannot.
         """
-        decoded, zoo = folder / "decoded", folder / "zoo"
-        entries, unfinished = stored_entries(decoded), unfinished_bytes(decoded)
-        used = sum(entry.size for entry in entries) + unfinished
-        items = (*map(_of_entry, entries), *(_of_file(zoo, file) for file in cached_files(zoo)))
-        return cls(folder=folder, items=items, limit=size_limit(decoded, limit, used), unfinished=unfinished)
+        zoo, unfinished = folder / "zoo", {kind: unfinished_bytes(folder / kind) for kind in _BUILT}
+        entries = [(kind, entry) for kind in _BUILT for entry in stored_entries(folder / kind)]
+        used = sum(entry.size for _, entry in entries) + sum(unfinished.values())
+        items = (
+            *(_of_entry(kind, entry) for kind, entry in entries),
+            *(_of_file(zoo, file) for file in cached_files(zoo)),
+        )
+        return cls(folder=folder, items=items, limit=size_limit(folder / DECODED, limit, used), unfinished=unfinished)
 
     def sizes(self) -> dict[Kind, int]:
-        """Bytes of each kind."""
-        sizes: dict[Kind, int] = {"decoded": self.unfinished, "zoo": 0}
+        """Bytes of each kind; of features only where there are any."""
+        sizes: dict[Kind, int] = {**self.unfinished, "zoo": 0}
         for item in self.items:
             sizes[item.kind] += item.size
-        return sizes
+        return {kind: size for kind, size in sizes.items() if size or kind != "features"}
 
     def tidy(self) -> None:
         """Deletes what killed builds have left.
@@ -125,7 +132,8 @@ class CacheView:
         Raises:
             StorageError: the cache cannot be read.
         """
-        remove_unfinished(self.folder / "decoded")
+        for kind in _BUILT:
+            remove_unfinished(self.folder / kind)
 
     def document(self) -> dict[str, Any]:
         """Folder, totals and limit, for programs."""
@@ -133,14 +141,14 @@ class CacheView:
         return {
             "cache": str(self.folder),
             "bytes": {**sizes, "total": sum(sizes.values())},
-            "unfinished_bytes": self.unfinished,
+            "unfinished_bytes": sum(self.unfinished.values()),
             "limit_bytes": self.limit,
         }
 
 
-def _of_entry(entry: StoredEntry) -> CacheItem:
+def _of_entry(kind: Kind, entry: StoredEntry) -> CacheItem:
     return CacheItem(
-        kind="decoded",
+        kind=kind,
         what=entry.name or entry.folder.name[:12],
         part=entry.part,
         images=entry.images,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kdzoo.cli.options import Bar, json_option
+from kdzoo.cli.options import json_option
+from kdzoo.cli.progress import Bar
 
 if TYPE_CHECKING:
     from zoo_registry.cache.listing import CachedFile

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.cli.notes import tell_note, tell_notes
 from kdzoo.cli.options import json_option
 from kdzoo.errors import UsageError
 
@@ -68,7 +69,7 @@ def _added(name: str, path: str, settings: Settings) -> dict[str, Any]:
     described = _described(name, root)
     before = register(name, root, settings)
     if before is not None and before != root:
-        click.echo(f"Note: '{name}' was {before} until now", err=True)
+        tell_note(f"'{name}' was {before} until now")
     return {"name": name, "path": str(root), **described}
 
 
@@ -80,8 +81,7 @@ def _described(name: str, root: Path) -> dict[str, Any]:
     if name in TEXTURE_SETS:
         return {"textures": str(texture_images(TEXTURE_SETS[name], root)), "categories": []}
     dataset = open_folder(name, root)
-    for note in dataset.notes:
-        click.echo(f"Note: {note}", err=True)
+    tell_notes(dataset.notes)
     indexes = {category: dataset.category(category) for category in dataset.categories()}
     categories = [
         {
@@ -96,7 +96,7 @@ def _described(name: str, root: Path) -> dict[str, Any]:
     ]
     missing = dataset.missing()
     if missing:
-        click.echo(f"Note: {len(missing)} of its categories are not there: {', '.join(missing)}", err=True)
+        tell_note(f"{len(missing)} of its categories are not there: {', '.join(missing)}")
     return {"protocol": dataset.info.default_protocol, "categories": categories}
 
 

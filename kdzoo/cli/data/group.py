@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kdzoo.cli.lazy import LazyGroup
+from kdzoo.cli.groups import LazyGroup
 
 _COMMANDS = {
     "list": ("kdzoo.cli.data.list", "list_datasets", "List every known data set, and whether it is there."),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.options import json_option, open_dataset_with_progress, parse_changes
+from kdzoo.cli.datasets import open_dataset_with_progress
+from kdzoo.cli.options import json_option, parse_changes
 
 if TYPE_CHECKING:
     import numpy as np

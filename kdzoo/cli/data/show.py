@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.options import Bar, foreground_rule, json_option, open_dataset_with_progress
+from kdzoo.cli.datasets import open_dataset_with_progress
+from kdzoo.cli.options import foreground_rule, json_option
+from kdzoo.cli.progress import Bar
 from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.options import Bar, json_option, open_dataset_with_progress
+from kdzoo.cli.datasets import open_dataset_with_progress
+from kdzoo.cli.options import json_option
+from kdzoo.cli.progress import Bar
 from kdzoo.errors import DatasetError
 
 if TYPE_CHECKING:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import click
 
-from kdzoo.cli.lazy import DefaultGroup
+from kdzoo.cli.groups import DefaultGroup
 from kdzoo.cli.sweep.list import list_sweeps
-from kdzoo.cli.sweep.run import check_name, parse_duration, run
+from kdzoo.cli.sweep.run import run
 from kdzoo.cli.sweep.show import show
 from kdzoo.cli.sweep.stop import stop
 
-__all__ = ["check_name", "parse_duration", "sweep"]
 
-
-@click.group(cls=DefaultGroup, default="run", passes_arguments=True)
+@click.group(cls=DefaultGroup, default="run", takes_words="run")
 def sweep() -> None:
     """Find the best configuration of a method for every category of a data set, and publish it.
 

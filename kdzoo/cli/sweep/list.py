@@ -7,7 +7,9 @@ import time
 
 import click
 
+from kdzoo.cli.ages import age_text
 from kdzoo.cli.options import json_option
+from kdzoo.cli.sizes import size_text
 
 
 @click.command("list", short_help="List the sweeps, and how they stand.")
@@ -20,7 +22,6 @@ def list_sweeps(as_json: bool) -> None:
       kdzoo sweep list
       kdzoo sweep list --json
     """
-    from kdzoo.cli.cache.group import size_text
     from kdzoo.cli.tables import make_table, results
     from kdzoo.search.record.overview import all_sweeps
     from kdzoo.settings import Settings
@@ -45,11 +46,3 @@ def list_sweeps(as_json: bool) -> None:
         trials = f"{each.done}/{each.planned}"
         table.add_row(each.name, each.method, each.dataset, each.state, trials, age, size_text(each.size))
     results().print(table)
-
-
-def age_text(seconds: float) -> str:
-    """A length of time in its largest unit: ``3d``."""
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length:.0f}{unit}"
-    return f"{max(seconds, 0):.0f}s"

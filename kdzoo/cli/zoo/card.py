@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kdzoo.cli.zoo.opening import printable
+from kdzoo.cli.zoo.untrusted_text import printable
 
 if TYPE_CHECKING:
     from zoo_registry import Manifest

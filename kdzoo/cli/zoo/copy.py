@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option
-from kdzoo.cli.zoo.upkeep import StepBars, open_store_of
+from kdzoo.cli.sizes import size_text
+from kdzoo.cli.zoo.step_bars import StepBars
+from kdzoo.cli.zoos import open_store_of
 from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,11 +63,11 @@ def copy(
             None if everything else entries,
             alias=alias,
             dry_run=dry_run,
-            warn=lambda text: click.echo(f"Note: {text}", err=True),
+            warn=tell_note,
             progress=bars,
         )
     for one in done.kept:
-        click.echo(f"Note: {_kept(one, stores[1].uri)}", err=True)
+        tell_note(_kept(one, stores[1].uri))
     if as_json:
         click.echo(
             json.dumps({"source": stores[0].uri, "target": stores[1].uri, "dry_run": dry_run, **_document(done)})
@@ -101,8 +104,6 @@ def _kept(one: AliasToCopy, target: str) -> str:
 
 
 def _print(done: Copied, target: str, dry_run: bool) -> None:
-    from kdzoo.cli.cache.group import size_text
-
     for title in done.releases:
         click.echo(f"{'would copy' if dry_run else 'copied'} {title}")
     for one in done.moved:

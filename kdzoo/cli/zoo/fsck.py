@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo.opening import printable
-from kdzoo.cli.zoo.upkeep import StepBars, open_store_of
+from kdzoo.cli.sizes import size_text
+from kdzoo.cli.zoo.step_bars import StepBars
+from kdzoo.cli.zoo.untrusted_text import printable
+from kdzoo.cli.zoos import open_store_of
 
 if TYPE_CHECKING:
     from zoo_registry.upkeep.findings import Checked, Finding
@@ -70,8 +72,6 @@ def _document(uri: str, checked: Checked) -> dict[str, Any]:
 
 
 def _print(uri: str, checked: Checked) -> None:
-    from kdzoo.cli.cache.group import size_text
-
     wrong = [found for found in checked.findings if found.kind.is_wrong]
     notes = [found for found in checked.findings if not found.kind.is_wrong]
     for found in wrong:

@@ -9,7 +9,9 @@ import click
 
 from kdzoo.cli.ages import age_seconds
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo.upkeep import StepBars, open_store_of
+from kdzoo.cli.sizes import size_text
+from kdzoo.cli.zoo.step_bars import StepBars
+from kdzoo.cli.zoos import open_store_of
 
 
 @click.command()
@@ -51,8 +53,6 @@ def gc(grace: str, dry_run: bool, zoo: str | None, as_json: bool) -> None:
         }
         click.echo(json.dumps(document))
         return
-    from kdzoo.cli.cache.group import size_text
-
     verb = "would remove" if dry_run else "removed"
     for sha256 in done.removed:
         click.echo(f"{verb} blob {sha256}")

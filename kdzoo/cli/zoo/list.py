@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kdzoo.cli.options import Bar, json_option, zoo_option
-from kdzoo.cli.zoo.opening import cell, open_zoo
+from kdzoo.cli.notes import tell_note
+from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.progress import Bar
+from kdzoo.cli.zoo.untrusted_text import cell
+from kdzoo.cli.zoos import open_zoo
 
 if TYPE_CHECKING:
     from zoo_registry.zoo.overview import EntryOverview
@@ -34,7 +37,7 @@ def list_entries(zoo: str | None, as_json: bool) -> None:
         rows = [_row(found) for found in overview(registry, progress=bar)]
     for row in rows:
         if row["problem"] is not None:
-            click.echo(f"Note: {row['entry']}: {row['problem']}", err=True)
+            tell_note(f"{row['entry']}: {row['problem']}")
     if as_json:
         click.echo(json.dumps(rows))
         return

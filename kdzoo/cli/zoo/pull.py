@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kdzoo.cli.options import zoo_option
-from kdzoo.cli.zoo.opening import entry_argument, open_zoo, release_options
+from kdzoo.cli.zoo.which_release import entry_argument, release_options
+from kdzoo.cli.zoos import open_zoo
 
 if TYPE_CHECKING:
     from zoo_registry import Manifest

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo.opening import entry_argument, open_zoo, release_options
+from kdzoo.cli.zoo.which_release import entry_argument, release_options
+from kdzoo.cli.zoos import open_zoo
 
 if TYPE_CHECKING:
     from kdzoo.settings import Settings
@@ -43,7 +45,7 @@ def show(entry: str, release: int | None, alias: str, zoo: str | None, as_json: 
         aliases = [name for name, move in registry.aliases(entry).items() if move.release == manifest.release]
         signed = _signed_by(registry, manifest, Settings.from_environment())
     except StoreUnavailableError as error:
-        click.echo(f"Note: aliases and signatures are not shown: {error}", err=True)
+        tell_note(f"aliases and signatures are not shown: {error}")
     click.echo(card(manifest, aliases=aliases, signed_by=signed))
 
 

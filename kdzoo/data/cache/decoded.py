@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from kdzoo.data.cache.array_file import open_array
 from kdzoo.data.cache.entry import Decoding, Found, Progress, build, install, no_space
-from kdzoo.data.cache.store import IMAGES, INDEX, MASKS, lock_entry, make_room, mark_used
+from kdzoo.data.cache.store import DECODED, IMAGES, INDEX, MASKS, lock_entry, make_room, mark_used
 from kdzoo.data.cores import usable_cores
 from kdzoo.data.files import printable
 from kdzoo.data.samples import Sample
@@ -94,8 +94,8 @@ def decode(
         progress: called with (images done, images in all) while decoding; not at all when nothing is decoded.
         name: ``dataset/category`` as `kdzoo cache` shall show it; default the names of the images' folders.
         part: what `kdzoo cache` shall call the part; default the data set's own splits.
-        limit: the most bytes that all entries may take; default ``KDZOO_CACHE_LIMIT``, else half of what the disk
-            has free or the cache has taken. More is taken when all that is there is in use.
+        limit: the most bytes that all entries, features included, may take; default ``KDZOO_CACHE_LIMIT``, else half
+            of what the disk has free or the cache has taken. More is taken when all that is there is in use.
 
     Raises:
         ImageError: images or masks cannot be used (with ``skip_unreadable``: none can); says how many, and names the
@@ -116,7 +116,7 @@ def decode(
         name=_folder_name(samples) if name is None else name,
         part=_splits(samples) if part is None else part,
     )
-    decoded = _found_or_built(decoding, cache_dir.absolute() / "decoded", limit, workers, progress)
+    decoded = _found_or_built(decoding, cache_dir.absolute() / DECODED, limit, workers, progress)
     if decoded.peak is not None and 0 < decoded.peak < _DARK_PEAK:
         _log.warning(
             "%s: the 16-bit images to train on hold values up to %d of 65535 and come out nearly black; "

@@ -100,7 +100,7 @@ def build(folder: Path, decoding: Decoding, *, workers: int, progress: Progress 
     try:
         found = _write_arrays(temporary, decoding, workers, progress)
         _write_index(temporary / INDEX, decoding, found)
-        _sync_folder(temporary)
+        sync_folder(temporary)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -126,7 +126,7 @@ def install(temporary: Path, folder: Path, is_whole: Callable[[], bool]) -> None
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
             else:
-                _sync_folder(folder.parent)
+                sync_folder(folder.parent)
                 return
             if is_whole():
                 return
@@ -232,7 +232,7 @@ def _write_index(path: Path, decoding: Decoding, found: Found) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes names in a folder last through a power cut, where the file system can do that for folders."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

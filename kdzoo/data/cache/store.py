@@ -1,9 +1,10 @@
-"""What the decoded cache holds: its entries, how much they take, and which of them may go.
+"""What the caches of decoded images and of features hold: entries, how much they take, and which of them may go.
 
-The cache keeps within a limit by giving up what was used longest ago. An entry that a process has mapped is marked as
-in use by a lock on its files, which the system takes away when the process ends, however it ends; it is never deleted.
-Where locks do not work, nothing that was opened within the last days is. Where they hold on one machine only (Lustre
-with ``localflock``), give each machine a cache of its own: another machine's use cannot be seen.
+An entry is a folder in ``<cache>/decoded`` or ``<cache>/features``; both share one limit. The cache keeps within it by
+giving up what was used longest ago. An entry that a process has mapped is marked as in use by a lock on its files,
+which the system takes away when the process ends, however it ends; it is never deleted. Where locks do not work,
+nothing that was opened within the last days is. Where they hold on one machine only (Lustre with ``localflock``), give
+each machine a cache of its own: another machine's use cannot be seen.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kdzoo.data.file_lock import advisory_lock, claim
 from kdzoo.data.files import printable
 from kdzoo.errors import StorageError
 
+DECODED: Final = "decoded"
+FEATURES: Final = "features"
+"""The folders of the two kinds of entries."""
+
 IMAGES, MASKS, INDEX = "images.npy", "masks.npy", "index.json"
-"""The files of an entry."""
+"""The files of a decoded entry; the index is part of every entry, and the arrays of any are ``.npy``."""
 
 SPARE_BYTES = 16 * 2**20
 """Left free on the disk beside what an entry needs."""
@@ -56,6 +61,7 @@ class StoredEntry:
         side: S, pixels, 0 when the entry does not say.
         size: bytes on disk.
         used: when it was last opened, seconds since 1970.
+        passing: whether it is of use to one trial alone, and so to nobody once no process has it open.
     """
 
     folder: Path
@@ -65,6 +71,7 @@ class StoredEntry:
     side: int
     size: int
     used: float
+    passing: bool = False
 
     def is_of(self, dataset: str) -> bool:
         """Whether it is of a data set, or of a category named as ``dataset/category``."""
@@ -151,19 +158,17 @@ def remove(entry: StoredEntry) -> bool:
 def make_room(decoded: Path, needed: int, limit: int | None) -> None:
     """Deletes what was used longest ago until an entry fits into the limit and onto the disk, as far as that goes.
 
-    Nothing is deleted for an entry that would not fit onto the disk even so.
+    Features go as well: they share the limit. Nothing is deleted for an entry that would not fit onto the disk even so.
 
     Args:
-        decoded: an existing folder.
+        decoded: ``<cache>/decoded``, an existing folder.
         needed: bytes of the entry that is to be built.
         limit: as in `size_limit`.
 
     Raises:
         StorageError: the folder cannot be read.
     """
-    remove_unfinished(decoded)
-    entries = stored_entries(decoded)
-    used = sum(entry.size for entry in entries) + unfinished_bytes(decoded)
+    entries, used = _all_entries(decoded.parent)
     limit = size_limit(decoded, limit, used)
     free = shutil.disk_usage(decoded).free
     if free + sum(entry.size for entry in entries) < needed + SPARE_BYTES:
@@ -178,6 +183,39 @@ def make_room(decoded: Path, needed: int, limit: int | None) -> None:
             "the decoded cache %s grows to %s bytes, over its limit of %s: it has nothing else that may be deleted",
             *(printable(decoded), f"{used + needed:,}", f"{limit:,}"),
         )
+
+
+def find_room(features: Path, needed: int, limit: int | None) -> bool:
+    """Whether features fit into the limit and onto the disk, if need be in place of others, used longest ago.
+
+    Unlike decoded images, which a trial cannot do without, features never take more than the limit, and no image's
+    place. Those of a trial that has ended go in any case.
+
+    Args:
+        features: ``<cache>/features``, an existing folder.
+        needed: bytes of the entry that is to be built.
+        limit: as in `size_limit`.
+
+    Raises:
+        StorageError: the folder cannot be read.
+    """
+    entries, used = _all_entries(features.parent)
+    limit = size_limit(features, limit, used)
+    free = shutil.disk_usage(features).free
+    others = [entry for entry in entries if entry.folder.parent == features]
+    for entry in others:
+        if entry.passing and _given_up(entry):
+            used, free = used - entry.size, free + entry.size
+    others = [entry for entry in others if not entry.passing]
+    most = sum(entry.size for entry in others)
+    if used - most + needed > limit or free + most < needed + SPARE_BYTES:
+        return False
+    for entry in others:
+        if used + needed <= limit and free >= needed + SPARE_BYTES:
+            break
+        if _given_up(entry):
+            used, free = used - entry.size, free + entry.size
+    return used + needed <= limit and free >= needed + SPARE_BYTES
 
 
 def remove_unfinished(decoded: Path) -> int:
@@ -220,6 +258,11 @@ def lock_entry(folder: Path, *, patience_s: float) -> contextlib.AbstractContext
     return advisory_lock(_lock_file(folder), patience_s=patience_s)
 
 
+def forget_lock(folder: Path) -> None:
+    """Deletes the lock of an entry that was not built after all; whoever waits for it goes on."""
+    _lock_file(folder).unlink(missing_ok=True)
+
+
 def _lock_file(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.lock"
 
@@ -235,10 +278,21 @@ def _storage_errors(action: str, path: Path) -> Iterator[None]:
         ) from error
 
 
+def _all_entries(cache: Path) -> tuple[list[StoredEntry], int]:
+    """The entries of both kinds, those used longest ago first, and bytes with what is being built."""
+    kinds = [cache / DECODED, cache / FEATURES]
+    for kind in kinds:
+        remove_unfinished(kind)
+    entries = sorted(
+        (entry for kind in kinds for entry in stored_entries(kind)), key=lambda entry: (entry.used, entry.folder)
+    )
+    return entries, sum(entry.size for entry in entries) + sum(map(unfinished_bytes, kinds))
+
+
 @contextlib.contextmanager
 def _claimed(entry: StoredEntry) -> Iterator[bool]:
     """Whether the entry is free; while it is claimed no one can build or open it."""
-    locks = [_lock_file(entry.folder), *(entry.folder / name for name in (IMAGES, MASKS))]
+    locks = [_lock_file(entry.folder), *_arrays(entry.folder)]
     with claim(locks) as answer:
         yield answer == "free" or (answer == "unknown" and time.time() - entry.used > _TRUST_S)
 
@@ -258,11 +312,18 @@ def _was_killed(folder: Path) -> bool:
     """Whether no process works on what a build has made so far."""
     try:
         age = time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-        with claim([folder / IMAGES, folder / MASKS]) as answer:
+        with claim(_arrays(folder)) as answer:
             return answer != "in use" and age > (_ENDED_S if answer == "free" else _STALE_S)
     except OSError as error:
         _log.debug("left alone: %s", error)  # another process was quicker, or it is another person's
         return False
+
+
+def _arrays(folder: Path) -> list[Path]:
+    """The files of an entry that whoever uses it holds."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(path for path in folder.iterdir() if path.suffix == ".npy")
+    return []
 
 
 def _folders(decoded: Path) -> list[Path]:
@@ -288,6 +349,7 @@ def _entry(folder: Path) -> StoredEntry | None:
         side=side if isinstance(side, int) else 0,
         size=_size(folder),
         used=used,
+        passing=index.get("passing") is True,
     )
 
 

@@ -9,6 +9,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from kdzoo.data.devices import beside
+
 _STOPS = 4
 
 
@@ -41,8 +43,9 @@ class Dice:
         return torch.randint(bound, shape, generator=self.generator, device=self.device)
 
     def whole(self, bound: int) -> int:
-        """One whole number from 0 to below ``bound``."""
-        return int(self.below(bound, 1))
+        """One whole number from 0 to below ``bound``, drawn where nobody has to wait for it."""
+        drawn: list[int] = torch.randint(bound, (1,), generator=beside(self.generator)).tolist()
+        return drawn[0]
 
     def grid(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Rows ``[H, 1]`` and columns ``[1, W]`` of the pixel centres, in units of the longer side."""

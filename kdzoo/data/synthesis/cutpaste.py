@@ -16,10 +16,11 @@ import torch
 from torch import Generator, Tensor
 
 from kdzoo.config import knob
+from kdzoo.data.devices import constant
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.photometric import chroma_matrix
-from kdzoo.data.synthesis.pixels import above, as_mask, marked_places, read_colours, with_colours
+from kdzoo.data.synthesis.pixels import Marked, above, as_mask, read_colours, with_colours
 from kdzoo.errors import ConfigError
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -81,20 +82,25 @@ class CutPaste:
         rows, columns = _within_piece(size, angle, _somewhere(foreground[:, 0], dice[4]), foreground)
         # How deep a pixel's middle lies within the piece: one comparison in place of four, which are the slow part.
         tall, wide = size[:, :, None, None] / 2
-        depth = torch.minimum(tall - (rows + (0.5 - tall)).abs_(), wide - (columns + (0.5 - wide)).abs_())
+        # Nothing lies within the piece of an image that gets none.
+        top = torch.where((dice[5] < self.config.probability)[:, None, None], tall, -math.inf)
+        depth = torch.minimum(top - (rows + (0.5 - tall)).abs_(), wide - (columns + (0.5 - wide)).abs_())
         covered = above(depth, 0.0).bitwise_and_(foreground[:, 0])
-        covered.index_fill_(0, marked_places(dice[5] >= self.config.probability), False)
-        places = marked_places(covered)
+        marked = Marked.of(covered)
+        places = marked.places
         image = torch.div(places, covered[0].numel(), rounding_mode="floor")
-        room = torch.tensor(images.shape[-2:], device=images.device)[:, None] - size
+        room = constant(tuple(images.shape[-2:]), images.device, torch.int64)[:, None] - size
         start = torch.minimum((dice[6:] * (room + 1)).long(), room)
         row, column = (
-            first.index_select(0, image) + place.view(-1).index_select(0, places).long()
+            marked.keep(first.index_select(0, image) + place.view(-1).index_select(0, places).long(), 0)
             for first, place in zip(start, (rows, columns), strict=True)
         )
-        colour = read_colours(images, (image * images.shape[-2] + row) * images.shape[-1] + column)
-        pasted = with_colours(images, places, self._recoloured(colour, image, shades))
-        return SyntheticBatch(images=pasted, masks=as_mask(covered[:, None], images.dtype))
+        source = (image * images.shape[-2] + row) * images.shape[-1] + column
+        colour = read_colours(images, marked.keep(source, places))
+        pasted = marked.keep(self._recoloured(colour, image, shades, marked), colour)
+        return SyntheticBatch(
+            images=with_colours(images, places, pasted), masks=as_mask(covered[:, None], images.dtype)
+        )
 
     def _shapes(self, dice: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Height and width of each piece, ``[2, B]`` int64, and the angle that it is turned by, ``[B]`` radians."""
@@ -107,19 +113,22 @@ class CutPaste:
         thin = _between(config.scar_width_low, config.scar_width_high, second)
         is_scar = kind < config.scar_share
         size = torch.where(is_scar, torch.stack([long, thin]) * min(height, width), rectangle).round().long()
-        most = torch.tensor([[height], [width]], device=dice.device)
+        most = constant((height, width), dice.device, torch.int64)[:, None]
         angle = torch.where(is_scar, (turn * 2 - 1) * math.radians(config.scar_rotation), 0.0)
         return torch.minimum(size.clamp_min(1), most), angle
 
-    def _recoloured(self, colour: Tensor, image: Tensor, shades: Tensor) -> Tensor:
+    def _recoloured(self, colour: Tensor, image: Tensor, shades: Tensor, marked: Marked) -> Tensor:
         """Pixels with their piece's change of colour: ``[3, R]`` to ``[3, R]`` in [0, 1]; `shades` is ``[4, B]``."""
         if not self.config.jitter:
             return colour
         brightness, contrast, saturation, hue = (shades * 2 - 1) * self.config.jitter
         matrix = chroma_matrix(hue * (2 * math.pi), 1 + saturation) * ((1 + contrast) * (1 + brightness))[:, None, None]
-        luma = torch.tensor(_LUMA, device=colour.device) @ colour.float()
-        number = torch.bincount(image, minlength=len(hue)).clamp_min(1)
-        mean = torch.bincount(image, weights=luma, minlength=len(hue)).to(luma.dtype) / number
+        luma = constant(_LUMA, colour.device) @ colour.float()
+        # Not bincount, which asks a GPU for the largest number.
+        number, total = (
+            torch.zeros_like(hue).index_add_(0, image, marked.keep(each, 0.0)) for each in (torch.ones_like(luma), luma)
+        )
+        mean = total / number.clamp_min(1)
         # Contrast pulls a piece towards its own mean grey; brightness scales the outcome.
         changed: Tensor = (-contrast * mean * (1 + brightness)).index_select(0, image).repeat(3, 1)
         for target in range(3):

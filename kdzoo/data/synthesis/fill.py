@@ -10,6 +10,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 
+from kdzoo.data.devices import beside, constant, uploaded
 from kdzoo.data.formula.textures import formula_textures
 from kdzoo.data.synthesis.filling import Filling
 from kdzoo.data.synthesis.pixels import read_colours
@@ -65,7 +66,7 @@ class FormulaTextures:
         textures = _bytes(formula_textures(stock - pieces, (height, width), generator, device))
         if pieces:
             textures = torch.cat([textures, _bytes(_shuffled(images, pieces, (height, width), generator))])
-        period = torch.tensor([[height], [width]], device=device) * 2 - 2
+        period = constant((height, width), device, torch.int64)[:, None] * 2 - 2
         return Filling(
             textures=textures,
             chosen=torch.randperm(count, generator=generator, device=device) % stock,
@@ -128,16 +129,15 @@ class FolderTextures:
 
     def __call__(self, images: Tensor, count: int, generator: Generator) -> Filling:
         """Gives photographs, each mirrored at random; see `TextureSource`."""
-        device = images.device
+        device, host = images.device, beside(generator)
         textures = self.textures
-        chosen = torch.randint(len(textures), (count,), generator=generator, device=device)
-        mirrored = torch.rand(count, generator=generator, device=device) < 0.5
+        chosen = torch.randint(len(textures), (count,), generator=host)
+        mirrored = torch.rand(count, generator=host) < 0.5
+        start = torch.stack([torch.zeros_like(chosen), mirrored * (textures.shape[-1] - 1)])
         if device != textures.device:
             # Only the chosen bytes travel to the device.
-            textures = textures.index_select(0, chosen.to(textures.device)).to(device)
-            chosen = torch.arange(count, device=device)
-        start = torch.stack([torch.zeros_like(chosen), mirrored * (textures.shape[-1] - 1)])
-        return Filling(textures=textures, chosen=chosen, start=start)
+            textures, chosen = uploaded(textures.index_select(0, chosen), device), torch.arange(count, device=device)
+        return Filling(textures=textures, chosen=chosen, start=uploaded(start, device))
 
 
 def _decoded(file: Path, size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

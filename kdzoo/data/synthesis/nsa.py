@@ -20,9 +20,10 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from kdzoo.config import knob
+from kdzoo.data.devices import constant
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
-from kdzoo.data.synthesis.pixels import as_mask, marked_places, read_colours, with_colours
+from kdzoo.data.synthesis.pixels import Marked, as_mask, read_colours, with_colours
 from kdzoo.errors import ConfigError
 
 _MEDIAN_SIDE = 7
@@ -106,11 +107,13 @@ class Nsa:
         patches = draw_patches(product[:, 0], config, generator)
         top = _topmost(patches, product[:, 0], inside=config.inside)
         planted = top.clamp_max(1).view(torch.bool)
-        places = marked_places(planted)
+        marked = Marked.of(planted)
+        places = marked.places
         image = torch.div(places, top[0].numel(), rounding_mode="floor")
-        patch = image * config.patches + top.view(-1).index_select(0, places) - 1
+        # What no patch covers has none, and is read from where it is.
+        patch = (image * config.patches + top.view(-1).index_select(0, places) - 1).clamp_min(0)
         down, right = patches.source - patches.target
-        shift = (down * images.shape[-1] + right).view(-1).index_select(0, patch)
+        shift = marked.keep((down * images.shape[-1] + right).view(-1).index_select(0, patch), 0)
         swapped = with_colours(images, places, read_colours(images, places + shift))
         return SyntheticBatch(images=swapped, masks=as_mask(planted[:, None], images.dtype))
 
@@ -139,7 +142,7 @@ def draw_patches(product: Tensor, config: NsaConfig, generator: Generator) -> Pa
         generator: source of all randomness, on the same device.
     """
     count, device = len(product), product.device
-    sides = torch.tensor(product.shape[1:], device=device).view(2, 1, 1, 1)
+    sides = constant(tuple(product.shape[1:]), device, torch.int64).view(2, 1, 1, 1)
     dice = torch.rand((4, 2, count, config.patches, config.max_draws), generator=generator, device=device)
     chance = torch.rand((2, count, config.patches), generator=generator, device=device)
     sums = functional.pad(product.int().cumsum(1, dtype=torch.int32).cumsum(2, dtype=torch.int32), (1, 0, 1, 0))
@@ -164,7 +167,7 @@ def draw_patches(product: Tensor, config: NsaConfig, generator: Generator) -> Pa
 def _sizes(dice: Tensor, sides: Tensor, config: NsaConfig) -> Tensor:
     """Heights and widths of the draws: ``[2, 2, B, N, D]`` in [0, 1) to ``[2, B, N, D]`` int64, all even."""
     low, high = (
-        torch.tensor(ends, device=dice.device).view(2, 1, 1, 1) * sides
+        constant(ends, dice.device).view(2, 1, 1, 1) * sides
         for ends in ((config.rows_low, config.columns_low), (config.rows_high, config.columns_high))
     )
     # The sum of two exponential draws is a Gamma draw of shape 2.

@@ -18,11 +18,12 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from kdzoo.config import knob
+from kdzoo.data.devices import beside, uploaded, waits
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.fill import FormulaTextures, TextureSource
 from kdzoo.data.synthesis.photometric import augmented_pixels
-from kdzoo.data.synthesis.pixels import above, marked_places, read_colours, with_colours
+from kdzoo.data.synthesis.pixels import Marked, above, marked_places, read_colours, with_colours
 from kdzoo.errors import ConfigError
 
 
@@ -79,41 +80,49 @@ class Perlin:
         count, _, height, width = images.shape
         device = images.device
         masks = torch.zeros((count, 1, height, width), device=device, dtype=images.dtype)
-        picked = torch.rand(count, generator=generator, device=device) < self.config.probability
-        chosen = marked_places(picked)
-        if len(chosen) == 0:
+        # How many images it is about decides how much work there is: the host must know.
+        picked = marked_places(torch.rand(count, generator=beside(generator)) < self.config.probability)
+        if len(picked) == 0:
             return SyntheticBatch(images=images.clone(), masks=masks)
+        chosen = uploaded(picked, device)
         source = self.source(images, len(chosen), generator)
-        # Only pixels within the anomalies are touched from here on.
-        places = marked_places(self._shapes(foreground.index_select(0, chosen), generator))
-        owner = torch.div(places, height * width, rounding_mode="floor")
-        within = places - owner * (height * width)
+        # Only pixels within the anomalies are touched from here on, where the device tells which these are.
+        marked = Marked.of(self._shapes(foreground.index_select(0, chosen), generator))
+        owner = torch.div(marked.places, height * width, rounding_mode="floor")
+        within = marked.places - owner * (height * width)
         rows = torch.div(within, width, rounding_mode="floor")
         filling = augmented_pixels(source, (owner, rows, within - rows * width), generator).to(images.dtype)
         low, high = self.config.blend_low, self.config.blend_high
         blend = torch.rand(len(chosen), generator=generator, device=device, dtype=images.dtype) * (high - low) + low
         targets = within + (chosen * (height * width)).index_select(0, owner)
-        blended = torch.lerp(filling, read_colours(images, targets), blend.index_select(0, owner))
-        masks.view(-1).index_fill_(0, targets, 1)
+        before = read_colours(images, targets)
+        blended = marked.keep(torch.lerp(filling, before, blend.index_select(0, owner)), before)
+        masks.view(-1).index_copy_(0, targets, marked.keep(torch.ones_like(blended[0]), 0.0))
         return SyntheticBatch(images=with_colours(images, targets, blended), masks=masks)
 
     def _shapes(self, foreground: Tensor, generator: Generator) -> Tensor:
-        """Where the anomalies lie, ``[B, 1, H, W]`` bool; only images that got too little are drawn again."""
+        """Where the anomalies lie, ``[B, 1, H, W]`` bool: of each image the first draw that is large enough."""
         shapes = self._noise_above(len(foreground), foreground, generator).bitwise_and_(foreground)
-        waiting = self._too_small(shapes)
+        if waits(shapes.device):
+            # Which images got too little is not known here: all are drawn again each time.
+            for _ in range(1, self.config.max_redraws):
+                drawn = self._noise_above(len(foreground), foreground, generator).bitwise_and_(foreground)
+                shapes = torch.where(self._is_small(shapes), drawn, shapes)
+            return shapes & ~self._is_small(shapes)
+        waiting = marked_places(self._is_small(shapes))
         for _ in range(1, self.config.max_redraws):
             if len(waiting) == 0:
                 break
             drawn = self._noise_above(len(waiting), foreground, generator)
             drawn.bitwise_and_(foreground.index_select(0, waiting))
             shapes.index_copy_(0, waiting, drawn)
-            waiting = waiting.index_select(0, self._too_small(drawn))
+            waiting = waiting.index_select(0, marked_places(self._is_small(drawn)))
         return shapes.index_fill_(0, waiting, False)
 
-    def _too_small(self, shapes: Tensor) -> Tensor:
-        """Numbers of the shapes that have not enough pixels, ``[N]`` int64."""
-        areas = shapes.view(torch.uint8).flatten(1).sum(dim=1, dtype=torch.int32)
-        return marked_places(areas <= self.config.min_pixels)
+    def _is_small(self, shapes: Tensor) -> Tensor:
+        """Which of the shapes have not enough pixels, ``[B, 1, 1, 1]`` bool."""
+        areas = shapes.view(torch.uint8).sum(dim=(1, 2, 3), keepdim=True, dtype=torch.int32)
+        return areas <= self.config.min_pixels
 
     def _noise_above(self, count: int, like: Tensor, generator: Generator) -> Tensor:
         """Turned Perlin noise above the threshold, ``[count, 1, H, W]`` bool, of the size and device of ``like``."""

@@ -23,8 +23,9 @@ from typing import TypeAlias
 import torch
 from torch import Generator, Tensor
 
+from kdzoo.data.devices import beside, constant, uploaded
 from kdzoo.data.synthesis.filling import Filling
-from kdzoo.data.synthesis.pixels import marked_places
+from kdzoo.data.synthesis.pixels import Marked
 
 ROUNDS = 3
 """Different operations a texture."""
@@ -71,10 +72,11 @@ def augmented_pixels(filling: Filling, places: tuple[Tensor, Tensor, Tensor], ge
     count, device = len(chosen), chosen.device
     if textures.dtype != torch.uint8:
         textures = (textures * (_LEVELS - 1)).round().byte()
-    drawn = torch.rand((count, len(TONES) + 2), generator=generator, device=device).argsort(dim=1)[:, :ROUNDS]
+    drawn = torch.rand((count, len(TONES) + 2), generator=beside(generator)).argsort(dim=1)[:, :ROUNDS]
     dice = torch.rand((ROUNDS + 1, count, 2), generator=generator, device=device)
-    angle = (dice[-1, :, 0] * 2 - 1) * math.radians(45) * (drawn == len(TONES)).any(dim=1)
-    sharpness = torch.where((drawn == len(TONES) + 1).any(dim=1), dice[-1, :, 1] * 2.8 + 0.2, 1.0)
+    known = uploaded(drawn, device)
+    angle = (dice[-1, :, 0] * 2 - 1) * math.radians(45) * (known == len(TONES)).any(dim=1)
+    sharpness = torch.where((known == len(TONES) + 1).any(dim=1), dice[-1, :, 1] * 2.8 + 0.2, 1.0)
     owner, rows, columns = _with_sample(places, count, (textures.shape[-2], textures.shape[-1]))
     rows, columns = (
         line + start.index_select(0, owner) for line, start in zip((rows, columns), filling.start, strict=True)
@@ -119,7 +121,8 @@ def toning(sample: Tensor, drawn: Tensor, dice: Tensor) -> Toning:
 
     Args:
         sample: ``[T, 3, S]`` float in [0, 1].
-        drawn: ``[T, ROUNDS]`` int64, the numbers of its operations in order; those beyond the tones are passed over.
+        drawn: ``[T, ROUNDS]`` int64 on the host, the numbers of its operations in order; those beyond the tones are
+            passed over.
         dice: ``[ROUNDS, T, 2]`` or more, in [0, 1).
     """
     device = sample.device
@@ -128,12 +131,15 @@ def toning(sample: Tensor, drawn: Tensor, dice: Tensor) -> Toning:
     # What the levels have become so far, and behind them the sample.
     state = torch.cat([plain.expand(count, 3, -1), sample], dim=2)
     first, matrix = state[:, :, :_LEVELS].clone(), torch.zeros((count, 3, 3), device=device)
-    # One transfer tells which fillings each tone is for; the rest is work on whole groups of them.
-    for round_, choices in enumerate(drawn.t().tolist()):
-        for number in sorted(set(choices)):
+    # In each round the fillings in the order of their tones, so that a tone's are a piece of it.
+    choices, order = drawn.t().sort(dim=1, stable=True)
+    members_of = uploaded(order.contiguous(), device)
+    for round_, numbers in enumerate(choices.tolist()):
+        for number in sorted(set(numbers)):
             if number >= len(TONES):
                 continue
-            members = torch.tensor([one for one, choice in enumerate(choices) if choice == number], device=device)
+            first_one = numbers.index(number)
+            members = members_of[round_, first_one : first_one + numbers.count(number)]
             colour = state.index_select(0, members)
             group = Colours(colour=colour, dice=dice[round_].index_select(0, members), sample=colour[:, :, _LEVELS:])
             changed = TONES[number](group)
@@ -143,19 +149,20 @@ def toning(sample: Tensor, drawn: Tensor, dice: Tensor) -> Toning:
                 changed[:, :, :_LEVELS] = plain
             state.index_copy_(0, members, changed)
     last = state[:, :, :_LEVELS].contiguous()
-    mixed = (drawn == mixing).any(dim=1)
+    mixed = uploaded((drawn == mixing).any(dim=1), device)
     return Toning(first=torch.where(mixed[:, None, None], first, last), mixed=mixed, matrix=matrix, last=last)
 
 
 def _toned(levels: Tensor, owner: Tensor, toning: Toning) -> Tensor:
     """Pixels ``[3, R]`` uint8 of fillings ``owner [R]`` with their toning: ``[3, R]`` float32 in [0, 1]."""
     colour = _looked_up(toning.first, owner, levels)
-    places = marked_places(toning.mixed.index_select(0, owner))
-    whose = owner.index_select(0, places)
+    mixed = Marked.of(toning.mixed.index_select(0, owner))
+    whose = owner.index_select(0, mixed.places)
     weight = _columns(toning.matrix.flatten(1).t(), whose).view(3, 3, -1)
-    mixture = (weight * _columns(colour, places)).sum(dim=1).clamp_(0, 1)
+    before = _columns(colour, mixed.places)
+    mixture = (weight * before).sum(dim=1).clamp_(0, 1)
     again = _looked_up(toning.last, whose, mixture.mul_(_LEVELS - 1).round_().byte())
-    return _put_columns(colour, places, again)
+    return _put_columns(colour, mixed.places, mixed.keep(again, before))
 
 
 def _looked_up(table: Tensor, owner: Tensor, levels: Tensor) -> Tensor:
@@ -194,22 +201,24 @@ def read_pixels(book: Book, places: tuple[Tensor, Tensor, Tensor], angle: Tensor
     height, width = book.height, book.width
     y, x = _mirrored(rows, height), _mirrored(columns, width)
     colour = book.at(owner, y, x)
-    turned = marked_places((angle != 0).index_select(0, owner))
-    if len(turned):
-        whose, down, right = (each.index_select(0, turned) for each in places)
+    turned = Marked.of((angle != 0).index_select(0, owner))
+    if len(turned.places):
+        whose, down, right = (each.index_select(0, turned.places) for each in places)
         cos, sin = torch.cos(angle).index_select(0, whose), torch.sin(angle).index_select(0, whose)
         down, right = down - (height - 1) / 2, right - (width - 1) / 2
         above = _mirrored(cos * down + sin * right + (height - 1) / 2, height)
         before = _mirrored(cos * right - sin * down + (width - 1) / 2, width)
-        _put_columns(colour, turned, book.between(whose, above, before).round_().byte())
-        y.index_copy_(0, turned, above.round().long())
-        x.index_copy_(0, turned, before.round().long())
-    filtered = marked_places((sharpness != 1).index_select(0, owner))
-    if len(filtered):
-        whose, middle, centre = (each.index_select(0, filtered) for each in (owner, y, x))
-        soft = book.mean_of_nine(whose, middle, centre)
-        sharp = torch.lerp(soft, _columns(colour, filtered).float(), sharpness.index_select(0, whose))
-        _put_columns(colour, filtered, sharp.round_().clamp_(0, _LEVELS - 1).byte())
+        between = book.between(whose, above, before).round_().byte()
+        _put_columns(colour, turned.places, turned.keep(between, colour))
+        y.index_copy_(0, turned.places, turned.keep(above.round().long(), y))
+        x.index_copy_(0, turned.places, turned.keep(before.round().long(), x))
+    filtered = Marked.of((sharpness != 1).index_select(0, owner))
+    if len(filtered.places):
+        whose, middle, centre = (each.index_select(0, filtered.places) for each in (owner, y, x))
+        plain, soft = _columns(colour, filtered.places), book.mean_of_nine(whose, middle, centre)
+        sharp = torch.lerp(soft, plain.float(), sharpness.index_select(0, whose))
+        sharp = sharp.round_().clamp_(0, _LEVELS - 1).byte()
+        _put_columns(colour, filtered.places, filtered.keep(sharp, plain))
     return colour
 
 
@@ -270,8 +279,8 @@ def chroma_matrix(angle: Tensor, scale: Tensor) -> Tensor:
         ``[T, 3, 3]``.
     """
     device = angle.device
-    to_yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], device=device)
-    to_rgb = torch.tensor([[1, 0.956, 0.619], [1, -0.272, -0.647], [1, -1.106, 1.703]], device=device)
+    to_yiq = constant((0.299, 0.587, 0.114, 0.5959, -0.2746, -0.3213, 0.2115, -0.5227, 0.3112), device).view(3, 3)
+    to_rgb = constant((1.0, 0.956, 0.619, 1.0, -0.272, -0.647, 1.0, -1.106, 1.703), device).view(3, 3)
     turn = torch.zeros((len(angle), 3, 3), device=device)
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = scale * torch.cos(angle)

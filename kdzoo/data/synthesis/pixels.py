@@ -4,14 +4,51 @@ An anomaly covers a few per cent of an image. To touch just its pixels, they sta
 table of three long rows, one a channel: long rows are read, computed with and written several times faster than many
 short ones.
 
+How long that list is depends on values, which on a GPU would have to be waited for. There it holds all pixels, and what
+is computed for those that are not marked is thrown away: `Marked` is the list of either kind.
+
 Letters: B images, H height, W width, R pixels in the list.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from kdzoo.data.devices import waits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marked:
+    """Places to work on: just the marked ones on a CPU, all of them where to count them would make the host wait.
+
+    Attributes:
+        places: ``[R]`` int64, ascending: numbers of elements as if the marks lay in one row.
+        inside: ``[R]`` bool, which of the places are marked; None when all are.
+    """
+
+    places: Tensor
+    inside: Tensor | None
+
+    @classmethod
+    def of(cls, marks: Tensor) -> Marked:
+        """The list for marks, bool of any shape."""
+        if not waits(marks.device):
+            return cls(places=marked_places(marks), inside=None)
+        return cls(places=torch.arange(marks.numel(), device=marks.device), inside=marks.flatten())
+
+    def keep(self, made: Tensor, otherwise: Tensor | float) -> Tensor:
+        """What was made at the marked places, ``[..., R]``, and something else at those that are only in the list.
+
+        Args:
+            made: of each place.
+            otherwise: of each place too, or one number for all. Of no account where all places are marked, so that it
+                may then be of another length.
+        """
+        return made if self.inside is None else torch.where(self.inside, made, otherwise)
 
 
 def marked_places(marks: Tensor) -> Tensor:
@@ -68,9 +105,11 @@ def with_colours(images: Tensor, places: Tensor, colours: Tensor) -> Tensor:
         ``[B, 3, H, W]``, channels in the order of the given ones.
     """
     result = images.clone()
+    if not result.is_contiguous(memory_format=torch.channels_last):
+        result = result.contiguous()
     values, offsets = _laid_out(result, places)
     values.scatter_(0, offsets.flatten(), colours.flatten())
-    return result if values.data_ptr() == result.data_ptr() else values.view(result.shape)
+    return result
 
 
 def _laid_out(images: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdzoo.data.devices import waits
 from kdzoo.methods.layers.masks import focal_loss, pooled_mask
 
 NORMAL_SAMPLES = 5000
@@ -41,7 +42,8 @@ def amplification_loss(
 
     Mean over pairs of normal foreground positions n and anomalous positions a of
     ``ReLU(cos(F_n, A_a) - (cos(F_n, F_a) - margin))``, summed over levels. Both similarities share F_n, so one
-    matrix product with the difference of the unit vectors gives every pair.
+    matrix product with the difference of the unit vectors gives every pair. Of more positions than `NORMAL_SAMPLES` and
+    `ANOMALOUS_SAMPLES` a random choice counts; a level without either kind adds nothing.
 
     Args:
         plain: the teacher's features F, ``[B, C, h, w]`` a level.
@@ -54,26 +56,37 @@ def amplification_loss(
     for features, lifted, truth, inside in zip(plain, amplified, truths, foreground, strict=True):
         anomalous = truth.flatten() > 0
         normal = (inside.flatten() > 0) & ~anomalous
-        chosen_normal = _sample(normal, NORMAL_SAMPLES)
-        chosen_anomalous = _sample(anomalous, ANOMALOUS_SAMPLES)
-        if len(chosen_normal) == 0 or len(chosen_anomalous) == 0:
-            losses.append(lifted.sum() * 0.0)
-            continue
+        chosen_normal, counted_normal = _sample(normal, NORMAL_SAMPLES)
+        chosen_anomalous, counted_anomalous = _sample(anomalous, ANOMALOUS_SAMPLES)
         normals = _unit_rows(features, chosen_normal)
         drift = _unit_rows(lifted, chosen_anomalous) - _unit_rows(features, chosen_anomalous)
-        losses.append(F.relu(normals @ drift.T + margin).mean())
+        pairs = F.relu(normals @ drift.T + margin)
+        number = counted_normal.sum() * counted_anomalous.sum()
+        losses.append(counted_normal @ pairs @ counted_anomalous / number.clamp_min(1))
     return torch.stack(losses).sum()
 
 
-def _sample(mask: Tensor, most: int) -> Tensor:
-    """Indices where ``mask`` holds; a random choice of ``most`` where there are more."""
-    indices = mask.nonzero()[:, 0]
-    if len(indices) <= most:
-        return indices
-    return indices[torch.randperm(len(indices), device=indices.device)[:most]]
+def _sample(mask: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Positions where ``mask [P]`` holds; a random choice of ``most`` where there are more.
+
+    Returns:
+        Their numbers ``[N]`` int64, and which of them count, ``[N]`` float32 of 1 and 0. To count how many there are
+        would make a GPU wait: there N is ``most``, or P where that is less, filled up with positions that do not count.
+    """
+    if len(mask) > most:
+        # Each position draws a number, and those beside the mask lose: the first ones are a random choice of the rest.
+        drawn = torch.rand(len(mask), device=mask.device).masked_fill_(~mask, -1.0)
+        values, places = drawn.topk(most)
+        held = values >= 0
+    else:
+        held, places = mask, torch.arange(len(mask), device=mask.device)
+    if not waits(mask.device):
+        places = places[held]
+        held = held[held]
+    return places, held.float()
 
 
 def _unit_rows(features: Tensor, indices: Tensor) -> Tensor:
     """``[B, C, h, w]`` to the unit feature vectors at flat positions, ``[len(indices), C]``."""
-    rows = features.flatten(2).transpose(1, 2).reshape(-1, features.shape[1])[indices]
+    rows = features.flatten(2).transpose(1, 2).reshape(-1, features.shape[1]).index_select(0, indices)
     return F.normalize(rows, dim=1)

@@ -14,7 +14,7 @@ from kdzoo.data.synthesis.perlin import PerlinConfig
 from kdzoo.methods.aand.amplifier import ResidualAmplifier
 from kdzoo.methods.aand.config import AANDConfig
 from kdzoo.methods.aand.losses import amplification_loss, focal_gate_loss, level_mask
-from kdzoo.methods.base import Batch, Method, OptimizerConfig, Stage
+from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
 from kdzoo.methods.layers.losses import flattened_cosine_loss, hardest_positions_loss
 from kdzoo.methods.layers.maps import cosine_distance_map, smooth
 from kdzoo.methods.layers.student import Student
@@ -55,6 +55,7 @@ class AAND(Method):
             modules=[self.student],
             loss=self._distil_loss,
             optimizer=_optimizer(config.distil_learning_rate),
+            frozen=self.frozen(),
         )
         if not config.amplify_epochs:
             return [distil]
@@ -72,9 +73,15 @@ class AAND(Method):
         )
         return [amplify, distil]
 
-    def anomaly_map(self, images: Tensor) -> Tensor:
+    def frozen(self) -> Frozen:
+        """The amplified features, which the second stage learns and maps compare with; without a gate the teacher's."""
+        if not self.amplifiers:
+            return self.frozen_teacher()
+        return Frozen(name="amplified", compute=self.amplified, modules=(self.teacher, self.amplifiers))
+
+    def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
         """Distance of amplified teacher and student, smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``."""
-        features = self.amplified(images)
+        features = self.amplified(images) if features is None else features
         maps = cosine_distance_map(features, self.student(features), size=(images.shape[-2], images.shape[-1]))
         return smooth(maps, self.config.smoothing_sigma)
 
@@ -104,7 +111,8 @@ class AAND(Method):
         return {"loss": focal + config.amplify_weight * push, "gate_loss": focal, "amplification_loss": push}
 
     def _distil_loss(self, batch: Batch) -> dict[str, Tensor]:
-        features = [level.detach() for level in self.amplified(batch.images)]
+        amplified = self.amplified(batch.images) if batch.features is None else batch.features
+        features = [level.detach() for level in amplified]
         rebuilt = self.student(features)
         whole = flattened_cosine_loss(features, rebuilt)
         if not self.config.hkd_weight:

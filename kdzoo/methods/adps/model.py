@@ -20,7 +20,7 @@ from kdzoo.methods.adps.config import ADPSConfig
 from kdzoo.methods.adps.losses import distillation_losses
 from kdzoo.methods.adps.segmentation import PostSegmentation, WeightMask
 from kdzoo.methods.adps.student import PatchStudent
-from kdzoo.methods.base import Batch, Method, OptimizerConfig, Stage
+from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
 from kdzoo.methods.layers.maps import smooth
 from kdzoo.methods.layers.masks import focal_loss_of_logits, pooled_mask
 from kdzoo.teachers.backbone import Teacher
@@ -70,6 +70,7 @@ class ADPS(Method):
             modules=[self.student],
             loss=self._distil_loss,
             optimizer=_optimizer(config.distil_learning_rate),
+            frozen=None if config.push_weight else self.frozen(),
             # The map is the segmentation's, which has learned nothing yet.
             detects=False,
             untouched_by=_SEGMENTS_ALONE,
@@ -84,9 +85,13 @@ class ADPS(Method):
         )
         return [distil, segment]
 
-    def anomaly_map(self, images: Tensor) -> Tensor:
+    def frozen(self) -> Frozen:
+        """The teacher's features: what maps weigh, and what a student learns that is not pushed from anomalies."""
+        return self.frozen_teacher()
+
+    def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
         """The segmentation's probability of each pixel being anomalous: ``[B, 3, H, W]`` to ``[B, H, W]`` in [0, 1]."""
-        logits, _ = self._segmented(images)
+        logits, _ = self._segmented(images, features)
         return smooth(torch.sigmoid(logits)[:, 0], self.config.smoothing_sigma)
 
     def image_score(self, maps: Tensor) -> Tensor:
@@ -98,9 +103,9 @@ class ADPS(Method):
         """The student's layers after the last level, which an earlier kdzoo built and never trained."""
         return {f"student.backbone.{name}": value for name, value in self.teacher.unread.items()}
 
-    def _segmented(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _segmented(self, images: Tensor, features: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """Logits of the map ``[B, 1, H, W]`` and of each level's weight mask ``[B, 1, h, w]``."""
-        features: list[Tensor] = self.teacher(images)
+        features = self.teacher(images) if features is None else features
         if not self.masks:
             return self.segmenter(features), []
         pairs = zip(self.masks, features, self.student(images), strict=True)
@@ -110,7 +115,8 @@ class ADPS(Method):
         return self.segmenter(weighted), coarse
 
     def _distil_loss(self, batch: Batch) -> dict[str, Tensor]:
-        features = self.teacher(batch.augmented)
+        # Given are those of the images as they are: only without a push are these what the student sees.
+        features = self.teacher(batch.augmented) if batch.features is None else batch.features
         pull, push = distillation_losses(
             features, self.student(batch.augmented), self._truths(batch, features), margin=self.config.push_margin
         )

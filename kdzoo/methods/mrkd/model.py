@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from kdzoo.data.synthesis.nsa import NsaConfig
-from kdzoo.methods.base import Batch, Method, OptimizerConfig, Stage
+from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
 from kdzoo.methods.layers.losses import flattened_cosine_loss
 from kdzoo.methods.layers.maps import cosine_distance_map, smooth
 from kdzoo.methods.layers.student import Student
@@ -50,12 +50,17 @@ class MRKD(Method):
                 modules=[self.student, self.generation],
                 loss=self._loss,
                 optimizer=OptimizerConfig(learning_rate=self.config.learning_rate),
+                frozen=self.frozen(),
             )
         ]
 
-    def anomaly_map(self, images: Tensor) -> Tensor:
+    def frozen(self) -> Frozen:
+        """The teacher's features: what is to be restored, and what maps compare with."""
+        return self.frozen_teacher()
+
+    def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
         """Cosine distance of teacher and restored features, smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``."""
-        features = self.teacher(images)
+        features = self.teacher(images) if features is None else features
         restored = self.generation(self.student(features))
         maps = cosine_distance_map(features, restored, size=(images.shape[-2], images.shape[-1]))
         return smooth(maps, self.config.smoothing_sigma)
@@ -80,7 +85,7 @@ class MRKD(Method):
         )
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        target = self.teacher(batch.images)
+        target = self.teacher(batch.images) if batch.features is None else batch.features
         seen = target if batch.augmented is batch.images else self.teacher(batch.augmented)
         decoded = mask_positions(self.student(seen), self.config.mask_ratios)
         return {"loss": flattened_cosine_loss(target, self.generation(decoded))}

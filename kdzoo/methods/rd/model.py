@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from kdzoo.methods.base import Batch, Method, OptimizerConfig, Stage
+from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
 from kdzoo.methods.layers.losses import flattened_cosine_loss
 from kdzoo.methods.layers.maps import cosine_distance_map, smooth
 from kdzoo.methods.layers.student import Student
@@ -40,15 +40,20 @@ class RD(Method):
                 modules=[self.student],
                 loss=self._loss,
                 optimizer=OptimizerConfig(learning_rate=self.config.learning_rate),
+                frozen=self.frozen(),
             )
         ]
 
-    def anomaly_map(self, images: Tensor) -> Tensor:
+    def frozen(self) -> Frozen:
+        """The teacher's features, in training and in maps."""
+        return self.frozen_teacher()
+
+    def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
         """Cosine distance of teacher and student, smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``."""
-        features = self.teacher(images)
+        features = self.teacher(images) if features is None else features
         maps = cosine_distance_map(features, self.student(features), size=(images.shape[-2], images.shape[-1]))
         return smooth(maps, self.config.smoothing_sigma)
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        features = self.teacher(batch.images)
+        features = self.teacher(batch.images) if batch.features is None else batch.features
         return {"loss": flattened_cosine_loss(features, self.student(features))}

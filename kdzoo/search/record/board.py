@@ -16,7 +16,7 @@ TrialStatus = Literal["running"] | Ended
 
 _OUTCOME = (
     "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also",
-    "measurements", "reused_seconds"
+    "measurements", "reused_seconds", "tie"
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ class TrialRow:
         measurements: detecting epoch and best objective so far, at each measurement.
         parts: in how many parts its batches were taken; more than one after the GPU's memory ran out.
         reused_seconds: of training that the first stage of another trial saved it.
+        tie: what decides between trials of the same objective; see `kdzoo.metrics.ties`.
     """
 
     trial_id: str
@@ -59,6 +60,7 @@ class TrialRow:
     also: dict[str, float] = field(default_factory=dict)
     measurements: list[list[float]] = field(default_factory=list)
     reused_seconds: float = 0.0
+    tie: float = 0.0
 
     def reached(self, detecting_epoch: int, objective: float) -> None:
         """A detecting epoch was measured, and the best value so far is this."""
@@ -204,13 +206,17 @@ class SweepBoard:
         return self.ended(category) - self.count("interrupted", category)
 
     def best(self, category: str) -> TrialRow | None:
-        """The ended trial of the highest objective; the earlier of equals."""
+        """The first of `ranked`."""
         return next(iter(self.ranked(category)), None)
 
     def ranked(self, category: str) -> list[TrialRow]:
-        """The ended trials that are worth something, the best first; the earlier of equals."""
+        """The ended trials that are worth something, the best first.
+
+        Of those with the same objective the one with the higher pixel AP (AUPRO where that is undefined) at its best
+        epoch, then the earlier.
+        """
         usable = [row for row in self._of[category] if row.objective is not None and row.ended and not row.failed]
-        return sorted(usable, key=lambda row: (-(row.objective or 0.0), row.number))
+        return sorted(usable, key=lambda row: (-(row.objective or 0.0), -row.tie, row.number))
 
     def reused(self) -> tuple[int, float]:
         """How many trials took another one's first stage, and the seconds of training that this saved."""

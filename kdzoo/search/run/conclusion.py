@@ -33,7 +33,6 @@ class CategoryConclusions:
         folder: the sweep's.
         teacher: the teacher's weights.
         view: who watches.
-        settled: categories that earlier drivers concluded, and to which nothing is added now.
     """
 
     def __init__(
@@ -48,13 +47,17 @@ class CategoryConclusions:
         folder: SweepFolder,
         teacher: bytes,
         view: SweepView,
-        settled: Collection[str] = (),
     ) -> None:
         self._plan, self._board, self._view = plan, board, view
         self._tracker, self._line, self._publisher = tracker, line, publisher
         self._checkpoints, self._folder, self._teacher = checkpoints, folder, teacher
-        self._settled = frozenset(settled)
         self._submitted: set[str] = set()
+        self.settled: frozenset[str] = frozenset()
+        """Categories that earlier drivers concluded, and to which nothing is added now."""
+
+    def leave(self, categories: Collection[str]) -> None:
+        """Takes note of categories that earlier drivers concluded: nothing is recorded of them again."""
+        self.settled = frozenset(categories)
 
     @property
     def busy(self) -> bool:
@@ -151,7 +154,7 @@ class CategoryConclusions:
             undefined=dict(kept["undefined"]),
         )
         self._board.outcomes[category] = outcome
-        if category not in self._settled:
+        if category not in self.settled:
             self._record(outcome, None)
         self._view.update(self._board)
         return True

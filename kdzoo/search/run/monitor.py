@@ -88,6 +88,7 @@ class SweepMonitor(Callback):
             row.gpu_seconds = row.seconds * (self._plan.gpus_per_trial or 0.0) if result["on_gpu"] else 0.0
             if "objective" in result:
                 row.reached(int(result.get("selection_epoch", 0)), float(result["objective"]))
+            row.tie = float(result.get("tie", row.tie))
             row.metrics = dict(result.get("metrics", row.metrics))
             row.also = dict(result.get("also", row.also))
             row.reused_seconds = float(result.get("reused_seconds", row.reused_seconds))
@@ -178,7 +179,7 @@ class SweepMonitor(Callback):
 
         Its study is told nothing: a resumed sweep finds it under way there, and goes on with it.
         """
-        row.objective = self._checkpoints.saved_objective(row.trial_id)
+        row.objective, row.tie = self._checkpoints.saved_worth(row.trial_id)
         row.reason = CUT_SHORT
         self._ended(row, "interrupted")
 

@@ -18,7 +18,7 @@ from kdzoo.tracking import SweepTracker
 
 def take_over(
     plan: SweepPlan, board: SweepBoard, studies: CategoryStudies, tracker: SweepTracker, checkpoints: Checkpoints
-) -> dict[str, int]:
+) -> None:
     """Puts the trials that ended on the board, and has those that were under way asked for again.
 
     Whatever happens meanwhile, doing it again gives the same.
@@ -29,9 +29,6 @@ def take_over(
         studies: of the sweep.
         tracker: told that interrupted trials are over, so that none looks as if it ran for ever.
         checkpoints: of the sweep; those of ended trials that are not among their category's best are deleted.
-
-    Returns:
-        Category to its number of ended trials.
     """
     for category in plan.spaces:
         for past in studies.past(category):
@@ -45,7 +42,6 @@ def take_over(
                 board.restore(row, _status(past))
                 checkpoints.restored(row)
         drop_checkpoints(board, checkpoints, category, keep=plan.keep)
-    return {category: board.done(category) for category in plan.spaces}
 
 
 def settled(plan: SweepPlan, board: SweepBoard, folder: SweepFolder) -> set[str]:

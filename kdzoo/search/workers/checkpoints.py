@@ -69,11 +69,12 @@ class Checkpoints:
         trial = self._trials.get(trial_id)
         return trial.checkpoint if trial is not None else None
 
-    def saved_objective(self, trial_id: str) -> float | None:
-        """What the last checkpoint of a trial of this driver is worth."""
+    def saved_worth(self, trial_id: str) -> tuple[float | None, float]:
+        """What the last checkpoint of a trial of this driver is worth: objective, and what decides between equals."""
         saved = self._trials[trial_id].latest_checkpoint_result
-        value = saved.metrics.get("saved_objective") if saved is not None and saved.metrics else None
-        return None if value is None else float(value)
+        metrics = saved.metrics if saved is not None and saved.metrics else {}
+        value = metrics.get("saved_objective")
+        return None if value is None else float(value), float(metrics.get("tie", 0.0))
 
     def drop(self, row: TrialRow) -> None:
         """Deletes the checkpoint of a trial that nobody needs any more."""

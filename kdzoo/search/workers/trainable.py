@@ -119,7 +119,7 @@ class TrialTrainable(tune.Trainable):
     """
 
     _bench: Workbench
-    _trainer: Trainer | None
+    _trainer: Trainer | None = None
     _failure: str
     _misplaced: WorkerError | None
 
@@ -174,6 +174,7 @@ class TrialTrainable(tune.Trainable):
         if self._trainer.best.weights:
             # What a checkpoint made now is worth, whether or not this epoch was measured.
             report["saved_objective"] = self._trainer.best.objective
+            report["tie"] = self._trainer.best.tie
         if result.report is not None:
             report |= {"objective": self._trainer.best.objective, "metrics": result.report.as_dict("val_")}
         return report
@@ -190,6 +191,8 @@ class TrialTrainable(tune.Trainable):
             self._trainer.load_state(load_state(path))
 
     def _start(self, config: dict[str, Any]) -> None:
+        if self._trainer is not None:
+            self._trainer.close()  # it may have been stopped early
         self._trainer, self._failure, self._misplaced = None, "", None
         # A disk or a server that is away may be back soon; tries that follow each other at once would all meet it.
         time.sleep(config.get("pause", 0.0))
@@ -233,6 +236,7 @@ class TrialTrainable(tune.Trainable):
             "also": self._also(trainer),
             "objective": trainer.best.objective,
             "saved_objective": trainer.best.objective,
+            "tie": trainer.best.tie,
         }
 
     def _also(self, trainer: Trainer) -> dict[str, float]:

@@ -8,10 +8,9 @@ from helpers.command import run
 from helpers.layouts import make_category, make_dataset
 
 from kdzoo.cli import errors as cli_errors
-from kdzoo.cli.lazy import DefaultGroup
+from kdzoo.cli.groups import DefaultGroup
 from kdzoo.cli.main import cli
 from kdzoo.cli.options import parse_changes
-from kdzoo.cli.sweep.group import check_name, parse_duration
 from kdzoo.errors import DatasetError, UnknownNameError, UsageError
 from zoo_registry.errors import BlobCorruptError, NameInvalidError
 
@@ -188,23 +187,6 @@ def test_the_table_of_errors(error, status, words):
 
 def test_an_unforeseen_error_is_not_dressed_up():
     assert cli_errors.shown(ZeroDivisionError("x")) is None
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1.5m", 90), ("8h", 28800), ("2D", 172800)])
-def test_durations(text, seconds):
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "0", "-1", "1w", "h", "1h30"])
-def test_odd_durations(text):
-    with pytest.raises(UsageError):
-        parse_duration(text)
-
-
-@pytest.mark.parametrize("name", ["", "../x", "a b", "a/b", "-x", "x" * 101])
-def test_odd_sweep_names(name):
-    with pytest.raises(UsageError):
-        check_name(name)
 
 
 def test_changes():

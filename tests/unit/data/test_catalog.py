@@ -19,7 +19,7 @@ def settings(tmp_path):
 def test_catalog_facts():
     assert set(CATALOG) == {"demo", "mvtec", "visa", "mvtec3d", "ksdd2"}
     demo, mvtec = CATALOG["demo"], CATALOG["mvtec"]
-    assert (demo.default_protocol, demo.default_teacher, demo.default_image_size) == ("holdout", "kdzoo-tiny", 128)
+    assert (demo.default_protocol, demo.default_teacher, demo.default_image_size) == ("holdout", "lite0", 128)
     assert (mvtec.default_protocol, mvtec.default_teacher, mvtec.default_image_size) == (
         "holdout",
         "wide_resnet50_2.tv_in1k",
@@ -83,7 +83,7 @@ def test_own_folder(tmp_path, settings):
     assert dataset.categories() == ("bolt", "metal-nut")
     index = dataset.category("metal-nut")
     assert index.name == "line-3-new/metal-nut" and index.root == root / "Metal Nut"
-    assert (dataset.info.default_protocol, dataset.info.default_teacher) == ("holdout", "wide_resnet50_2.tv_in1k")
+    assert (dataset.info.default_protocol, dataset.info.default_teacher) == ("holdout", "lite0")
     assert dataset.info.default_image_size == 256 and dataset.missing() == ()
 
 

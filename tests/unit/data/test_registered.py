@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 from helpers.layouts import make_category, make_dataset
-from helpers.public_layouts import make_dtd, make_ksdd2, make_mvtec3d, make_visa
+from helpers.public_layouts import make_ksdd2, make_mvtec3d, make_visa
 
 from kdzoo.data.catalog import CATALOG, open_dataset
 from kdzoo.data.registered import register, registered, unregister
-from kdzoo.data.texture_sets import find_textures
 from kdzoo.errors import DatasetError, DatasetNotFoundError, StorageError, UnknownNameError, UsageError
 from kdzoo.settings import Settings
 from zoo_registry.errors import NameInvalidError
@@ -181,32 +180,3 @@ def test_a_fallback_of_the_default_protocol_is_told(tmp_path, settings):
     assert dataset.info.default_protocol == "synthetic"
     (note,) = dataset.notes
     assert note.endswith("which are not in bolt0, bolt1, bolt2, bolt3, bolt4 and 2 more")
-
-
-class TestTextures:
-    def test_dtd_by_name(self, tmp_path, settings):
-        with pytest.raises(DatasetNotFoundError) as caught:
-            find_textures("dtd", settings)
-        assert "kdzoo data download dtd" in caught.value.hint and "kdzoo data add dtd PATH" in caught.value.hint
-        images = make_dtd(settings.data / "dtd")
-        assert find_textures("dtd", settings) == images
-        elsewhere = make_dtd(tmp_path / "textures")
-        for root in (elsewhere, elsewhere.parent):
-            register("dtd", root, settings)
-            assert find_textures("dtd", settings) == elsewhere
-
-    def test_too_few_folders(self, settings):
-        make_dtd(settings.data / "dtd", folders=46)
-        with pytest.raises(DatasetError, match=r"holds 46 folders of textures; .* has 47"):
-            find_textures("dtd", settings)
-
-    def test_a_folder(self, tmp_path, settings):
-        assert find_textures(str(tmp_path), settings) == tmp_path
-        with pytest.raises(DatasetNotFoundError, match="no textures in"):
-            find_textures(str(tmp_path / "gone"), settings)
-
-    def test_it_is_no_data_set(self, tmp_path, settings):
-        register("dtd", make_dtd(tmp_path / "dtd").parent, settings)
-        for home in (settings, Settings.from_environment({"KDZOO_HOME": str(tmp_path / "other")})):
-            with pytest.raises(UsageError, match="is a set of textures"):
-                open_dataset("dtd", home)

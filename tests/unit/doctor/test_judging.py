@@ -1,12 +1,13 @@
 """What reports of nodes, folders and servers mean."""
 
+import contextlib
 import dataclasses
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
 from helpers.layouts import make_dataset
+from helpers.serving import serving
 from safetensors.torch import save_file
 
 from kdzoo.data.catalog import open_dataset
@@ -143,7 +144,7 @@ def test_a_teacher_that_is_not_here_fails_offline(monkeypatch):
 @pytest.fixture
 def server():
     """Answers as an MLflow of a version does; yields a function that starts one and gives its address."""
-    started = []
+    running = contextlib.ExitStack()
 
     def start(version, search_status=200):
         class Handler(BaseHTTPRequestHandler):
@@ -160,17 +161,10 @@ def server():
             def log_message(self, *_):
                 pass
 
-        httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        started.append((httpd, thread))
-        return f"http://127.0.0.1:{httpd.server_port}"
+        return running.enter_context(serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)))
 
-    yield start
-    for httpd, thread in started:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()
+    with running:
+        yield start
 
 
 def ask_mlflow(monkeypatch, uri):

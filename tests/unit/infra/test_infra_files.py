@@ -12,7 +12,6 @@ import jsonschema
 import pytest
 import ray.autoscaler
 import yaml
-from helpers.s3_server import s3_server
 
 from kdzoo.settings import Settings
 from zoo_registry.format.layout import PROBE
@@ -182,17 +181,10 @@ def test_ray_node_wants_to_know_which():
     assert (done.returncode, done.stderr) == (2, "usage: ray-node head|worker\n")
 
 
-def test_buckets_are_made_once_with_the_rule():
-    with s3_server() as server:
-        given = {
-            "AWS_ENDPOINT_URL": server.url,
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "a",
-            "AWS_SECRET_ACCESS_KEY": "b",
-        }
-        command = [sys.executable, INFRA / "entrypoints" / "make-buckets", "zoo-of-a-test"]
-        for expected in ("made zoo-of-a-test\n", None):
-            done = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, check=True)
-            assert expected is None or done.stdout == expected
-        (rule,) = server.client().get_bucket_lifecycle_configuration(Bucket="zoo-of-a-test")["Rules"]
-        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2} and rule["Status"] == "Enabled"
+def test_buckets_are_made_once_with_the_rule(s3):
+    command = [sys.executable, INFRA / "entrypoints" / "make-buckets", "zoo-of-a-test"]
+    for expected in ("made zoo-of-a-test\n", None):
+        done = subprocess.run(command, env=os.environ | s3.variables(), capture_output=True, text=True, check=True)
+        assert expected is None or done.stdout == expected
+    (rule,) = s3.client().get_bucket_lifecycle_configuration(Bucket="zoo-of-a-test")["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2} and rule["Status"] == "Enabled"

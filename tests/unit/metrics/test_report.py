@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from kdzoo.errors import ConfigError, NonFiniteLossError, UsageError
 from kdzoo.metrics import METRIC_NAMES, OBJECTIVES, ImageScores, evaluate
@@ -29,6 +32,20 @@ def test_image_metrics_by_hand():
     assert scores.image_auroc() == 0.75
     assert scores.image_ap() == pytest.approx(1 / 2 + 1 / 2 * 2 / 3)
     assert scores.image_f1_max() == pytest.approx(0.8)
+
+
+@given(st.lists(st.tuples(st.sampled_from([-1.5, -0.0, 0.0, 0.25, 3.0]), st.booleans()), min_size=1, max_size=12))
+def test_image_metrics_equal_scikit_learn_on_tied_scores(images):
+    scores, truth = (np.array(each) for each in zip(*images, strict=True))
+    found = ImageScores(scores=scores, labels=truth)
+    if truth.all() or not truth.any():
+        assert (found.image_auroc(), found.image_ap(), found.image_f1_max()) == (None,) * 3
+        return
+    precision, recall, _ = precision_recall_curve(truth, scores)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-300)
+    assert found.image_auroc() == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
+    assert found.image_ap() == pytest.approx(average_precision_score(truth, scores), abs=1e-12)
+    assert found.image_f1_max() == pytest.approx(f1.max(), abs=1e-12)
 
 
 def test_f1_of_scores_in_the_worst_order_has_no_division_by_zero():

@@ -1,5 +1,6 @@
 """Thresholds that a person can find by counting."""
 
+import dataclasses
 import json
 import math
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdzoo.errors import CheckpointError, UsageError
+from kdzoo.pictures import HeatScale
 from kdzoo.training.calibration import Calibration, calibrate
 
 
@@ -69,7 +71,36 @@ def test_only_normal_images_count():
     maps = np.zeros((3, 2, 2), np.float32)
     maps[:, 0, 1] = (5, 7, 9)
     found = calibrate(np.float32([1, 2, 3]), maps, np.array([0, 1, 0]), false_positive_rate=0.0)
-    assert found == Calibration(false_positive_rate=0.0, normal_images=2, image_scores=(1.0, 3.0), map_peaks=(5.0, 9.0))
+    assert found == Calibration(
+        false_positive_rate=0.0, normal_images=2, image_scores=(1.0, 3.0), map_peaks=(5.0, 9.0), map_level=0.0
+    )
+
+
+def test_the_level_is_what_a_pixel_of_a_normal_map_usually_is():
+    """Medians of the normal maps: 2 and 6, so 4; the defect's map has no say."""
+    maps = np.float32([[[1, 2, 9]], [[70, 80, 90]], [[6, 6, 8]]])
+    found = calibrate(np.float32([9, 90, 8]), maps, np.array([0, 1, 0]), false_positive_rate=0.0)
+    assert found.map_level == 4.0
+
+
+def test_colours_begin_where_normal_images_end_and_are_full_as_far_above():
+    found = of([6.0, 10.0])
+    known = dataclasses.replace(found, map_level=4.0)
+    assert known.heat_scale() == HeatScale(begin=10.0, full=16.0)
+    assert dataclasses.replace(known, false_positive_rate=0.5).heat_scale() == HeatScale(begin=6.0, full=8.0)
+    below_zero = dataclasses.replace(of([-3.0]), map_level=-5.0)
+    assert below_zero.heat_scale() == HeatScale(begin=-3.0, full=-1.0)
+
+
+def test_colours_of_a_detector_that_does_not_know_the_level():
+    assert Calibration.from_dict(GOOD | {"map_peaks": [3.0, 10.0]}).heat_scale() == HeatScale(begin=10.0, full=16.0)
+
+
+def test_what_is_kept_comes_back():
+    for found in (of([6.0, 10.0], 0.25), dataclasses.replace(of([6.0, 10.0]), map_level=4.0)):
+        kept = json.loads(json.dumps(found.as_dict()))
+        assert Calibration.from_dict(kept) == found
+        assert ("map_level" in kept) == (found.map_level is not None)
 
 
 def test_without_normal_images_there_is_no_threshold():
@@ -119,3 +150,9 @@ def test_an_unusable_value_is_refused(key, value):
 
 def test_scores_of_a_stranger_are_put_in_order():
     assert Calibration.from_dict(GOOD | {"image_scores": [2, 1.0]}).image_scores == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("value", [None, "1", [1.0], math.nan, -math.inf, True, 10**400], ids=_short)
+def test_an_unusable_level_is_refused(value):
+    with pytest.raises(CheckpointError):
+        Calibration.from_dict(GOOD | {"map_level": value})

@@ -196,12 +196,13 @@ def test_a_stage_is_measured_as_often_as_asked_evenly_and_at_its_end(tmp_path, t
 
 def test_the_best_weights_are_those_of_the_best_epoch(tmp_path, teacher):
     trainer = small_trial(tmp_path, "rd", teacher=teacher, epochs=4)
-    reached, weights = {}, {}
+    reached, standing, weights = {}, {}, {}
     while not trainer.finished:
         result = trainer.step()
         reached[result.epoch] = result.report.image_auroc
+        standing[result.epoch] = (result.report.image_auroc, result.report.pixel_ap, result.epoch)
         weights[result.epoch] = {key: value.clone() for key, value in trainer.method.learned_state().items()}
-    best = max(reached, key=lambda epoch: (reached[epoch], -epoch))
+    best = max(standing, key=standing.get)
     assert (trainer.best.epoch, trainer.best.objective) == (best, reached[best])
     trainer.load_best()
     assert all(torch.equal(value, weights[best][key]) for key, value in trainer.method.learned_state().items())

@@ -3,11 +3,13 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.command import run
 from helpers.layouts import make_category
 
 from kdzoo.data.cache.decoded import decode
+from kdzoo.data.cache.features import FeatureCache, FeatureLabel
 from kdzoo.data.layouts.mvtec import read_category
 
 DAY = 86400
@@ -120,6 +122,37 @@ class TestClear:
     def test_wrong_arguments(self, cache, capsys, arguments, word):
         ran = run(capsys, "cache", "clear", "--yes", *arguments)
         assert ran.status == 2 and word in ran.err and len(decoded(cache)) == 2
+
+
+class TestFeatures:
+    @pytest.fixture
+    def features(self, cache):
+        """Of one of the categories, in no one's use."""
+        label = FeatureLabel(name="parts/nut", part="train, tiny", images=4, side=8)
+        FeatureCache(cache, None).keep("c" * 64, label, [[np.ones((4, 25), np.float32)]])
+        return cache / "features" / ("c" * 64)
+
+    def test_they_are_listed_and_counted(self, features, capsys):
+        told = listed(capsys)
+        (item,) = [item for item in told["items"] if item["kind"] == "features"]
+        assert (item["what"], item["part"], item["images"], item["side"]) == ("parts/nut", "train, tiny", 4, 8)
+        assert item["path"] == str(features) and item["bytes"] == told["bytes"]["features"] > 400
+        assert told["bytes"]["total"] == sum(size for kind, size in told["bytes"].items() if kind != "total")
+        assert [item["kind"] for item in listed(capsys, "--dataset", "parts/nut")["items"]] == ["decoded", "features"]
+        assert len(listed(capsys, "--kind", "features")["items"]) == 1
+        lines = run(capsys, "cache").out.splitlines()
+        assert any(line.startswith("decoded ") and line.endswith(" with features") for line in lines)
+        assert any(line.startswith("features ") for line in lines)
+
+    def test_they_go_by_themselves(self, features, cache, capsys):
+        assert "Deleted 2 items" in run(capsys, "cache", "clear", "--yes").out and features.exists()
+        assert "Deleted 1 item" in run(capsys, "cache", "clear", "--kind", "features", "-d", "parts", "--yes").out
+        assert not features.exists()
+
+    def test_what_a_trial_uses_stays(self, features, cache, capsys):
+        held = FeatureCache(cache, None).open(features.name, 4)
+        assert "Kept: 1 item in use" in run(capsys, "cache", "clear", "--kind", "features", "--yes").err
+        assert features.exists() and held.levels[0].shape == (4, 25)
 
 
 def test_an_unknown_command_names_the_nearest(isolated, capsys):

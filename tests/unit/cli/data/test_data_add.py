@@ -105,26 +105,3 @@ def test_what_is_refused_leaves_no_trace(capsys, tmp_path, arguments, status, sa
     ran = run(capsys, "data", "add", *(places.get(argument, argument) for argument in arguments))
     assert ran.status == status and said in ran.err and ran.out == ""
     assert registered(Settings.from_environment()) == {}
-
-
-def test_a_category_by_its_folders_own_name(tmp_path):
-    """Both commands that choose categories go on with the name that the zoo can take."""
-    from kdzoo.cli.sweep.run import _spaces
-    from kdzoo.cli.train import _spec
-    from kdzoo.data.catalog import open_dataset
-
-    root = make_dataset(tmp_path / "parts", ("Metal Nut", "lid"))
-    settings = Settings.from_environment()
-    opened = open_dataset(str(root), settings)
-    assert list(_spaces("rd", opened, "Metal Nut, lid,metal-nut", None, (), None)) == ["metal-nut", "lid"]
-    given = {"image_size": 64, "foreground": None, "foreground_masks": None}
-    _, spec = _spec("rd", str(root), "Metal Nut", None, (), given, settings, download=False)
-    assert spec.category == "metal-nut"
-
-
-def test_a_sweep_tells_each_note_once_with_its_categories(capsys, tmp_path):
-    make_mvtec3d(tmp_path / "mvtec3d")
-    ran = run(capsys, "sweep", "rd", "-d", tmp_path / "mvtec3d", "--teacher", "resnet18@nowhere.safetensors")
-    assert ran.status == 2 and "nowhere.safetensors" in ran.err
-    note = "validation images select, and all normal test images report (bagel, cable_gland)\n"
-    assert ran.err.count(note) == 1

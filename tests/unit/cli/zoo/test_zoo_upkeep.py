@@ -7,8 +7,6 @@ import os
 import pytest
 from helpers.command import run
 
-from kdzoo.cli.ages import age_seconds
-from kdzoo.errors import UsageError
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.store.open import open_store
 from zoo_registry.zoo.registry import Registry
@@ -90,15 +88,3 @@ def test_offline_and_remote(monkeypatch, capsys):
     monkeypatch.setenv("KDZOO_OFFLINE", "1")
     ran = run(capsys, "zoo", "fsck", "--zoo", "s3://bucket/zoo")
     assert ran.status == 1 and "offline" in ran.err
-
-
-def test_ages():
-    assert [age_seconds(text, "--grace") for text in ("0", "90s", "1.5h", " 7D ", "2w")] == [
-        0,
-        90,
-        5400,
-        604800,
-        1209600,
-    ]
-    with pytest.raises(UsageError):
-        age_seconds("7 days", "--grace")

@@ -10,7 +10,7 @@ from collections import namedtuple
 
 import pytest
 from helpers.archives import FILE, Recorder, contents, good_tar, make_archive, tar_bytes
-from helpers.file_server import Fault, file_server
+from helpers.file_server import Fault
 
 from kdzoo.data.download.fetch import FetchPolicy
 from kdzoo.data.download.install import digest_of, install
@@ -24,22 +24,18 @@ GOOD = good_tar(top="Parts/")
 FILES = {"LICENSE-DATASET", "bolt/train/good/000.png", "bolt/train/good/001.png"}
 
 
-@pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with file_server() as running:
-        running.give("parts.tar", GOOD)
-        yield running
+@pytest.fixture(autouse=True)
+def given_out(web):
+    web.give("parts.tar", GOOD)
 
 
 @pytest.fixture
-def place(server, tmp_path):
-    return place_of(server, tmp_path, GOOD)
+def place(web, tmp_path):
+    return place_of(web, tmp_path, GOOD)
 
 
-def place_of(server, tmp_path, content, packing="tar", **changes):
-    url = f"{server.url}/parts.{packing}"
+def place_of(web, tmp_path, content, packing="tar", **changes):
+    url = f"{web.url}/parts.{packing}"
     return Place(archive=make_archive(url, content, packing, **changes), data=tmp_path / "data", url=url)
 
 
@@ -54,10 +50,10 @@ def nothing_unpacked(place):
 
 
 @pytest.mark.parametrize(("packing", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tar.xz", "w:xz")])
-def test_a_data_set_comes_to_its_place(server, tmp_path, packing, mode):
+def test_a_data_set_comes_to_its_place(web, tmp_path, packing, mode):
     content = good_tar(mode, top="Parts/")
-    server.give(f"parts.{packing}", content)
-    place, watcher = place_of(server, tmp_path, content, packing), Recorder()
+    web.give(f"parts.{packing}", content)
+    place, watcher = place_of(web, tmp_path, content, packing), Recorder()
     done = run(place, watcher)
     assert (done.root, done.fresh, done.archive) == (tmp_path / "data" / "parts", True, None)
     assert done.licence_files == (done.root / "LICENSE-DATASET",)
@@ -75,26 +71,26 @@ def test_the_record_says_where_it_came_from(place):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", record["date"])
 
 
-def test_an_md5_is_checked_too(server, tmp_path):
+def test_an_md5_is_checked_too(web, tmp_path):
     known = {"digest_kind": "md5", "digest": hashlib.md5(GOOD).hexdigest()}
-    assert run(place_of(server, tmp_path, GOOD, **known)).fresh
+    assert run(place_of(web, tmp_path, GOOD, **known)).fresh
     known["digest"] = "0" * 32
     with pytest.raises(DownloadError, match="its md5 is"):
-        run(place_of(server, tmp_path / "other", GOOD, **known))
+        run(place_of(web, tmp_path / "other", GOOD, **known))
 
 
-def test_what_is_there_is_not_fetched_again(place, server):
+def test_what_is_there_is_not_fetched_again(place, web):
     run(place)
-    server.requests.clear()
+    web.requests.clear()
     done = run(place, offline=True)
-    assert (done.fresh, server.requests) == (False, [])
+    assert (done.fresh, web.requests) == (False, [])
 
 
-def test_what_a_person_unpacked_is_left_as_it_is(place, server):
+def test_what_a_person_unpacked_is_left_as_it_is(place, web):
     (place.root / "bolt").mkdir(parents=True)
     assert not run(place).fresh
     assert contents(place.root) == {}
-    assert not server.requests
+    assert not web.requests
 
 
 def test_an_empty_folder_is_no_data_set(place):
@@ -116,49 +112,49 @@ def test_something_else_in_the_way(place, kind):
     assert "move it away" in raised.value.hint
 
 
-def test_a_wrong_archive_is_set_aside(place, server):
-    server.files["/parts.tar"] = GOOD[:-1] + b"x"
+def test_a_wrong_archive_is_set_aside(place, web):
+    web.files["/parts.tar"] = GOOD[:-1] + b"x"
     with pytest.raises(DownloadError, match=f"not the known archive of 'parts': its sha256 is .*{len(GOOD)}") as raised:
         run(place)
     assert nothing_unpacked(place) == {"parts.lock", "parts.tar.rejected"}
     assert str(place.rejected) in raised.value.hint
-    server.files["/parts.tar"] = GOOD
+    web.files["/parts.tar"] = GOOD
     assert run(place).fresh
 
 
-def test_every_failure_says_the_steps_by_hand(place, server):
-    server.files.clear()
+def test_every_failure_says_the_steps_by_hand(place, web):
+    web.files.clear()
     with pytest.raises(DownloadError, match="404") as raised:
         run(place)
     for said in (place.url, str(place.file), place.archive.digest, "sha256", "kdzoo data download parts", "data add"):
         assert said in raised.value.hint
     assert "is kept" not in raised.value.hint
-    server.give("parts.tar", GOOD)
-    server.faults.append(Fault(send=700, times=9))
+    web.give("parts.tar", GOOD)
+    web.faults.append(Fault(send=700, times=9))
     with pytest.raises(DownloadError, match="tries") as raised:
         run(place)
     assert "what has come is kept" in raised.value.hint
     assert nothing_unpacked(place) == {"parts.lock", "parts.tar.part", "parts.tar.part.json"}
 
 
-def test_a_later_run_goes_on(place, server):
-    server.faults.append(Fault(send=700, times=2))
+def test_a_later_run_goes_on(place, web):
+    web.faults.append(Fault(send=700, times=2))
     with pytest.raises(DownloadError):
         run(place)
     assert run(place).fresh
-    assert server.asked_ranges()[-1] == "bytes=1400-"
+    assert web.asked_ranges()[-1] == "bytes=1400-"
 
 
-def test_an_archive_put_there_by_hand_is_used_and_kept(place, server):
+def test_an_archive_put_there_by_hand_is_used_and_kept(place, web):
     place.downloads.mkdir(parents=True)
     place.file.write_bytes(GOOD)
     watcher = Recorder()
     done = run(place, watcher, offline=True)
-    assert (done.fresh, done.archive, server.requests) == (True, place.file, [])
+    assert (done.fresh, done.archive, web.requests) == (True, place.file, [])
     assert str(place.file) in watcher.notes[0]
 
 
-def test_a_wrong_archive_put_there_by_hand_is_not_touched(place, server):
+def test_a_wrong_archive_put_there_by_hand_is_not_touched(place, web):
     place.downloads.mkdir(parents=True)
     place.file.write_bytes(b"something")
     with pytest.raises(DownloadError, match=r"parts.tar is not the known archive .*\(9 bytes\)") as raised:
@@ -166,14 +162,14 @@ def test_a_wrong_archive_put_there_by_hand_is_not_touched(place, server):
     assert "delete it" in raised.value.hint
     assert nothing_unpacked(place) == {"parts.lock", "parts.tar"}
     assert place.file.read_bytes() == b"something"
-    assert not server.requests
+    assert not web.requests
 
 
-def test_offline_refuses_at_once(place, server):
+def test_offline_refuses_at_once(place, web):
     with pytest.raises(DownloadError, match="KDZOO_OFFLINE") as raised:
         run(place, offline=True)
     assert str(place.file) in raised.value.hint
-    assert not server.requests
+    assert not web.requests
     assert not place.data.exists()
 
 
@@ -189,10 +185,10 @@ def test_the_command_in_the_steps_fits_a_folder_of_ones_own(place):
 
 
 @pytest.mark.parametrize("bad", ["../escaped", "bolt/x"])
-def test_a_bad_archive_leaves_nothing(server, tmp_path, bad):
+def test_a_bad_archive_leaves_nothing(web, tmp_path, bad):
     content = tar_bytes(("bolt/x", FILE, b"1"), (bad, FILE, b"2"))
-    server.give("parts.tar", content)
-    place = place_of(server, tmp_path, content)
+    web.give("parts.tar", content)
+    place = place_of(web, tmp_path, content)
     with pytest.raises(ArchiveError, match="'parts' was not unpacked") as raised:
         run(place)
     assert nothing_unpacked(place) == {"parts.lock", "parts.tar"}
@@ -200,8 +196,8 @@ def test_a_bad_archive_leaves_nothing(server, tmp_path, bad):
     assert not (tmp_path / "escaped").exists()
 
 
-def test_an_archive_of_something_else(server, tmp_path):
-    place = place_of(server, tmp_path, GOOD, holds=("nut",))
+def test_an_archive_of_something_else(web, tmp_path):
+    place = place_of(web, tmp_path, GOOD, holds=("nut",))
     with pytest.raises(ArchiveError, match="no nut beside each other"):
         run(place)
     nothing_unpacked(place)
@@ -217,21 +213,21 @@ Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.mark.parametrize(("free", "stage"), [(0, "before"), (70_000_000, "after the announcement")])
-def test_too_small_a_disk_is_found_first(server, tmp_path, monkeypatch, free, stage):
+def test_too_small_a_disk_is_found_first(web, tmp_path, monkeypatch, free, stage):
     about = 4_000_000 if stage == "before" else None
-    place = place_of(server, tmp_path, GOOD, about_bytes=about, expansion=1000.0)
+    place = place_of(web, tmp_path, GOOD, about_bytes=about, expansion=1000.0)
     monkeypatch.setattr("kdzoo.data.download.install.shutil.disk_usage", lambda _: Usage(1, 1, free))
     with pytest.raises(StorageError, match=r"needs about .* GB more in .*, which has 0\.\d GB free"):
         run(place)
-    assert len(server.requests) == (0 if stage == "before" else 1)
+    assert len(web.requests) == (0 if stage == "before" else 1)
     assert not place.file.exists()
 
 
-def test_a_folder_that_takes_nothing(place, server):
+def test_a_folder_that_takes_nothing(place, web):
     place.data.parent.joinpath("data").write_bytes(b"a file")
     with pytest.raises((StorageError, DatasetError), match="data"):
         run(place)
-    assert not server.requests
+    assert not web.requests
 
 
 def test_what_a_killed_run_left_is_removed(place):
@@ -244,7 +240,7 @@ def test_what_a_killed_run_left_is_removed(place):
     assert {path.name for path in place.downloads.iterdir()} == {"parts.lock"}
 
 
-def test_a_process_waits_for_another_with_the_same_set(place, server):
+def test_a_process_waits_for_another_with_the_same_set(place, web):
     watcher, ended = Recorder(), []
     place.downloads.mkdir(parents=True)
     with advisory_lock(place.lock, patience_s=1) as held:
@@ -255,12 +251,12 @@ def test_a_process_waits_for_another_with_the_same_set(place, server):
         while not watcher.notes and time.monotonic() < deadline:
             time.sleep(0.01)
         assert watcher.notes == ["another process downloads 'parts'; waiting for it"]
-        assert not server.requests
+        assert not web.requests
     waiting.join(30)
     assert ended[0].fresh
 
 
-def test_several_at_once_fetch_it_once(place, server):
+def test_several_at_once_fetch_it_once(place, web):
     ended = []
     threads = [threading.Thread(target=lambda: ended.append(run(place).fresh)) for _ in range(4)]
     for thread in threads:
@@ -268,10 +264,10 @@ def test_several_at_once_fetch_it_once(place, server):
     for thread in threads:
         thread.join(60)
     assert sorted(ended) == [False, False, False, True]
-    assert len(server.requests) == 1
+    assert len(web.requests) == 1
 
 
-def test_without_working_locks_two_do_not_write_one_part(place, server, monkeypatch):
+def test_without_working_locks_two_do_not_write_one_part(place, web, monkeypatch):
     def broken(*_):
         raise OSError(38, "Function not implemented")
 

@@ -225,3 +225,17 @@ def test_folders_that_cannot_be_used(tmp_path, photographs):
         FolderTextures(photographs, 8)
     with pytest.raises(UsageError):
         FolderTextures(photographs, 0)
+
+
+def test_where_nobody_looks_each_image_has_its_first_draw_that_is_large_enough(monkeypatch):
+    monkeypatch.setattr("kdzoo.data.synthesis.perlin.waits", lambda device: True)
+    images, room = torch.zeros(64, 3, 32, 32), torch.ones(64, 1, 32, 32, dtype=torch.bool)
+    once, often = (
+        Perlin(PerlinConfig(probability=1.0, min_pixels=100, max_redraws=most))(images, room, seeded(3)).masks
+        for most in (1, 10)
+    )
+    least, drawn = (each.sum(dim=(1, 2, 3)) for each in (once, often))
+    assert ((drawn == 0) | (drawn > 100)).all() and ((least == 0) | (least > 100)).all()
+    enough = least > 0
+    assert torch.equal(once[enough], often[enough])
+    assert enough.float().mean() < 0.9 < (drawn > 0).float().mean()

@@ -54,6 +54,20 @@ def test_the_earlier_of_equals_is_best(board):
     assert board.best("bottle") is earlier
 
 
+def test_of_equal_objectives_the_better_pixel_ap_is_best_whenever_it_came(board):
+    rows = [start(board, "bottle", number, objective=1.0) for number in range(3)]
+    for row, tie in zip(rows, (0.4, 0.6, 0.6), strict=True):
+        row.tie = tie
+        board.end(row, "finished")
+    better = start(board, "bottle", 3, objective=1.0 - 1e-9)
+    better.tie = 0.9
+    board.end(better, "finished")
+    assert [row.number for row in board.ranked("bottle")] == [1, 2, 0, 3]
+    outcome = rows[1].as_outcome()
+    assert TrialRow.from_outcome("t", "bottle", 1, {}, outcome).tie == 0.6
+    assert TrialRow.from_outcome("t", "bottle", 1, {}, {"objective": 1.0}).tie == 0.0
+
+
 def test_time_left_follows_the_pace_so_far(board, monkeypatch):
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)

@@ -15,7 +15,7 @@ from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.run.monitor import SweepMonitor
 from kdzoo.search.run.searcher import CategorySearcher
-from kdzoo.search.run.sweep import _tuner
+from kdzoo.search.run.training import SweepTraining
 from kdzoo.search.space.dimension import Dimension
 from kdzoo.search.space.space import SearchSpace
 from kdzoo.search.study.strategy import Strategy
@@ -161,7 +161,9 @@ def test_no_password_gets_into_the_run_folder(plan, tmp_path):
         secret, board, tracker=None, studies=made, checkpoints=None, conclusions=None, view=Watcher()
     )
     try:
-        _tuner(secret, context, monitor, made, SweepFolder(secret.folder), {}, Places([].append, living=list))
+        folder, places = SweepFolder(secret.folder), Places([].append, living=list)
+        training = SweepTraining(secret, board, studies=made, folder=folder, monitor=monitor, places=places)
+        training.tuner(context)
         assert b"hunter2" not in cloudpickle.dumps(CategorySearcher(secret, made, SweepFolder(secret.folder)))
     finally:
         made.close()

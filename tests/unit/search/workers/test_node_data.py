@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 from helpers.archives import good_tar, make_archive
-from helpers.file_server import file_server
 from helpers.layouts import make_dataset
 
 from kdzoo.data.catalog import CATALOG, Dataset, open_dataset
@@ -50,15 +49,11 @@ def test_nothing_is_fetched_unless_allowed(settings):
         bring(visa, place_of(visa, mirrored))
 
 
-def test_an_allowed_one_is_fetched(tmp_path, settings, monkeypatch):
-    for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def test_an_allowed_one_is_fetched(tmp_path, settings, web):
     content = good_tar(top="Parts/")
-    with file_server() as server:
-        server.give("parts.tar", content)
-        url = f"{server.url}/parts.tar"
-        place = Place(archive=make_archive(url, content, "tar"), data=tmp_path / "data", url=url)
-        bring(dataclasses.replace(known("mvtec", settings), root=place.root), place)
+    url = web.give("parts.tar", content)
+    place = Place(archive=make_archive(url, content, "tar"), data=tmp_path / "data", url=url)
+    bring(dataclasses.replace(known("mvtec", settings), root=place.root), place)
     assert (place.root / "bolt/train/good/000.png").is_file()
 
 

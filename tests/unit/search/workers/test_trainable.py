@@ -10,6 +10,7 @@ import torch
 from helpers.layouts import make_dataset
 from helpers.trials import TEACHER, small_spec, toy
 
+from kdzoo.data.cache.store import stored_entries
 from kdzoo.errors import KdzooError, StorageError, TeacherError, WorkerError
 from kdzoo.search.workers.trainable import STATE_FILE, TrialTrainable, WorkerContext
 from kdzoo.teachers.backbone import Teacher, load_teacher
@@ -59,6 +60,27 @@ def test_a_trial_trains_and_another_takes_its_place(context):
     assert actor.step()["finished"]
     assert actor.reset_config(config_of())
     assert actor.step()["epoch"] == 1
+
+
+def test_trials_of_a_node_share_features_and_leave_none_of_their_own(context):
+    """Two actors that take turns, one of which gives up a trial before its end."""
+
+    def kept():
+        return {entry.folder: entry.passing for entry in stored_entries(context.cache / "features")}
+
+    first, second = trial(context, config_of()), trial(context, config_of(learning_rate=0.001))
+    first.step()
+    made = kept()
+    assert sorted(made.values()) == [False, False]
+    second.step()
+    assert kept() == made
+    two_stages = {"spec": small_spec("aand", epochs=3, protocol="holdout").as_dict()}
+    first.reset_config(two_stages)
+    for _ in range(4):
+        first.step()
+    assert sorted(kept().values()) == [False, False, True, True]
+    first.reset_config(config_of())
+    assert kept() == made
 
 
 def test_further_objectives_are_measured_once_at_the_end(context, tmp_path):

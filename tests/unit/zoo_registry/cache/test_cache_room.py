@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.zoos import filler
 
+import zoo_registry
 from zoo_registry.cache.blobs import BlobCache, damage
 from zoo_registry.cache.listing import cached_files
 from zoo_registry.errors import NameInvalidError, StoreUnavailableError
@@ -98,7 +99,7 @@ def test_killed_fetches_beside_a_reader_never_show_half_a_blob(tmp_path):
     data = bytes(range(256)) * 40000
     ref = BlobRef(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
     cache = BlobCache(tmp_path / "cache")
-    root = Path(__file__).parents[3]
+    root = Path(zoo_registry.__file__).parents[1]
     kills = 4
     for number in range(kills):
         process = subprocess.Popen(

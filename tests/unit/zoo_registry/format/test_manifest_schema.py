@@ -22,7 +22,7 @@ KINDS = ("manifest", "alias", "signature", "detector")
 
 
 def validator(kind: str) -> Draft202012Validator:
-    file = resources.files("zoo_registry") / "schemas" / f"kdzoo-{kind}-1.json"
+    file = resources.files("zoo_registry.format") / "schemas" / f"kdzoo-{kind}-1.json"
     return Draft202012Validator(json.loads(file.read_text()))
 
 

@@ -5,7 +5,6 @@ import os
 import shutil
 
 import pytest
-from helpers.s3_server import s3_server
 from helpers.zoos import ENTRY, publish, tree
 
 from zoo_registry import Registry
@@ -327,12 +326,11 @@ def test_progress_ends_at_its_total(source, target):
     assert all(done == total > 0 for done, total in seen.values())
 
 
-def test_to_s3_and_back(source, target):
-    with s3_server() as server:
-        client = server.client()
-        far = S3Store(server.new_bucket(client), "zoo", client=client)
-        copy(source, far, None)
-        done = copy(far, target, None)
+def test_to_s3_and_back(source, target, s3):
+    client = s3.client()
+    far = S3Store(s3.new_bucket(client), "zoo", client=client)
+    copy(source, far, None)
+    done = copy(far, target, None)
     assert done.blobs == 4 and files(target) == files(source)
 
 

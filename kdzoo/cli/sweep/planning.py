@@ -1,0 +1,120 @@
+"""The plan of a sweep, made of the options of `kdzoo sweep`."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdzoo.cli.datasets import open_or_download
+from kdzoo.cli.notes import tell_notes
+from kdzoo.cli.options import build_options
+from kdzoo.cli.sweep.durations import parse_duration
+from kdzoo.cli.sweep.spaces import spaces_of, with_foreground
+from kdzoo.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from kdzoo.search.record.plan import SweepPlan
+    from kdzoo.search.study.strategy import Strategy
+    from kdzoo.search.study.warm_start import Loan
+    from kdzoo.settings import Settings
+
+_OPTIONS = (
+    "image_size", "teacher", "protocol", "objective", "split_seed", "seed", "foreground", "foreground_masks",
+    "skip_unreadable"
+)  # fmt: skip
+
+
+def check_named(method: str | None, dataset: str | None) -> None:
+    """Both are needed for a new sweep.
+
+    Raises:
+        UsageError: one is missing, or METHOD alone is neither a method nor one of `kdzoo sweep`'s own commands.
+    """
+    if method is not None and dataset is None:
+        from kdzoo.methods.registry import method_names
+
+        parent = click.get_current_context().parent
+        commands = parent.command.commands if parent and isinstance(parent.command, click.Group) else {}
+        if method not in method_names():
+            raise UnknownNameError("method or command", method, (*method_names(), *commands))
+    for found, what in ((method, "METHOD"), (dataset, "--dataset")):
+        if found is None:
+            raise UsageError(f"{what} is missing", hint="for example: kdzoo sweep aand --dataset demo")
+
+
+def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan:
+    """The plan that a command line asks for.
+
+    Raises:
+        KdzooError: it asks for what cannot be.
+    """
+    from kdzoo.methods.registry import find_method
+    from kdzoo.search.record.lenders import loans_of
+    from kdzoo.search.record.plan import SweepPlan
+    from kdzoo.search.study.samplers import sampler_notes
+    from kdzoo.search.study.strategy import parse_objectives
+
+    objective, also = parse_objectives(given["objective"])
+    strategy = _strategy(given, also)
+    budget = None if given["time_budget"] is None else parse_duration(given["time_budget"])
+    find_method(method)  # an unknown one is told before a data set is downloaded
+    opened = open_or_download(given["dataset"], settings, download=given["download"])
+    options = build_options(opened, {**{key: given.get(key) for key in _OPTIONS}, "objective": objective})
+    spaces = spaces_of(method, opened, given["categories"], given["space"], given["changes"], given["epochs"])
+    if given["foreground"] is not None or given["foreground_masks"] is not None:
+        spaces = with_foreground(spaces, options.foreground)
+    tell_notes(sampler_notes(strategy.sampler, spaces))
+    loans: tuple[Loan, ...] = ()
+    if strategy.warm_from is not None and given["resume"] is None:
+        loans = loans_of(strategy.warm_from, settings, method=method, dataset=opened, options=options)
+    name = given["resume"] or given["name"] or f"{method}-{opened.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return SweepPlan(
+        name=check_name(name),
+        method=method,
+        dataset=opened,
+        spaces=spaces,
+        options=options,
+        trials=given["trials"] or opened.info.default_trials,
+        settings=settings,
+        max_concurrent=given["max_concurrent"],
+        cpus_per_trial=given["cpus_per_trial"],
+        gpus_per_trial=given["gpus_per_trial"],
+        time_budget=budget,
+        keep=given["keep"],
+        gpu_hours=given["gpu_hours"],
+        strategy=strategy,
+        loans=loans,
+    )
+
+
+def _strategy(given: dict[str, Any], also: tuple[str, ...]) -> Strategy:
+    """How the command line asks to search.
+
+    Raises:
+        UsageError: it asks for what cannot be.
+    """
+    from kdzoo.search.study.strategy import Strategy
+
+    if given["no_warm_start"] and given["warm_start"] is not None:
+        raise UsageError("--warm-start and --no-warm-start disagree", hint="give one of them")
+    return Strategy(
+        sampler=given["sampler"],
+        priority=given["priority"],
+        also=also,
+        warm_start=not given["no_warm_start"],
+        warm_from=given["warm_start"],
+    )
+
+
+def check_name(name: str) -> str:
+    """A sweep's name, which is also a folder's.
+
+    Raises:
+        UsageError: it holds anything but letters, digits, dot, dash and underscore.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise UsageError(f"'{name}' cannot name a sweep", hint="letters, digits, dot, dash and underscore; at most 100")
+    return name

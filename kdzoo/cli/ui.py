@@ -1,0 +1,34 @@
+"""`kdzoo ui`: MLflow's own pages on kdzoo's runs."""
+
+from __future__ import annotations
+
+import webbrowser
+
+import click
+
+from kdzoo.cli.browse import is_server, serve
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to serve on.")
+def ui(host: str, port: int) -> None:
+    """Open the MLflow UI on kdzoo's runs.
+
+    With MLFLOW_TRACKING_URI at a server, that server's page is opened; else the embedded file is served here.
+
+    \b
+    Examples:
+      kdzoo ui
+      kdzoo ui --port 5001
+    """
+    from kdzoo.settings import Settings
+
+    settings = Settings.from_environment()
+    if is_server(settings.mlflow_uri):
+        from kdzoo.tracking.records import without_credentials
+
+        click.echo(f"MLflow is at {without_credentials(settings.mlflow_uri)}", err=True)
+        webbrowser.open(settings.mlflow_uri)
+        return
+    serve(settings.mlflow_uri, settings.mlflow_artifacts, host=host, port=port)

@@ -1,0 +1,18 @@
+"""Which entry of the zoo a command is about, and which release of it."""
+
+from __future__ import annotations
+
+import click
+
+from kdzoo.cli.options import F
+
+
+def entry_argument(command: F) -> F:
+    """``METHOD/DATASET/CATEGORY``."""
+    return click.argument("entry", metavar="METHOD/DATASET/CATEGORY")(command)
+
+
+def release_options(command: F) -> F:
+    """``--release`` and ``--alias``: which release of an entry."""
+    command = click.option("--alias", default="champion", show_default=True, help="By alias.")(command)
+    return click.option("--release", type=click.IntRange(1), help="By number.")(command)

@@ -1,0 +1,178 @@
+"""The process that drives a sweep: it takes over, begins, trains, concludes; everything else is a part of it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from kdzoo.errors import KdzooError
+from kdzoo.search.record.board import SweepBoard
+from kdzoo.search.record.view import SweepView
+from kdzoo.search.run.conclusion import CategoryConclusions
+from kdzoo.search.run.ground import Ground
+from kdzoo.search.run.monitor import SweepMonitor
+from kdzoo.search.run.publisher import Publisher, publish_once
+from kdzoo.search.run.resume import settled, take_over
+from kdzoo.search.run.stage_sharing import kept_stages
+from kdzoo.search.run.training import SweepTraining
+from kdzoo.search.study.studies import CategoryStudies
+from kdzoo.search.workers.checkpoints import Checkpoints
+from kdzoo.search.workers.finish import Finished, FinishingLine
+from kdzoo.search.workers.node_data import place_of
+from kdzoo.search.workers.node_watch import NodeWatch
+from kdzoo.search.workers.places import Places
+from kdzoo.search.workers.reasons import reason, stopped
+from kdzoo.search.workers.sent_teacher import SentTeacher
+from kdzoo.search.workers.trainable import WorkerContext
+from kdzoo.tracking import SweepTracker
+from kdzoo.training.stage_results import StageResults
+from kdzoo.zoo import Published
+from zoo_registry import EntryName
+
+
+class SweepDriver:
+    """Drives a sweep once; a cluster is at hand, and all that could be checked before was.
+
+    Args:
+        ground: what the sweep stands on.
+        tracker: MLflow's, which never blocks.
+        view: who watches.
+    """
+
+    def __init__(self, ground: Ground, tracker: SweepTracker, view: SweepView) -> None:
+        plan = ground.plan
+        self._ground, self._plan, self._tracker, self._view = ground, plan, tracker, view
+        self._board = SweepBoard(plan.spaces, trials=plan.trials, objective=plan.options.objective)
+        self._context = _worker_context(ground)
+        self._places = Places(view.note)
+        self._watch = NodeWatch(self._places, view.note)
+        self._checkpoints = Checkpoints(ground.folder)
+        self._line = FinishingLine(
+            self._context,
+            cpus=plan.cpus_per_trial,
+            gpus=plan.gpus_per_trial or 0.0,
+            places=self._places,
+            watch=self._watch,
+        )
+        self._conclusions = CategoryConclusions(
+            plan,
+            self._board,
+            tracker=tracker,
+            line=self._line,
+            publisher=Publisher(self._publish),
+            checkpoints=self._checkpoints,
+            folder=ground.folder,
+            teacher=ground.weights,
+            view=view,
+        )
+        # Opens a database, which `drive` closes: whatever else can fail comes before.
+        self._studies = CategoryStudies(
+            plan.spaces,
+            storage=ground.folder.studies,
+            trials=plan.trials,
+            seed=plan.options.seed,
+            strategy=plan.strategy,
+            loans=plan.loans,
+        )
+        self._monitor = SweepMonitor(
+            plan,
+            self._board,
+            tracker=tracker,
+            studies=self._studies,
+            checkpoints=self._checkpoints,
+            conclusions=self._conclusions,
+            view=view,
+            watch=self._watch,
+            state=ground.checkpoint_bytes,
+        )
+
+    def drive(self) -> SweepBoard:
+        """Runs the sweep to its end, from wherever earlier drivers left it.
+
+        Returns:
+            The board, with an outcome for every category.
+
+        Raises:
+            SweepError: something ended the training before its time; what was finished is measured and published.
+        """
+        try:
+            self._take_over()
+            self._begin()
+            trouble = self._train()
+        finally:
+            self._studies.close()
+        self._conclude(trouble)
+        return self._board
+
+    def _take_over(self) -> None:
+        """Puts what earlier drivers did on the board, and leaves alone what they settled."""
+        if self._ground.resumed:
+            take_over(self._plan, self._board, self._studies, self._tracker, self._checkpoints)
+            self._conclusions.leave(settled(self._plan, self._board, self._ground.folder))
+
+    def _begin(self) -> None:
+        """Opens the categories that there is something left to do for; those without a trial left are concluded."""
+        for category in self._plan.spaces.keys() - self._conclusions.settled:
+            self._tracker.start_category(category, tags={"split_digest": self._ground.written.data[category].split})
+        self._view.update(self._board)
+        self._monitor.conclude_complete()
+
+    def _train(self) -> Exception | None:
+        """Trains; categories are concluded on the way, as their last trials end. Gives what ended it too early."""
+        training = SweepTraining(
+            self._plan,
+            self._board,
+            studies=self._studies,
+            folder=self._ground.folder,
+            monitor=self._monitor,
+            places=self._places,
+        )
+        return training.run(self._context)
+
+    def _conclude(self, trouble: Exception | None) -> None:
+        """Measures and publishes what is finished and is not yet, however the training ended."""
+        plan, log = self._plan, self._ground.folder.log
+        if self._gpu_hours_are_used_up():
+            self._view.note(
+                f"the {plan.gpu_hours:g} GPU hours are used up; a resumed sweep needs more --gpu-hours to go on"
+            )
+        if trouble is not None:
+            self._view.note(f"training stopped: {reason(trouble)}; what is finished is measured and published")
+        try:
+            self._monitor.conclude_rest()
+        except (KdzooError, OSError) as error:
+            # A disk that ended the training is not there for this either, and the first word of it says more.
+            raise stopped(plan.name, trouble or error, log=log)  # noqa: B904 - it is chained to its own cause
+        if trouble is not None:
+            raise stopped(plan.name, trouble, log=log)
+
+    def _gpu_hours_are_used_up(self) -> bool:
+        hours, board = self._plan.gpu_hours, self._board
+        return hours is not None and board.gpu_seconds() >= hours * 3600 and board.done() < board.total
+
+    def _publish(self, category: str, finished: Finished) -> Published:
+        """Puts a measured category into the zoo; called in the publisher's thread."""
+        plan, registry = self._plan, self._ground.registry
+        entry = EntryName(method=plan.method, dataset=plan.dataset.name, category=category)
+        document = {**finished.document, "sweep": plan.name, "mlflow": self._tracker.category_run(category)}
+        who = plan.settings.who
+        published = publish_once(registry, entry, document, finished.files, look=self._ground.resumed, who=who)
+        return published.located(registry, entry)
+
+
+def _worker_context(ground: Ground) -> WorkerContext:
+    """What workers need besides a trial; the teacher is put into the cluster once."""
+    plan = ground.plan
+    return WorkerContext(
+        dataset=plan.dataset,
+        cache=plan.settings.cache,
+        threads=max(1, int(plan.cpus_per_trial)),
+        # A worker that was given a GPU and cannot use it must say so, not train on the CPU for a week.
+        device="cuda" if plan.gpus_per_trial else "cpu",
+        teacher=SentTeacher.send(ground.teacher.name, ground.weights),
+        stages=StageResults(
+            folder=ground.folder.stages,
+            keep=kept_stages(plan, ground.teacher),
+            teacher=hashlib.sha256(ground.weights).hexdigest(),
+        ),
+        fetch=place_of(plan.dataset, plan.settings) if plan.download else None,
+    )

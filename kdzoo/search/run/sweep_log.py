@@ -1,0 +1,89 @@
+"""What MLflow and the sweep's folder are told of a sweep as a whole: that it began, and how it ended."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from kdzoo.search.record.board import SweepBoard
+from kdzoo.search.record.view import SweepView
+from kdzoo.search.run.ground import Ground
+from kdzoo.search.run.publisher import reference
+from kdzoo.tracking import CategoryEnd, SweepStatus, SweepTracker
+
+_HASTY_SECONDS = 1.0
+
+
+class SweepLog:
+    """Says how a sweep ended, whichever way it does: leaving the block by an error says so.
+
+    Args:
+        ground: the sweep.
+        view: told when MLflow is out of reach.
+    """
+
+    def __init__(self, ground: Ground, view: SweepView) -> None:
+        plan = ground.plan
+        self._ground = ground
+        self.tracker = SweepTracker(
+            plan.settings.mlflow_uri,
+            artifacts=plan.settings.mlflow_artifacts,
+            spool=ground.folder.journal,
+            sweep=plan.name,
+            run_key=ground.written.run_key,
+            method=plan.method,
+            dataset=plan.dataset.name,
+            protocol=plan.options.protocol,
+            teacher=plan.options.teacher,
+            objective=plan.options.objective,
+            warn=view.note,
+        )
+        """MLflow's side of it, for trials and categories."""
+
+    def __enter__(self) -> Self:
+        plan = self._ground.plan
+        asked = {"trials": plan.trials, "categories": ",".join(plan.spaces), "zoo": self._ground.registry.uri}
+        # MLflow lets no parameter change, and a resumed sweep may have more trials.
+        params = {} if self._ground.resumed else {**asked, **plan.strategy.as_dict(), **plan.options.as_dict()}
+        self.tracker.start(params=params, tags={"trials": plan.trials})
+        return self
+
+    def ended(self, board: SweepBoard) -> SweepBoard:
+        """Says that the sweep ended by itself, or because somebody asked it to; gives the board back."""
+        status: SweepStatus = "finished" if board.done() >= board.total else "interrupted"
+        metrics = {"elapsed_seconds": board.elapsed(), **_reused(board)}
+        self.tracker.end(status, metrics=metrics, ends=_category_ends(board))
+        self._ground.folder.end(status)
+        return board
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if isinstance(error, KeyboardInterrupt):
+                self.tracker.end("interrupted")
+                self.tracker.close(_HASTY_SECONDS)
+            elif error is not None:
+                self.tracker.end("failed")
+        finally:
+            self.tracker.close()
+
+
+def _reused(board: SweepBoard) -> dict[str, float]:
+    """What first stages of other trials saved, where they saved anything."""
+    trials, seconds = board.reused()
+    return {"reused_trials": trials, "reused_seconds": seconds} if trials else {}
+
+
+def _category_ends(board: SweepBoard) -> list[CategoryEnd]:
+    """How the categories ended, for the description of the sweep's run."""
+    return [
+        CategoryEnd(
+            category=category,
+            metrics=outcome.metrics,
+            published=reference(outcome.published),
+            champion=outcome.published is not None and outcome.published.promoted,
+            reason=outcome.reason,
+        )
+        for category, outcome in board.outcomes.items()
+    ]

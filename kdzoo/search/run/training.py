@@ -1,0 +1,112 @@
+"""All trials of a sweep as one Ray Tune run."""
+
+from __future__ import annotations
+
+from ray import tune
+
+from kdzoo.search.record.board import SweepBoard
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.run.monitor import SweepMonitor
+from kdzoo.search.run.scheduler import CategoryScheduler
+from kdzoo.search.run.searcher import CategorySearcher
+from kdzoo.search.run.stop_file import StopFile
+from kdzoo.search.study.studies import CategoryStudies
+from kdzoo.search.workers.checkpoints import trial_name
+from kdzoo.search.workers.places import Places
+from kdzoo.search.workers.trainable import TrialTrainable, WorkerContext
+
+_WORKER_FAILURES = 3
+_CHECKPOINT_EVERY = 5
+
+
+class SweepTraining:
+    """Trains what the studies suggest until no trial is left, or something ends it before.
+
+    Args:
+        plan: the sweep.
+        board: its state; the trials of earlier drivers stand on it.
+        studies: where configurations come from.
+        folder: the sweep's, in which Ray keeps the trials' checkpoints.
+        monitor: follows the trials' lives.
+        places: which nodes may take a trial.
+    """
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        board: SweepBoard,
+        *,
+        studies: CategoryStudies,
+        folder: SweepFolder,
+        monitor: SweepMonitor,
+        places: Places,
+    ) -> None:
+        self._plan, self._board, self._studies = plan, board, studies
+        self._folder, self._monitor, self._places = folder, monitor, places
+        self._done = {category: board.done(category) for category in plan.spaces}
+
+    @property
+    def left(self) -> int:
+        """How many trials are still to run."""
+        return max(0, self._plan.total_trials - sum(self._done.values()))
+
+    def run(self, context: WorkerContext) -> Exception | None:
+        """Runs all trials that are left.
+
+        Args:
+            context: what a worker needs besides the trial.
+
+        Returns:
+            What ended the run before its time, so that what is finished can still be concluded.
+        """
+        if not self.left:
+            return None
+        try:
+            self.tuner(context).fit()
+        except Exception as error:
+            # Ray, Optuna, its database and the disk all raise errors of their own.
+            cause = error.__cause__ if isinstance(error, tune.TuneError) else None
+            return cause if isinstance(cause, Exception) else error
+        return None
+
+    def tuner(self, context: WorkerContext) -> tune.Tuner:
+        """The run as Ray is told of it."""
+        plan = self._plan
+        trainable = tune.with_resources(
+            tune.with_parameters(TrialTrainable, context=context),
+            {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial or 0.0},
+        )
+        return tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=CategorySearcher(
+                    plan, self._studies, self._folder, done=self._done, gpu_seconds=self._board.gpu_seconds
+                ),
+                scheduler=self._scheduler(),
+                num_samples=self.left,
+                max_concurrent_trials=plan.max_concurrent,
+                time_budget_s=plan.time_budget,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial_name(trial.config["category"], trial.config["number"]),
+            ),
+            run_config=tune.RunConfig(
+                name=self._folder.next_run(),
+                storage_path=str(self._folder.path),
+                callbacks=[self._monitor],
+                stop=StopFile(self._folder.stop),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=_WORKER_FAILURES),
+                checkpoint_config=tune.CheckpointConfig(
+                    num_to_keep=1, checkpoint_frequency=_CHECKPOINT_EVERY, checkpoint_at_end=True
+                ),
+            ),
+        )
+
+    def _scheduler(self) -> CategoryScheduler:
+        """Early stopping, in which the trials of earlier drivers have their places."""
+        scheduler = CategoryScheduler(self._plan.longest_selection(), places=self._places)
+        for row in self._board.rows.values():
+            if row.ended and not row.failed:
+                scheduler.remember(row.category, row.trial_id, row.measurements)
+        return scheduler

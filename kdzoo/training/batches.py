@@ -1,0 +1,66 @@
+"""What a stage's loss sees of some train images: as they are, with anomalies planted, and their frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kdzoo.data.synthesis.registry import build_synthesizer
+from kdzoo.methods.base import Batch, Method, Stage
+from kdzoo.training.data import TrialData
+from kdzoo.training.features import FeatureSource
+from kdzoo.training.images import ImageSource
+from kdzoo.training.rows import Rows
+
+
+class BatchMaker:
+    """Makes the batches of all stages of a trial.
+
+    Args:
+        method: whose teacher normalises.
+        stages: of the method; each one's synthesizer is built once.
+        data: the trial's.
+        source: of its train images.
+    """
+
+    def __init__(self, method: Method, stages: Sequence[Stage], data: TrialData, source: ImageSource) -> None:
+        self._method, self._data, self._source = method, data, source
+        self._foreground: Rows | None = None
+        self._synthesizers = {
+            stage.name: build_synthesizer(stage.synthesis) for stage in stages if stage.synthesis is not None
+        }
+
+    def __call__(
+        self, stage: Stage, indices: NDArray[np.int64], generator: torch.Generator, features: FeatureSource | None
+    ) -> Batch:
+        """The batch of some train images.
+
+        Args:
+            stage: whose loss will see it.
+            indices: of the images.
+            generator: what anomalies are drawn from, on the images' device.
+            features: where the stage's frozen features come from; None when it takes none.
+        """
+        images = self._source.batch(indices)
+        normalise = self._method.teacher.normalise
+        clean = normalise(images)
+        given = None if features is None else features.batch(indices, clean)
+        synthesizer = self._synthesizers.get(stage.name)
+        if synthesizer is None:
+            blank = images.new_zeros(len(images), 1, *images.shape[-2:])
+            everywhere = torch.ones_like(blank, dtype=torch.bool)
+            return Batch(images=clean, augmented=clean, masks=blank, foreground=everywhere, features=given)
+        if self._foreground is None:
+            self._foreground = Rows(self._data.foreground, images.device)
+        foreground = self._foreground.take(indices)[:, None]
+        made = synthesizer(images, foreground, generator)
+        return Batch(
+            images=clean,
+            augmented=normalise(made.images),
+            masks=made.masks,
+            foreground=foreground,
+            features=given,
+        )

@@ -1,0 +1,51 @@
+"""Shapes, sizes and small hand-made cases of the shared layers."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from kdzoo.methods.layers.losses import hardest_positions_loss
+from kdzoo.methods.layers.maps import smooth
+from kdzoo.methods.layers.student import Student
+from kdzoo.teachers.backbone import FeatureShape
+
+
+def parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_wide_resnet50_student_has_the_published_size():
+    shape = FeatureShape(channels=(256, 512, 1024), block="bottleneck", base_width=2.0, depths=(3, 4, 6, 3))
+    with torch.device("meta"):
+        student = Student(shape)
+    unused_convolution = 4096 * 2048
+    assert parameters(student.bottleneck) / 1e6 == pytest.approx(67.28 - unused_convolution / 1e6, abs=0.02)
+    assert parameters(student.decoder) / 1e6 == pytest.approx(24.92, abs=0.01)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (96, 32)])
+def test_student_mirrors_the_teacher(size):
+    shape = FeatureShape(channels=(8, 16, 32))
+    features = [torch.randn(2, c, size[0] // r, size[1] // r) for c, r in zip(shape.channels, (4, 8, 16))]
+    rebuilt = Student(shape)(features)
+    assert [level.shape for level in rebuilt] == [level.shape for level in features]
+
+
+@pytest.mark.parametrize("size", [5, 16, 40])
+def test_smoothing_equals_scipy(size):
+    maps = np.random.default_rng(0).random((2, size, size + 3))
+    expected = np.stack([gaussian_filter(each, 4.0, truncate=4.0, mode="reflect") for each in maps])
+    np.testing.assert_allclose(smooth(torch.from_numpy(maps), 4.0).numpy(), expected, rtol=1e-10)
+
+
+def test_smoothing_by_nothing_changes_nothing():
+    maps = torch.rand(1, 4, 4)
+    assert torch.equal(smooth(maps, 0.0), maps)
+
+
+def test_hardest_positions_takes_the_largest():
+    teacher = torch.tensor([[[[1.0, 1.0]], [[0.0, 0.0]]]])
+    student = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
+    assert float(hardest_positions_loss([teacher], [student], top_k=1)) == pytest.approx(1.0)
+    assert float(hardest_positions_loss([teacher], [student], top_k=99)) == pytest.approx(0.5)
