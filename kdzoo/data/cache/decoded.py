@@ -17,7 +17,7 @@ import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
@@ -143,8 +143,11 @@ def _found_or_built(
                     entries, decoding.bytes_needed, Settings.from_environment().cache_limit if limit is None else limit
                 )
                 temporary = build(folder, decoding, workers=workers, progress=progress)
+                # Without working locks another process may take the entry for the damaged one that it saw before, and
+                # put its own in its place: what is open by then stays readable.
+                own = _opened(temporary, decoding)
                 install(temporary, folder, lambda: _opened(folder, decoding) is not None)
-                part = _opened(folder, decoding)
+                part = _opened(folder, decoding) or (own and replace(own, folder=folder))
     if part is None:
         raise StorageError(
             f"{printable(folder)} was deleted or damaged while it was used", hint="run the command again"

@@ -360,6 +360,16 @@ class TestManyAtOnce:
             assert_right(part, samples)
         assert len(entries(cache)) == 1 and leftovers(cache) == []
 
+    def test_an_entry_that_is_taken_away_at_once_can_be_read(self, samples, cache, monkeypatch):
+        def install(temporary, folder, is_whole):
+            cache_entry.install(temporary, folder, is_whole)
+            shutil.rmtree(folder)
+
+        monkeypatch.setattr("kdzoo.data.cache.decoded.install", install)
+        part = decoded(samples, cache)
+        assert_right(part, samples)
+        assert part.folder.parent == cache / "decoded" and entries(cache) == leftovers(cache) == []
+
     def test_a_stuck_holder_is_not_waited_for_for_ever(self, samples, cache, monkeypatch):
         monkeypatch.setattr("kdzoo.data.cache.decoded._PATIENCE_S", 0.2)
         folder = decoded(samples, cache).folder
