@@ -27,6 +27,7 @@ from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource, shuffled_batches
 from kdzoo.training.learned import check_learned, load_learned
+from kdzoo.training.settling import settle
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
 
@@ -344,6 +345,7 @@ class Trainer:
 
     def _measure(self) -> Report:
         options = self.spec.options
+        settle(self.method, self._selection(), self.data.selection.labels, seed=options.split_seed)
         try:
             scored = score_images(self.method, self._selection())
         except NonFiniteLossError as error:
