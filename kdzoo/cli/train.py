@@ -28,9 +28,10 @@ from kdzoo.errors import TrainingError, UsageError
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
     from kdzoo.settings import Settings
+    from kdzoo.training.epoch_result import EpochResult
     from kdzoo.training.outcome import Outcome
     from kdzoo.training.spec import TrialSpec
-    from kdzoo.training.trainer import EpochResult, Trainer
+    from kdzoo.training.trainer import Trainer
     from zoo_registry import EntryName, Registry
 
 

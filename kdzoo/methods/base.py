@@ -7,8 +7,9 @@ Shapes: B images, H height, W width.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -133,6 +134,20 @@ class Method(nn.Module, ABC):
     def image_score(self, maps: Tensor) -> Tensor:
         """``[B, H, W]`` maps to ``[B]`` scores: the maximum."""
         return maps.flatten(1).amax(dim=1)
+
+    def settle(self, normal: Iterable[Tensor]) -> None:
+        """Shows a few normal images of the selection part, for what a map must know of normal ones.
+
+        Called in eval mode, whenever the weights have changed and are to be measured. What is learned of them belongs
+        in buffers of a module, so that it is saved with the weights.
+
+        Args:
+            normal: batches ``[B, 3, H, W]`` of normalised images, made as they are asked for.
+        """
+
+    def settled(self) -> dict[str, Any]:
+        """What `settle` found, as JSON values for the manifest."""
+        return {}
 
     def learned(self) -> Iterator[tuple[str, nn.Module]]:
         """The parts whose weights are saved: all but the teacher, whose weights are a blob of their own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from kdzoo.config import Config, knob
 
@@ -42,3 +43,12 @@ class MethodConfig(Config):
             split[key] = min(max(1, round(left * share)), left - len(later))
             left -= split[key]
         return split
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelSumConfig(MethodConfig):
+    """Base of the configurations whose map is a sum over the teacher's levels."""
+
+    level_scale: Literal["sum", "zscore"] = knob(
+        "sum", "how levels are added: as they are, or each by its spread on normal images"
+    )

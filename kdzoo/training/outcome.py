@@ -125,11 +125,12 @@ def _document(
     metrics: dict[str, float],
 ) -> dict[str, Any]:
     spec, data, teacher = trainer.spec, trainer.data, trainer.method.teacher
-    options = spec.options
+    options, settled = spec.options, trainer.method.settled()
     return {
         "schema": DOCUMENT_SCHEMA,
         "method": spec.method,
         "config": spec.config.as_dict(),
+        **({"settled": settled} if settled else {}),
         "options": {
             **options.as_dict(),
             "teacher": teacher.name.label,

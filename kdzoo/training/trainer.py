@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,38 +25,17 @@ from kdzoo.training.averages import WeightAverage
 from kdzoo.training.batches import BatchMaker
 from kdzoo.training.best import BestEpoch
 from kdzoo.training.data import TrialData
+from kdzoo.training.epoch_result import EpochResult
 from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource, shuffled_batches
 from kdzoo.training.learned import check_learned, load_learned
+from kdzoo.training.settling import settle
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
 from kdzoo.training.trial_features import TrialFeatures
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochResult:
-    """What one epoch gave.
-
-    Attributes:
-        epoch: over all stages, from 1.
-        stage: name of the stage.
-        selection_epoch: epochs of detecting stages so far; the clock that trials are compared by.
-        losses: means over the epoch.
-        report: selection metrics, None when this epoch was not measured.
-        seconds: training time, then time of measuring.
-        parts: in how many parts each batch was taken; more than one after the GPU's memory ran out.
-    """
-
-    epoch: int
-    stage: str
-    selection_epoch: int
-    losses: dict[str, float]
-    report: Report | None
-    seconds: tuple[float, float]
-    parts: int
 
 
 class Trainer:
@@ -391,6 +369,8 @@ class Trainer:
     def _measure(self) -> Report:
         try:
             with nullcontext() if self._average is None else self._average.in_place():
+                selection, seed = self.data.selection, self.spec.options.split_seed
+                settle(self.method, self._selection(), selection.labels, seed=seed)
                 return self._measured(self._scored())
         except NonFiniteLossError as error:
             raise NonFiniteLossError(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from kdzoo.config import knob
 from kdzoo.errors import ConfigError
-from kdzoo.methods.config import MethodConfig
+from kdzoo.methods.config import LevelSumConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class AANDConfig(MethodConfig):
+class AANDConfig(LevelSumConfig):
     """Published values of AAND."""
 
     amplify_epochs: int = knob(100, "epochs of anomaly amplification; 0 holds the gate at 0", low=0, high=10_000)

@@ -14,19 +14,20 @@ from kdzoo.data.synthesis.perlin import PerlinConfig
 from kdzoo.methods.aand.amplifier import ResidualAmplifier
 from kdzoo.methods.aand.config import AANDConfig
 from kdzoo.methods.aand.losses import amplification_loss, focal_gate_loss, level_mask
-from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
+from kdzoo.methods.base import Batch, Frozen, OptimizerConfig, Stage
+from kdzoo.methods.layers.levels import LevelSum
 from kdzoo.methods.layers.losses import flattened_cosine_loss, hardest_positions_loss
-from kdzoo.methods.layers.maps import cosine_distance_map, smooth
+from kdzoo.methods.layers.maps import cosine_distances
 from kdzoo.methods.layers.student import Student
 from kdzoo.teachers.backbone import Teacher
 
 _MILESTONES = (0.8, 0.9)
 _DECAY = 0.2
 # Not `width`: the amplifiers are made after the student, from the same random numbers.
-_DISTILS_ALONE = ("distil_epochs", "distil_learning_rate", "hkd_top_k", "hkd_weight", "smoothing_sigma")
+_DISTILS_ALONE = ("distil_epochs", "distil_learning_rate", "hkd_top_k", "hkd_weight", "smoothing_sigma", "level_scale")
 
 
-class AAND(Method):
+class AAND(LevelSum):
     """Two stages: anomaly amplification, then normality distillation.
 
     With ``amplify_epochs = 0`` there is no gate, and with ``hkd_weight = 0`` as well the method is exactly `rd`.
@@ -36,9 +37,10 @@ class AAND(Method):
         config: knobs.
     """
 
+    config: AANDConfig
+
     def __init__(self, teacher: Teacher, config: AANDConfig) -> None:
-        super().__init__()
-        self.teacher, self.config = teacher, config
+        super().__init__(teacher, config)
         self.student = Student(teacher.shape, width=config.width)
         self.amplifiers = nn.ModuleList(
             ResidualAmplifier(channels, prototypes=config.prototypes, temperature=config.temperature)
@@ -79,11 +81,13 @@ class AAND(Method):
             return self.frozen_teacher()
         return Frozen(name="amplified", compute=self.amplified, modules=(self.teacher, self.amplifiers))
 
-    def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
-        """Distance of amplified teacher and student, smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``."""
-        features = self.amplified(images) if features is None else features
-        maps = cosine_distance_map(features, self.student(features), size=(images.shape[-2], images.shape[-1]))
-        return smooth(maps, self.config.smoothing_sigma)
+    def targets(self, images: Tensor) -> list[Tensor]:
+        """The amplified features."""
+        return self.amplified(images)
+
+    def distances(self, features: list[Tensor]) -> list[Tensor]:
+        """Cosine distance of amplified teacher and student: ``[B, C, h, w]`` to ``[B, h, w]`` a level."""
+        return cosine_distances(features, self.student(features))
 
     def amplified(self, images: Tensor) -> list[Tensor]:
         """The teacher's features with each level's own gate applied."""

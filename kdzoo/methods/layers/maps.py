@@ -19,9 +19,19 @@ def cosine_distance_map(teacher: list[Tensor], student: list[Tensor], *, size: t
 
     Source: Deng & Li, CVPR 2022, equations 1 and 4.
     """
+    return sum_of_levels(cosine_distances(teacher, student), size=size)
+
+
+def cosine_distances(teacher: list[Tensor], student: list[Tensor]) -> list[Tensor]:
+    """1 - cosine similarity over channels: levels ``[B, C, h, w]`` to ``[B, h, w]``."""
+    pairs = zip(teacher, student, strict=True)
+    return [1 - F.cosine_similarity(expected, found, dim=1) for expected, found in pairs]
+
+
+def sum_of_levels(levels: list[Tensor], *, size: tuple[int, int]) -> Tensor:
+    """Maps ``[B, h, w]`` of each level, upsampled bilinearly with aligned corners and added: ``[B, H, W]``."""
     total: Tensor | None = None
-    for expected, found in zip(teacher, student, strict=True):
-        distance = 1 - F.cosine_similarity(expected, found, dim=1)
+    for distance in levels:
         level = F.interpolate(distance[:, None], size=size, mode="bilinear", align_corners=True)[:, 0]
         total = level if total is None else total + level
     if total is None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from kdzoo.config import knob
 from kdzoo.errors import ConfigError
-from kdzoo.methods.config import MethodConfig
+from kdzoo.methods.config import LevelSumConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class MRKDConfig(MethodConfig):
+class MRKDConfig(LevelSumConfig):
     """Published values of MRKD; of those that differ by category, the ones of most categories of objects."""
 
     learning_rate: float = knob(0.005, "Adam's step size", above=0.0, high=1.0)

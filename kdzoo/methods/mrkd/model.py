@@ -15,16 +15,17 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from kdzoo.data.synthesis.nsa import NsaConfig
-from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
+from kdzoo.methods.base import Batch, OptimizerConfig, Stage
+from kdzoo.methods.layers.levels import LevelSum
 from kdzoo.methods.layers.losses import flattened_cosine_loss
-from kdzoo.methods.layers.maps import cosine_distance_map, smooth
+from kdzoo.methods.layers.maps import cosine_distances
 from kdzoo.methods.layers.student import Student
 from kdzoo.methods.mrkd.config import MRKDConfig
 from kdzoo.methods.mrkd.generation import Generation, mask_positions
 from kdzoo.teachers.backbone import Teacher
 
 
-class MRKD(Method):
+class MRKD(LevelSum):
     """One stage of restoration.
 
     With all mask ratios and ``anomaly_probability`` at 0 only the generation blocks distinguish it from `rd`.
@@ -34,9 +35,10 @@ class MRKD(Method):
         config: knobs.
     """
 
+    config: MRKDConfig
+
     def __init__(self, teacher: Teacher, config: MRKDConfig) -> None:
-        super().__init__()
-        self.teacher, self.config = teacher, config
+        super().__init__(teacher, config)
         self.student = Student(teacher.shape, width=config.width)
         self.generation = Generation(teacher.shape.channels)
 
@@ -54,16 +56,9 @@ class MRKD(Method):
             )
         ]
 
-    def frozen(self) -> Frozen:
-        """The teacher's features: what is to be restored, and what maps compare with."""
-        return self.frozen_teacher()
-
-    def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
-        """Cosine distance of teacher and restored features, smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``."""
-        features = self.teacher(images) if features is None else features
-        restored = self.generation(self.student(features))
-        maps = cosine_distance_map(features, restored, size=(images.shape[-2], images.shape[-1]))
-        return smooth(maps, self.config.smoothing_sigma)
+    def distances(self, features: list[Tensor]) -> list[Tensor]:
+        """Cosine distance of teacher and restored features: ``[B, C, h, w]`` to ``[B, h, w]`` a level."""
+        return cosine_distances(features, self.generation(self.student(features)))
 
     def _synthesis(self) -> NsaConfig | None:
         config = self.config

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kdzoo.config import knob
-from kdzoo.methods.config import MethodConfig
+from kdzoo.methods.config import LevelSumConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class RDConfig(MethodConfig):
+class RDConfig(LevelSumConfig):
     """Published values of Reverse Distillation."""
 
     learning_rate: float = knob(0.005, "Adam's step size", above=0.0, high=1.0)

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
+from kdzoo.methods.base import Batch, OptimizerConfig, Stage
+from kdzoo.methods.layers.levels import LevelSum
 from kdzoo.methods.layers.losses import flattened_cosine_loss
-from kdzoo.methods.layers.maps import cosine_distance_map, smooth
+from kdzoo.methods.layers.maps import cosine_distances
 from kdzoo.methods.layers.student import Student
 from kdzoo.methods.rd.config import RDConfig
 from kdzoo.teachers.backbone import Teacher
 
 
-class RD(Method):
+class RD(LevelSum):
     """The baseline: one stage, normal images only.
 
     Args:
@@ -25,9 +26,10 @@ class RD(Method):
         config: knobs.
     """
 
+    config: RDConfig
+
     def __init__(self, teacher: Teacher, config: RDConfig) -> None:
-        super().__init__()
-        self.teacher, self.config = teacher, config
+        super().__init__(teacher, config)
         self.student = Student(teacher.shape, width=config.width)
 
     def stages(self) -> Sequence[Stage]:
@@ -44,15 +46,9 @@ class RD(Method):
             )
         ]
 
-    def frozen(self) -> Frozen:
-        """The teacher's features, in training and in maps."""
-        return self.frozen_teacher()
-
-    def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
-        """Cosine distance of teacher and student, smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``."""
-        features = self.teacher(images) if features is None else features
-        maps = cosine_distance_map(features, self.student(features), size=(images.shape[-2], images.shape[-1]))
-        return smooth(maps, self.config.smoothing_sigma)
+    def distances(self, features: list[Tensor]) -> list[Tensor]:
+        """Cosine distance of teacher and student: ``[B, C, h, w]`` to ``[B, h, w]`` a level."""
+        return cosine_distances(features, self.student(features))
 
     def _loss(self, batch: Batch) -> dict[str, Tensor]:
         features = self.teacher(batch.images) if batch.features is None else batch.features

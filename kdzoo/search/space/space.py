@@ -9,7 +9,8 @@ A space file, with every key it may have::
       margin: {type: float, low: 0.05, high: 1.0}
       hkd_top_k: {type: int, low: 1, high: 256, log: true, when: {hkd_weight: {above: 0}}}
     foreground: auto                           # or whole, light, dark, masks:FOLDER (relative to this file)
-    overrides:                                 # by data set, then by category
+    overrides:                                 # by data set, then by category; `own`: all that kdzoo does not list
+      own: {defaults: {level_scale: zscore}}
       mvtec: {defaults: {distil_epochs: 100}}
       mvtec/bottle: {foreground: light, space: {margin: null}}    # null takes a knob out of the space
 """
@@ -33,6 +34,9 @@ from kdzoo.search.space.dimension import Dimension, read_dimension
 from kdzoo.search.space.yaml_lines import Section, read_yaml
 
 SCHEMA = "kdzoo-space/1"
+
+OWN = "own"
+"""Override of the data sets that are a person's own, all but the catalog's; one by the set's name comes later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +115,8 @@ class SpaceFile:
     def overrides(self, dataset: str, category: str) -> tuple[str, ...]:
         """Names of the overrides that apply to a category, in the order in which they do."""
         named = _subsection(self._root, "overrides")
-        return tuple(name for name in (dataset, f"{dataset}/{category}") if name in named)
+        kind = (OWN,) if dataset and dataset not in CATALOG else ()
+        return tuple(name for name in dict.fromkeys((*kind, dataset, f"{dataset}/{category}")) if name in named)
 
     def space(self, dataset: str, category: str, *, changes: Mapping[str, Any] | None = None) -> SearchSpace:
         """The effective space of a category.

@@ -27,9 +27,17 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_shipped_space_is_valid_and_starts_at_the_published_values(method):
-    space = SpaceFile(method).space("elsewhere", "any")
+    space = SpaceFile(method).space("visa", "any")
     assert space.dimensions
     assert space.defaults == METHODS[method].config()
+    assert space.config(space.start()) == space.defaults
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_own_data_sets_start_at_the_published_values_but_for_the_levels(method):
+    space = SpaceFile(method).space("elsewhere", "any")
+    scale = {} if method == "adps" else {"level_scale": "zscore"}
+    assert space.defaults == METHODS[method].config(**scale)
     assert space.config(space.start()) == space.defaults
 
 
@@ -141,6 +149,27 @@ def test_overrides_by_data_set_then_by_category(write):
     assert washer.dimensions["margin"] == screw.dimensions["margin"]
     assert (washer.dimensions["margin"].low, washer.dimensions["margin"].high) == (0.5, 0.9)
     assert file.space("parts", "nut") == washer
+
+
+def test_own_data_sets_are_all_that_the_catalog_does_not_list(write):
+    text = (
+        "schema: kdzoo-space/1\nmethod: rd\noverrides:\n"
+        "  own: {defaults: {epochs: 30, width: 0.5}}\n  parts: {defaults: {epochs: 40}}\n"
+    )
+    file = write(text, "rd")
+    expected = {"mvtec": (200, 1.0), "demo": (200, 1.0), "bolts": (30, 0.5), "parts": (40, 0.5), "own": (30, 0.5)}
+    expected[""] = 200, 1.0
+    seen = {name: file.space(name, "lid").defaults for name in expected}
+    assert {name: (each.epochs, each.width) for name, each in seen.items()} == expected
+    assert file.overrides("parts", "lid") == ("own", "parts")
+    assert file.overrides("own", "lid") == ("own",)
+
+
+@pytest.mark.parametrize("method", ["rd", "mrkd", "aand"])
+def test_levels_are_added_as_in_the_paper_where_papers_are_compared(method):
+    expected = {"mvtec": "sum", "visa": "sum", "demo": "zscore", "parts": "zscore"}
+    file = SpaceFile(method)
+    assert {name: file.space(name, "").start()["level_scale"] for name in expected} == expected
 
 
 def test_a_change_fixes_a_knob_and_takes_it_out_of_the_space(write):

@@ -1,0 +1,49 @@
+"""A few normal images of the selection part, shown to a method before its maps are measured.
+
+Not train images: a student knows those too well, and unevenly so, which makes its levels look steadier than they are.
+The decision threshold rests on the same images. What the report is measured on has no say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kdzoo.methods.base import Method
+from kdzoo.training.evaluation import EVALUATION_BATCH, evaluating, exact
+from kdzoo.training.images import ImageSource
+
+MOST_SHOWN: Final = 64
+FEWEST_SHOWN: Final = 4
+PIXELS_SHOWN: Final = 64 * 256**2
+"""More images cost time at every evaluation, and each has thousands of pixels: of large ones fewer do."""
+
+
+@exact()
+def settle(method: Method, source: ImageSource, labels: NDArray[np.int64], *, seed: int) -> None:
+    """Shows a method up to `MOST_SHOWN` normal images, always the same ones for a seed, in eval mode.
+
+    A method that needs none of them reads none. Without normal images nothing is shown: whatever measures such a part
+    says so.
+
+    Args:
+        method: whose weights are to be measured.
+        source: of the selection part's images, on the method's device.
+        labels: ``[N]`` of these, 1 for anomalous.
+        seed: of the choice.
+    """
+    normal = np.flatnonzero(labels == 0)
+    count = min(max(PIXELS_SHOWN // int(np.prod(source.images.shape[1:3])), FEWEST_SHOWN), MOST_SHOWN)
+    chosen = np.sort(np.random.default_rng(seed).permutation(normal)[:count])
+
+    def batches() -> Iterator[Tensor]:
+        for start in range(0, len(chosen), EVALUATION_BATCH):
+            yield method.teacher.normalise(source.batch(chosen[start : start + EVALUATION_BATCH]))
+
+    if len(chosen):
+        with evaluating(method):
+            method.settle(batches())

@@ -1,0 +1,230 @@
+"""Levels added as they are, and each by its spread on normal images."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from helpers.trials import TEACHER, small_config, small_trial
+
+from kdzoo.detector import Detector
+from kdzoo.errors import NonFiniteLossError
+from kdzoo.methods.layers.levels import LevelScale
+from kdzoo.methods.layers.maps import cosine_distance_map, smooth
+from kdzoo.methods.registry import build_method
+from kdzoo.teachers.backbone import load_teacher
+from kdzoo.training import settling
+from kdzoo.training.checkpoint import load_state, save_state
+from kdzoo.training.outcome import conclude
+from kdzoo.training.settling import settle
+
+SUMMING = pytest.mark.parametrize("name", ["rd", "mrkd", "aand"])
+SIGMAS = 1.6448536269514722
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return load_teacher(TEACHER)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("toys")
+
+
+def built(name, teacher, **changes):
+    torch.manual_seed(0)
+    return build_method(name, small_config(name, **changes), teacher).eval()
+
+
+def fitted(*levels):
+    scale = LevelScale(len(levels))
+    scale.fit([list(levels)])
+    return scale
+
+
+def test_centre_and_spread_by_counting():
+    """Of 0..100 the median is 50 and the 95th percentile 95."""
+    values = torch.arange(101.0)[torch.randperm(101)]
+    scale = fitted(values.reshape(1, 1, 101), 2 * values.reshape(1, 101, 1) + 7)
+    assert scale.centre.tolist() == [50, 107]
+    assert scale.spread.tolist() == pytest.approx([45 / SIGMAS, 90 / SIGMAS])
+
+
+def test_batches_are_one_set_of_images():
+    first, second = torch.rand(3, 4, 4), torch.rand(2, 4, 4)
+    scale = LevelScale(1)
+    scale.fit(iter([[first], [second]]))
+    pixels = torch.cat([first, second]).double().numpy()
+    assert float(scale.centre) == pytest.approx(np.quantile(pixels, 0.5))
+    assert float(scale.spread) == pytest.approx((np.quantile(pixels, 0.95) - np.quantile(pixels, 0.5)) / SIGMAS)
+
+
+def test_of_gaussian_values_the_spread_is_the_standard_deviation():
+    values = 0.3 + 0.02 * torch.randn(1, 1000, 1000, generator=torch.Generator().manual_seed(0))
+    scale = fitted(values)
+    assert float(scale.centre) == pytest.approx(0.3, abs=1e-3)
+    assert float(scale.spread) == pytest.approx(0.02, rel=0.01)
+
+
+def test_a_noisy_level_no_longer_drowns_a_quiet_one():
+    """The quiet level's defect is five of its own spreads, the noisy one's noise is ten times as large."""
+    dice = torch.Generator().manual_seed(0)
+    noisy, quiet = torch.randn(1, 64, 64, generator=dice), 0.1 * torch.randn(1, 64, 64, generator=dice)
+    scale = fitted(noisy, quiet)
+    seen = [noisy.clone(), quiet.clone()]
+    seen[1][0, 5, 5] = 1.0
+    seen[0][0, 5, 5] = 0.0
+    assert int(sum(seen).argmax()) != 5 * 64 + 5
+    assert int(sum(scale(seen)).argmax()) == 5 * 64 + 5
+
+
+def test_a_level_that_never_varies_gives_finite_scores():
+    scale = fitted(torch.full((1, 4, 4), 0.2))
+    assert torch.isfinite(scale([torch.rand(1, 4, 4)])[0]).all()
+
+
+def test_before_it_is_fitted_nothing_changes():
+    level = torch.rand(2, 3, 3)
+    assert torch.equal(LevelScale(1)([level])[0], level)
+
+
+@SUMMING
+def test_the_papers_sum_is_the_default_to_the_bit_and_keeps_nothing(name, teacher):
+    method = built(name, teacher)
+    images = torch.randn(2, 3, 64, 64)
+    asked = []
+    with torch.no_grad():
+        features = method.amplified(images) if name == "aand" else teacher(images)
+        student = method.student(features)
+        student = method.generation(student) if name == "mrkd" else student
+        expected = smooth(cosine_distance_map(features, student, size=(64, 64)), method.config.smoothing_sigma)
+        method.settle(asked.append(each) or each for each in [images])
+        assert torch.equal(method.anomaly_map(images), expected)
+    assert method.config.level_scale == "sum"
+    assert not any(key.startswith("scale.") for key in method.learned_state())
+    assert (asked, method.settled()) == ([], {})
+
+
+@SUMMING
+def test_a_map_of_z_scores_is_the_sum_of_the_levels_own(name, teacher):
+    method, plain = (built(name, teacher, level_scale=scale) for scale in ("zscore", "sum"))
+    normal, images = torch.randn(5, 3, 64, 64), torch.randn(2, 3, 64, 64)
+
+    def maps(images, level):
+        alone = [plain.distances(plain.targets(images))[level]]
+        full = torch.nn.functional.interpolate(alone[0][:, None], size=(64, 64), mode="bilinear", align_corners=True)
+        return smooth(full[:, 0], method.config.smoothing_sigma)
+
+    with torch.no_grad():
+        method.settle([normal[:3], normal[3:]])
+        expected = torch.zeros(2, 64, 64)
+        for level in range(3):
+            seen = maps(normal, level).double().numpy()
+            centre, upper = np.quantile(seen, (0.5, 0.95))
+            expected += (maps(images, level) - centre) / ((upper - centre) / SIGMAS)
+        torch.testing.assert_close(method.anomaly_map(images), expected, rtol=1e-3, atol=1e-3)
+    told = method.settled()
+    assert told["level_spread"] == method.learned_state()["scale.spread"].tolist()
+    assert told["level_centre"] == method.learned_state()["scale.centre"].tolist()
+
+
+@SUMMING
+def test_training_learns_the_same_weights_either_way(name, root, teacher):
+    one, other = (small_trial(root, name, teacher=teacher, config={"level_scale": kind}) for kind in ("sum", "zscore"))
+    for trainer in (one, other):
+        trainer.run()
+    scaled = other.method.learned_state()
+    assert set(scaled) - set(one.method.learned_state()) == {"scale.centre", "scale.spread"}
+    assert all(torch.equal(value, scaled[key]) for key, value in one.method.learned_state().items())
+
+
+@SUMMING
+def test_going_on_gives_the_same_spreads_and_a_saved_detector_the_same_maps(name, root, teacher, tmp_path):
+    def trial():
+        return small_trial(root, name, teacher=teacher, epochs=2, evaluations=1, config={"level_scale": "zscore"})
+
+    through, resumed = trial(), trial()
+    through.step()
+    save_state(tmp_path / "state.pt", through.state())
+    through.run()
+    resumed.load_state(load_state(tmp_path / "state.pt"))
+    resumed.run()
+    assert all(torch.equal(value, resumed.best.weights[key]) for key, value in through.best.weights.items())
+    assert not torch.equal(through.best.weights["scale.spread"], torch.ones(3))
+    outcome = conclude(through)
+    assert outcome.document["settled"] == outcome.method.settled()
+    here = Detector(outcome.method, outcome.document, device="cpu")
+    there = Detector.open(here.save(tmp_path / "saved"), device="cpu")
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    assert np.array_equal(here.predict(image).anomaly_map, there.predict(image).anomaly_map)
+
+
+def test_a_document_from_before_the_knob_is_read_as_the_sum(root, teacher, tmp_path):
+    trainer = small_trial(root, "rd", teacher=teacher)
+    trainer.run()
+    outcome = conclude(trainer)
+    assert "settled" not in outcome.document
+    folder = Detector(outcome.method, outcome.document, device="cpu").save(tmp_path / "saved")
+    former = copy.deepcopy(outcome.document)
+    del former["config"]["level_scale"]
+    opened = Detector.from_files(former, folder / "weights.safetensors", folder / "teacher.safetensors", device="cpu")
+    assert opened.plan.config.level_scale == "sum"
+
+
+class Counting:
+    """Images that remember which of them were asked for."""
+
+    def __init__(self, count, size):
+        self.images, self.asked = np.zeros((count, size, size, 3), np.uint8), []
+
+    def __len__(self):
+        return len(self.images)
+
+    def batch(self, indices):
+        self.asked.append(indices.tolist())
+        return torch.rand(len(indices), 3, *self.images.shape[1:3])
+
+
+def labels(count):
+    """Every third image has a defect."""
+    return (np.arange(count) % 3 == 2).astype(np.int64)
+
+
+def test_a_few_normal_images_are_shown_the_same_ones_for_a_seed(teacher, monkeypatch):
+    monkeypatch.setattr(settling, "MOST_SHOWN", 40)
+    method = built("rd", teacher, level_scale="zscore")
+    sources = [Counting(90, 64), Counting(90, 64), Counting(90, 64), Counting(4, 64)]
+    for source, seed in zip(sources, (1, 1, 2, 1), strict=True):
+        settle(method, source, labels(len(source)), seed=seed)
+    shown = [[index for batch in source.asked for index in batch] for source in sources]
+    assert shown[0] == shown[1] != shown[2]
+    assert len(set(shown[0])) == 40
+    assert not any(index % 3 == 2 for index in shown[0] + shown[2])
+    assert [len(batch) for batch in sources[0].asked] == [32, 8]
+    assert shown[3] == [0, 1, 3]
+
+
+def test_where_no_image_is_normal_none_is_shown(teacher):
+    method, source = built("rd", teacher, level_scale="zscore"), Counting(3, 64)
+    settle(method, source, np.ones(3, np.int64), seed=0)
+    assert source.asked == []
+    assert method.settled()["level_spread"] == [1, 1, 1]
+
+
+def test_of_large_images_fewer_are_shown(teacher, monkeypatch):
+    monkeypatch.setattr(settling, "PIXELS_SHOWN", 6 * 64**2)
+    method = built("rd", teacher, level_scale="zscore")
+    for size, count in ((64, 6), (96, 4), (128, 4)):
+        source = Counting(100, size)
+        settle(method, source, np.zeros(100, np.int64), seed=0)
+        assert sum(map(len, source.asked)) == count
+
+
+def test_nan_features_end_in_the_error_of_nan_maps(root, teacher):
+    trainer = small_trial(root, "rd", teacher=teacher, config={"level_scale": "zscore"})
+    with torch.no_grad():
+        for parameter in trainer.method.student.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(NonFiniteLossError):
+        trainer._measure()
