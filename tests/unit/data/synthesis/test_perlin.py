@@ -229,7 +229,7 @@ def test_folders_that_cannot_be_used(tmp_path, photographs):
 
 def test_where_nobody_looks_each_image_has_its_first_draw_that_is_large_enough(monkeypatch):
     monkeypatch.setattr("kdzoo.data.synthesis.perlin.waits", lambda device: True)
-    images, room = torch.zeros(64, 3, 32, 32), torch.ones(64, 1, 32, 32, dtype=torch.bool)
+    images, room = torch.zeros(64, 3, 64, 64), torch.ones(64, 1, 64, 64, dtype=torch.bool)
     once, often = (
         Perlin(PerlinConfig(probability=1.0, min_pixels=100, max_redraws=most))(images, room, seeded(3)).masks
         for most in (1, 10)
