@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 # One thread: small tensors gain nothing from more, and sums come out the same on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray's own is 15: beside other tests, workers of so little priority would hardly begin.
+os.environ.update(RAY_worker_niceness="0")
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def isolated(tmp_path_factory, monkeypatch) -> Path:
     """Moves the user's folders away, takes credentials out of the environment, and seeds the generators."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("AWS_", "KDZOO_", "MLFLOW_", "RAY_")):
+        if name.startswith(("AWS_", "KDZOO_", "MLFLOW_", "RAY_")) and name != "RAY_worker_niceness":
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("KDZOO_HOME", str(home / "kdzoo"))
