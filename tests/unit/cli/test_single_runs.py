@@ -108,7 +108,8 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     )
     assert lines.status == 0
     row = json.loads((tmp_path / "again" / "predictions.jsonl").read_text())
-    assert row["score"] == pytest.approx(float(rows[0]["score"]), abs=1e-6) and row["heatmap"] == ""
+    # Scores are levels divided by their spreads: what float32 keeps of them goes by their size.
+    assert row["score"] == pytest.approx(float(rows[0]["score"]), rel=2e-6) and row["heatmap"] == ""
 
 
 @pytest.mark.parametrize(
