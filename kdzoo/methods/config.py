@@ -14,6 +14,12 @@ class MethodConfig(Config):
 
     batch_size: int = knob(16, "images a training step", low=1, high=1024)
     smoothing_sigma: float = knob(4.0, "Gaussian over the anomaly map, in pixels of the input size", low=0.0, high=32.0)
+    epoch_steps: int = knob(
+        0, "steps an epoch, however many images there are; 0: one pass over them", low=0, high=100_000
+    )
+    schedule: Literal["published", "cosine"] = knob("published", "how the learning rate falls over a stage")
+    warmup: float = knob(0.0, "share of a stage's steps in which the learning rate rises", low=0.0, high=0.9)
+    weight_decay: float = knob(0.0, "by how much a step shrinks weights, times the learning rate", low=0.0, high=1.0)
 
     @classmethod
     def epoch_keys(cls) -> tuple[str, ...]:

@@ -30,8 +30,9 @@ from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
-from kdzoo.training.images import ImageSource, shuffled_batches
+from kdzoo.training.images import ImageSource
 from kdzoo.training.learned import check_learned, load_learned
+from kdzoo.training.pace import Pace
 from kdzoo.training.settling import settle
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
@@ -216,7 +217,7 @@ class Trainer:
             self._optimizer = self._average = None
             if not self.finished and self._position()[1] > 0:
                 stage = self.stages[self._position()[0]]
-                self._optimizer = self._make_optimizer(stage)
+                self._optimizer = self._pace().optimizer(stage.modules)
                 self._optimizer.load_state_dict(state["optimizer"])
                 self._average = self._make_average(stage)
                 if self._average is not None:
@@ -272,40 +273,40 @@ class Trainer:
         # Where the count of evaluations that are due steps up; the last epoch always is one.
         return done * wanted // stage.epochs > (done - 1) * wanted // stage.epochs
 
-    def _make_optimizer(self, stage: Stage) -> torch.optim.Optimizer:
-        parameters = [parameter for module in stage.modules for parameter in module.parameters()]
-        optimizer = stage.optimizer
-        # Fused: one pass over weights, gradients and both moments, in place of one for each operation.
-        return torch.optim.Adam(parameters, lr=optimizer.learning_rate, betas=optimizer.betas, fused=True)
+    def _pace(self) -> Pace:
+        """Of the stage that is due."""
+        index, _ = self._position()
+        return Pace(self.spec.config, self.stages[index], len(self._source), (self.spec.options.seed, index))
 
     def _make_average(self, stage: Stage) -> WeightAverage | None:
         decay = self.spec.options.ema
         return WeightAverage(stage.modules, decay) if decay else None
 
     def _enter(self, stage: Stage, stage_epoch: int) -> torch.optim.Optimizer:
-        """Freezes all but the stage's modules, and gives the optimizer with the epoch's learning rate."""
+        """Freezes all but the stage's modules, and gives the optimizer with the rate of the epoch's first step."""
+        pace = self._pace()
         self.method.eval()
         self.method.requires_grad_(False)
         for module in stage.modules:
             module.train()
             module.requires_grad_(True)
         if stage_epoch == 0 or self._optimizer is None:
-            self._optimizer, self._average = self._make_optimizer(stage), self._make_average(stage)
-        for group in self._optimizer.param_groups:
-            group["lr"] = stage.optimizer.rate(stage_epoch, stage.epochs)
+            self._optimizer, self._average = pace.optimizer(stage.modules), self._make_average(stage)
+        _set_rate(self._optimizer, pace.rate(stage_epoch, 0))
         return self._optimizer
 
     def _train_epoch(self, stage: Stage, index: int, stage_epoch: int) -> dict[str, float]:
-        optimizer = self._enter(stage, stage_epoch)
+        optimizer, pace = self._enter(stage, stage_epoch), self._pace()
         seeds = np.random.SeedSequence([self.spec.options.seed, index, stage_epoch])
         order = np.random.default_rng(seeds)
         generator = torch.Generator(device=self.device).manual_seed(int(order.integers(2**62)))
-        batches = shuffled_batches(len(self._source), self.spec.config.batch_size, order)
-        features = self._features.of_train(stage, self._source, passes=stage.epochs - stage_epoch)
+        batches = pace.batches(stage_epoch, order)
+        features = self._features.of_train(stage, self._source, passes=pace.passes(stage_epoch))
         totals: dict[str, Tensor] = {}
         with torch.random.fork_rng(devices=_gpus(self.device)):
             torch.manual_seed(int(order.integers(2**62)))
-            for indices in batches:
+            for step, indices in enumerate(batches):
+                _set_rate(optimizer, pace.rate(stage_epoch, step))
                 for name, value in self._train_batch(stage, optimizer, indices, generator, features).items():
                     # Summed on the device: reading each step's loss would make the GPU wait.
                     totals[name] = totals.get(name, 0.0) + value
@@ -385,6 +386,11 @@ class Trainer:
         report = measure(scored, self.data.selection, aupro_limit=options.aupro_limit)
         self.best.offer(report, options.objective, self.epoch, self.method.learned_state())
         return report
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def _gpus(device: torch.device) -> list[torch.device]:
