@@ -23,7 +23,7 @@ from kdzoo.data.catalog import open_dataset
 from kdzoo.detector import choose_device
 from kdzoo.methods.registry import find_method
 from kdzoo.settings import Settings
-from kdzoo.teachers.backbone import load_teacher
+from kdzoo.teacher_zoo import obtain_teacher
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import measure, score_images
 from kdzoo.training.images import ImageSource
@@ -66,7 +66,7 @@ def main():
     parser.add_argument("--out", type=Path, help="also write all numbers here, as JSON")
     options = parser.parse_args()
     settings = Settings.from_environment()
-    teacher = load_teacher(options.teacher, offline=settings.offline)
+    teacher = obtain_teacher(options.teacher, settings, note=print)
     rows = []
     shown = [*METRICS, "seconds"]
     print(f"{'category':12}" + "".join(f"{name:>13}" for name in shown) + "  setting", flush=True)

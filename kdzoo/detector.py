@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -25,6 +26,7 @@ from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, 
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import build_method
 from kdzoo.pictures import HeatScale, overlay
+from kdzoo.regions import Region, RegionRule, find_regions
 from kdzoo.storage import write_file
 from kdzoo.teachers.backbone import Teacher, build_teacher
 from kdzoo.training.checkpoint import load_tensors, save_tensors
@@ -33,6 +35,9 @@ from kdzoo.training.evaluation import EVALUATION_BATCH, exact
 from kdzoo.training.learned import load_learned
 
 DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensors", "teacher.safetensors"
+
+_BOXES = 20
+"""Regions that get a box in a picture; more would hide what they are about."""
 
 Picture = str | Path | Image.Image | NDArray[Any] | Tensor
 """What can be predicted: a path, a PIL image, a uint8 HWC array, a ``[3, H, W]`` tensor (uint8, or float in [0, 1])."""
@@ -45,9 +50,10 @@ class Prediction:
     Attributes:
         score: image score; higher is more anomalous.
         threshold: what the score was compared with.
-        anomalous: the decision: score above threshold.
-        anomaly_map: ``[H, W]`` float32 at the image's own size.
-        mask: ``[H, W]`` bool, pixels above what a normal image reaches.
+        anomalous: the decision: score above threshold; with a least area, only where a region is marked, too.
+        anomaly_map: ``[H, W]`` float32 at the image's own size; in a border that cannot alarm the least value of the
+            rest.
+        mask: ``[H, W]`` bool, pixels above what a normal image reaches, without regions below the least area.
         pixel_threshold: what the map was compared with.
         image: ``[H, W, 3]`` uint8, the image as it was seen.
         heat_scale: which map values are coloured in the overlay, the same for all images of the detector.
@@ -62,12 +68,18 @@ class Prediction:
     image: NDArray[np.uint8] = field(repr=False)
     heat_scale: HeatScale = field(repr=False)
 
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """The connected regions of the mask, the largest first."""
+        return find_regions(self.mask, self.anomaly_map)[0]
+
     def overlay(self) -> Image.Image:
-        """The image with the anomaly map laid over it and the marked regions outlined.
+        """The image with the anomaly map laid over it and the marked regions outlined and boxed.
 
         Coloured is what lies above the normal images of the calibration, and no more than that.
         """
-        return overlay(self.image, self.anomaly_map, threshold=self.pixel_threshold, scale=self.heat_scale)
+        boxes = [region.box for region in self.regions[:_BOXES]]
+        return overlay(self.image, self.anomaly_map, marked=self.mask, scale=self.heat_scale, boxes=boxes)
 
 
 class Detector:
@@ -91,6 +103,7 @@ class Detector:
         self.calibration, self.size = self.plan.calibration, self.plan.size
         self.threshold = self.calibration.threshold()
         self.pixel_threshold = self.calibration.pixel_threshold()
+        self.rule = RegionRule()
 
     def __repr__(self) -> str:
         return f"Detector({self.plan.label}, protocol={self.plan.protocol}, threshold={self.threshold:.4g})"
@@ -110,6 +123,21 @@ class Detector:
         else:
             self.threshold = self.calibration.threshold(false_positive_rate)
             self.pixel_threshold = self.calibration.pixel_threshold(false_positive_rate)
+        return self
+
+    def set_regions(self, *, min_area: int = 0, border: int = 0) -> Self:
+        """Says what of a map counts; both in pixels of the images as they are given.
+
+        The threshold stays: what is left out can only lower a score, so fewer normal images alarm than were stated.
+
+        Args:
+            min_area: regions of fewer pixels are not marked, and an image without a region does not alarm.
+            border: pixels along each edge that cannot alarm.
+
+        Raises:
+            ConfigError: a number is negative.
+        """
+        self.rule = RegionRule(min_area=min_area, border=border)
         return self
 
     @overload
@@ -137,11 +165,20 @@ class Detector:
             seen = [_rgb(image) for image in images[start : start + batch_size]]
             yield from self._predict_batch(seen)
 
+    def _silence(self, maps: Tensor, seen: list[NDArray[np.uint8]]) -> None:
+        """Gives the border of each map the least value of its rest, in place."""
+        for small, image in zip(maps, seen, strict=True):
+            kept = self.rule.inside(image.shape, self.size)
+            if kept is not None:
+                inside = torch.from_numpy(kept).to(small.device)
+                small.masked_fill_(~inside, small[inside].min())
+
     @exact()
     def _maps_and_scores(self, seen: list[NDArray[np.uint8]]) -> tuple[Tensor, list[float]]:
         resized = np.stack([resize_rgb(image, self.size) for image in seen])
         batch = torch.from_numpy(resized).to(self.device).permute(0, 3, 1, 2).float().div_(255)
         maps = self.method.anomaly_map(self.method.teacher.normalise(batch)).float()
+        self._silence(maps, seen)
         return maps, self.method.image_score(maps).cpu().tolist()
 
     def _predict_batch(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
@@ -152,16 +189,25 @@ class Detector:
         for image, small, score in zip(seen, maps, scores, strict=True):
             own_size = F.interpolate(small[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)
             full = own_size[0, 0].cpu().numpy()
+            mask = self._marked(full)
             yield Prediction(
                 score=score,
                 threshold=self.threshold,
-                anomalous=score > self.threshold,
+                anomalous=score > self.threshold and (not self.rule.min_area or bool(mask.any())),
                 anomaly_map=full,
-                mask=full > self.pixel_threshold,
+                mask=mask,
                 pixel_threshold=self.pixel_threshold,
                 image=image,
                 heat_scale=scale,
             )
+
+    def _marked(self, full: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """What of a map at the image's own size is marked; the border of the map is silenced, too."""
+        kept = self.rule.inside(full.shape)
+        if kept is not None:
+            full[~kept] = full[kept].min()
+        mask: NDArray[np.bool_] = full > self.pixel_threshold
+        return find_regions(mask, full, min_area=self.rule.min_area)[1] if self.rule.min_area > 1 else mask
 
     def save(self, folder: str | Path) -> Path:
         """Writes the detector's three files: document, weights, teacher.

@@ -19,6 +19,7 @@ from scipy.ndimage import binary_erosion
 _STOPS = np.array([[13, 8, 70], [84, 2, 135], [156, 23, 121], [208, 73, 81], [243, 133, 46], [252, 214, 60]], float)
 _OUTLINE = (0, 255, 230)
 _TRUTH = (90, 255, 90)
+_BOX = (255, 255, 255)
 _PAPER, _INK = (250, 250, 250), (30, 30, 30)
 
 
@@ -57,27 +58,34 @@ def overlay(
     image: NDArray[np.uint8],
     anomaly_map: NDArray[np.float32],
     *,
-    threshold: float,
+    marked: NDArray[np.bool_],
     scale: HeatScale,
     truth: NDArray[Any] | None = None,
+    boxes: Sequence[tuple[int, int, int, int]] = (),
 ) -> Image.Image:
     """An image with its anomaly map laid over it and the marked regions outlined.
 
     Args:
         image: ``[H, W, 3]`` uint8.
         anomaly_map: ``[H, W]`` float.
-        threshold: pixels above it are outlined.
+        marked: ``[H, W]`` bool, outlined.
         scale: of the colours.
         truth: ``[H, W]`` true defect pixels, outlined in green.
+        boxes: left, top, right, bottom of what gets a thin box, right and bottom beyond it.
     """
     strength = scale.strength(anomaly_map)
     opacity = (0.75 * np.sqrt(strength))[..., None]
     blended = (image * (1 - opacity) + heat(strength) * opacity).astype(np.uint8)
     width = max(1, min(image.shape[:2]) // 160)
-    blended[outline(anomaly_map > threshold, width=width)] = _OUTLINE
+    blended[outline(marked, width=width)] = _OUTLINE
     if truth is not None:
         blended[outline(truth.astype(bool), width=width)] = _TRUTH
-    return Image.fromarray(blended)
+    picture = Image.fromarray(blended)
+    draw = ImageDraw.Draw(picture)
+    for left, top, right, bottom in boxes:
+        away = 2 * width
+        draw.rectangle((left - away, top - away, right - 1 + away, bottom - 1 + away), outline=_BOX)
+    return picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +109,9 @@ def sheet(
             note=case.note,
             pictures=(
                 Image.fromarray(np.ascontiguousarray(case.image)),
-                overlay(case.image, case.anomaly_map, threshold=threshold, scale=scale, truth=case.truth),
+                overlay(
+                    case.image, case.anomaly_map, marked=case.anomaly_map > threshold, scale=scale, truth=case.truth
+                ),
             ),
         )
         for case in cases

@@ -133,6 +133,8 @@ def load(
     device: str | torch.device | None = None,
     threshold: float | None = None,
     false_positive_rate: float | None = None,
+    min_area: int = 0,
+    border: int = 0,
 ) -> Detector:
     """Loads a detector from the zoo.
 
@@ -148,15 +150,20 @@ def load(
         device: where to predict; default a GPU if there is one.
         threshold: decide by this score instead of the calibrated one.
         false_positive_rate: decide by another share of normal images that may alarm.
+        min_area: regions of fewer pixels of the image do not count; see `Detector.set_regions`.
+        border: pixels along each edge of an image that cannot alarm.
 
     Raises:
+        ConfigError: ``min_area`` or ``border`` is negative.
         UsageError: ``name`` is not of that form, or ``release`` is no whole number.
         NameInvalidError, EntryNotFoundError, ReleaseNotFoundError: there is no such detector.
         SignatureError: ``KDZOO_REQUIRE_SIGNATURE`` names public keys, and none of them has signed the release.
         BlobCorruptError: the zoo's bytes are not those of the manifest.
         CheckpointError: the detector does not fit this kdzoo.
     """
-    entry = entry_name(method, name)
+    from kdzoo.regions import RegionRule
+
+    entry, rule = entry_name(method, name), RegionRule(min_area=min_area, border=border)
     if release is not None and (isinstance(release, bool) or not isinstance(release, int)):
         raise UsageError(f"release {release!r} is not a whole number", hint=f"kdzoo zoo show {entry} says which it has")
     settings = Settings.from_environment()
@@ -166,7 +173,7 @@ def load(
     detector = from_manifest(registry, manifest, device=device)
     if threshold is not None or false_positive_rate is not None:
         detector.set_threshold(threshold, false_positive_rate=false_positive_rate)
-    return detector
+    return detector.set_regions(min_area=rule.min_area, border=rule.border)
 
 
 def from_manifest(registry: Registry, manifest: Manifest, *, device: str | torch.device | None = None) -> Detector:

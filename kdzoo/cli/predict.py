@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kdzoo.cli.options import device_option, zoo_option
-from kdzoo.cli.source import load_source, source_options
+from kdzoo.cli.source import load_source, region_options, source_options
 
 if TYPE_CHECKING:
     from kdzoo.detector import Detector, Prediction
 
-_COLUMNS = ("file", "score", "threshold", "anomalous", "heatmap")
+_LARGEST = ("left", "top", "right", "bottom", "area", "share", "peak")
+_COLUMNS = ("file", "score", "threshold", "anomalous", "heatmap", "regions", *_LARGEST)
 _BATCH = 16
 
 
@@ -32,19 +33,24 @@ _BATCH = 16
 )
 @click.option("--heatmaps/--no-heatmaps", default=True, show_default=True, help="Write a picture for each image.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping.")
+@region_options
 @source_options
 @zoo_option
 @device_option
 def predict(
     words: tuple[str, ...], out: Path, kind: str, heatmaps: bool, skip_unreadable: bool, folder: Path | None,
     zoo: str | None, release: int | None, alias: str, device: str | None, threshold: float | None,
-    false_positive_rate: float | None,
+    false_positive_rate: float | None, min_area: int, border: int,
 ) -> None:  # fmt: skip
     """Judge FILES (images, or folders of them) with a detector: a table and a heatmap for each.
+
+    The table says how many regions are marked in an image, and where the largest is and how large, in the image's own
+    pixels; as JSON lines it has all of them.
 
     \b
     Examples:
       kdzoo predict aand demo/weave photos/ --out judged
+      kdzoo predict aand demo/weave photos/ --out judged --min-area 40 --border 8
       kdzoo predict --from ~/.kdzoo/runs/rd-lid photos/*.jpg --out judged --format jsonl
     """
     method, name, files = (None, None, words) if folder else (words[0], (words[1:2] or (None,))[0], words[2:])
@@ -53,6 +59,7 @@ def predict(
         method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
     )  # fmt: skip
+    detector.set_regions(min_area=min_area, border=border)
     table = out / f"predictions.{kind}"
     out.mkdir(parents=True, exist_ok=True)
     judged, alarms, skipped = 0, 0, 0
@@ -157,10 +164,15 @@ class _Table:
             "anomalous": prediction.anomalous,
             "heatmap": str(picture) if picture else "",
         }
+        regions = prediction.regions
         if self._kind == "jsonl":
-            self._stream.write(json.dumps(row) + "\n")
-        else:
-            self._writer.writerow([int(value) if isinstance(value, bool) else value for value in row.values()])
+            self._stream.write(json.dumps(row | {"regions": [region.as_dict() for region in regions]}) + "\n")
+            return
+        largest: list[object] = [""] * len(_LARGEST)
+        if regions:
+            largest = [*regions[0].box, regions[0].area, regions[0].share, regions[0].peak]
+        plain = [int(value) if isinstance(value, bool) else value for value in row.values()]
+        self._writer.writerow([*plain, len(regions), *largest])
 
 
 @contextmanager

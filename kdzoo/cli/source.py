@@ -31,6 +31,21 @@ def source_options(command: F) -> F:
     return command
 
 
+def region_options(command: F) -> F:
+    """Options that say what of a map counts."""
+    for option in (
+        click.option(
+            "--border", type=click.IntRange(0), default=0, help="Pixels along each edge of an image that cannot alarm."
+        ),
+        click.option(
+            "--min-area", type=click.IntRange(0), default=0,
+            help="Regions of fewer pixels do not count; without a region an image does not alarm.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def load_source(
     method: str | None,
     name: str | None,

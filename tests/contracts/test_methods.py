@@ -25,6 +25,7 @@ pytestmark = pytest.mark.parametrize("name", method_names())
 
 STAGE_EPOCHS = 2
 # Both of its stages see planted anomalies otherwise.
+BY_STEPS = {"epoch_steps": 3, "schedule": "cosine", "warmup": 0.3, "weight_decay": 0.01}
 WITHOUT_PUSH = {"adps": {"push_weight": 0.0}}
 OVERFIT_STEPS = 40
 
@@ -157,8 +158,9 @@ def test_the_teacher_is_the_same_to_the_bit_after_training(trial, teacher):
     assert not any(parameter.requires_grad for parameter in trainer.method.teacher.parameters())
 
 
-def test_going_on_from_any_epoch_equals_going_through(trial, tmp_path):
-    through = trial(epochs=STAGE_EPOCHS)
+@pytest.mark.parametrize("pace", [{}, BY_STEPS], ids=["published", "by steps"])
+def test_going_on_from_any_epoch_equals_going_through(trial, tmp_path, pace):
+    through = trial(epochs=STAGE_EPOCHS, config=pace)
     results, files = [], []
     while not through.finished:
         files.append(tmp_path / f"{through.epoch}.pt")
@@ -166,7 +168,7 @@ def test_going_on_from_any_epoch_equals_going_through(trial, tmp_path):
         results.append(through.step())
     expected = through.method.learned_state()
     for done, file in enumerate(files):
-        resumed = trial(epochs=STAGE_EPOCHS)
+        resumed = trial(epochs=STAGE_EPOCHS, config=pace)
         resumed.load_state(load_state(file))
         assert resumed.epoch == done
         for result in results[done:]:

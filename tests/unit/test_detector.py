@@ -104,7 +104,8 @@ def test_map_mask_and_overlay_have_the_images_own_size(detector, image):
 def test_a_normal_image_is_not_coloured_and_another_decision_changes_no_colour(detector, image):
     found = detector.predict(image)
     begin = detector.calibration.pixel_threshold()
-    quiet = dataclasses.replace(found, anomaly_map=np.full_like(found.anomaly_map, begin))
+    level = np.full_like(found.anomaly_map, begin)
+    quiet = dataclasses.replace(found, anomaly_map=level, mask=level > found.pixel_threshold)
     assert np.array_equal(np.asarray(quiet.overlay()), image)
     loud = dataclasses.replace(found, anomaly_map=np.full_like(found.anomaly_map, found.heat_scale.full))
     assert (np.asarray(loud.overlay()) != image).any(axis=2).all()
@@ -114,6 +115,49 @@ def test_a_normal_image_is_not_coloured_and_another_decision_changes_no_colour(d
     finally:
         detector.set_threshold(false_positive_rate=detector.calibration.false_positive_rate)
     assert found.score >= found.anomaly_map.max() - 1e-5
+
+
+def test_regions_cover_the_mask_and_lie_in_the_images_own_pixels(detector, image):
+    detector.pixel_threshold = float(np.quantile(detector.predict(image).anomaly_map, 0.9))
+    found = detector.predict(image)
+    assert sum(region.area for region in found.regions) == found.mask.sum() > 0
+    assert [region.area for region in found.regions] == sorted((each.area for each in found.regions), reverse=True)
+    left, top, right, bottom = found.regions[0].box
+    assert found.regions[0].peak == found.anomaly_map[top:bottom, left:right].max()
+
+
+def test_regions_below_the_least_area_are_not_marked_and_alone_do_not_alarm(detector, image):
+    detector.set_threshold(0.0).pixel_threshold = float(np.quantile(detector.predict(image).anomaly_map, 0.9))
+    whole = detector.predict(image)
+    largest = whole.regions[0].area
+    assert whole.anomalous
+    kept = detector.set_regions(min_area=largest).predict(image)
+    assert {region.area for region in kept.regions} == {largest}
+    assert kept.anomalous
+    none = detector.set_regions(min_area=largest + 1).predict(image)
+    assert (none.regions, none.mask.any(), none.anomalous, none.score) == ((), False, False, whole.score)
+
+
+def test_a_border_cannot_alarm(detector, image):
+    whole = detector.predict(image)
+    row, column = np.unravel_index(whole.anomaly_map.argmax(), whole.anomaly_map.shape)
+    border = int(min(row, column, HEIGHT - 1 - row, WIDTH - 1 - column)) + 1
+    if 2 * border >= HEIGHT:
+        pytest.fail("the peak lies in the middle of this image: no border leaves it out")
+    found = detector.set_regions(border=border).predict(image)
+    inside = found.anomaly_map[border:-border, border:-border]
+    assert np.array_equal(inside, whole.anomaly_map[border:-border, border:-border])
+    edge = np.ones((HEIGHT, WIDTH), bool)
+    edge[border:-border, border:-border] = False
+    assert set(found.anomaly_map[edge].tolist()) == {inside.min()}
+    assert found.score < whole.score
+
+
+def test_a_border_wider_than_the_image_names_its_size(detector, image):
+    with pytest.raises(
+        ImageError, match=f"a border of {HEIGHT // 2} pixels leaves nothing of an image of {WIDTH}x{HEIGHT}"
+    ):
+        detector.set_regions(border=HEIGHT // 2).predict(image)
 
 
 def test_the_decision_follows_the_threshold(detector, image):

@@ -46,7 +46,7 @@ def test_an_overlay_by_hand():
     scores = np.zeros((20, 20), np.float32)
     scores[0, 0] = 1.6
     scores[10:15, 10:15] = 3.2
-    shown = np.asarray(overlay(image, scores, threshold=2.0, scale=HeatScale(begin=1.6, full=3.2)))
+    shown = np.asarray(overlay(image, scores, marked=scores > 2.0, scale=HeatScale(begin=1.6, full=3.2)))
     assert shown.shape == (20, 20, 3)
     assert shown[0, 0].tolist() == shown[5, 5].tolist() == [100, 100, 100]
     assert shown[12, 12].tolist() == [int(100 * 0.25 + each * 0.75) for each in (252, 214, 60)]
@@ -58,7 +58,7 @@ def test_an_overlay_by_hand():
 def test_the_outline_grows_with_the_image():
     scores = np.zeros((480, 640), np.float32)
     scores[100:200, 100:200] = 1
-    shown = np.asarray(overlay(np.zeros((480, 640, 3), np.uint8), scores, threshold=0.5, scale=SCALE))
+    shown = np.asarray(overlay(np.zeros((480, 640, 3), np.uint8), scores, marked=scores > 0.5, scale=SCALE))
     assert (shown == MARK).all(axis=2).sum() == 100 * 100 - 94 * 94
 
 
@@ -66,7 +66,7 @@ def test_the_truth_is_outlined_in_its_own_colour_above_all():
     truth = np.zeros((20, 20), np.uint8)
     truth[3:6, 3:6] = 1
     image, scores = np.zeros((20, 20, 3), np.uint8), np.ones((20, 20))
-    shown = np.asarray(overlay(image, scores, threshold=0.5, scale=SCALE, truth=truth))
+    shown = np.asarray(overlay(image, scores, marked=scores > 0.5, scale=SCALE, truth=truth))
     assert (shown == TRUTH).all(axis=2).sum() == 8
 
 
@@ -74,7 +74,7 @@ def test_the_truth_is_outlined_in_its_own_colour_above_all():
 def test_any_threshold_gives_a_picture(threshold):
     values = np.linspace(-1, 1, 64, dtype=np.float32).reshape(8, 8)
     for scale in (HeatScale(begin=threshold, full=0.8), HeatScale(begin=threshold, full=threshold)):
-        assert overlay(np.zeros((8, 8, 3), np.uint8), values, threshold=threshold, scale=scale).size == (8, 8)
+        assert overlay(np.zeros((8, 8, 3), np.uint8), values, marked=values > threshold, scale=scale).size == (8, 8)
 
 
 @pytest.mark.parametrize("begin", [-3.0, 0.0, 0.5])

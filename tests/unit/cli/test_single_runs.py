@@ -81,6 +81,9 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
         assert row["anomalous"] == str(int(float(row["score"]) > float(row["threshold"])))
         with Image.open(row["heatmap"]) as picture:
             assert picture.size == (64, 48)
+        box = [int(row[side]) for side in ("left", "top", "right", "bottom") if row[side]]
+        assert len(box) == (4 if int(row["regions"]) else 0)
+        assert not box or (0 <= box[0] < box[2] <= 64 and 0 <= box[1] < box[3] <= 48 and int(row["area"]) > 0)
 
     (move,) = json.loads(run(capsys, "zoo", "history", "rd/lids/small", "--json").out)
     assert (move["action"], move["who"]) == ("publish", "kim of line 3")
@@ -111,6 +114,17 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     assert lines.status == 0
     row = json.loads((tmp_path / "again" / "predictions.jsonl").read_text())
     assert row["score"] == pytest.approx(float(rows[0]["score"]), abs=1e-6) and row["heatmap"] == ""
+
+    rule = ("--border", "9", "--min-area", "2", "--threshold", "0", "--format", "jsonl", "--no-heatmaps")
+    ran = run(capsys, "predict", "--from", pulled, *images, "--out", tmp_path / "inner", *rule)
+    assert ran.status == 0
+    inner = [json.loads(line) for line in (tmp_path / "inner" / "predictions.jsonl").read_text().splitlines()]
+    for row, before in zip(inner, rows, strict=True):
+        assert row["score"] <= float(before["score"]) + 1e-6
+        assert row["anomalous"] == bool(row["regions"])
+        for region in row["regions"]:
+            left, top, right, bottom = region["box"]
+            assert 9 <= left < right <= 64 - 9 and 9 <= top < bottom <= 48 - 9 and region["area"] >= 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,143 @@
+"""Where an image is anomalous: the connected regions of what a detector marked.
+
+Shapes: H height, W width of the image as given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from kdzoo.config import Config, knob
+from kdzoo.errors import ImageError
+
+_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+"""Pixels that touch at a corner belong together, as in AUPRO."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionRule(Config):
+    """What of an image's map counts.
+
+    With a `min_area` an image is anomalous only if a region of that size is marked, too.
+    """
+
+    min_area: int = knob(0, "regions of fewer pixels do not count", low=0, high=2**31)
+    border: int = knob(0, "pixels along each edge of the image that cannot alarm", low=0, high=2**31)
+
+    def inside(self, shape: tuple[int, ...], size: int | None = None) -> NDArray[np.bool_] | None:
+        """What is not border, ``[H, W]`` bool; None where there is no border.
+
+        Args:
+            shape: of the image, height and width first, pixels.
+            size: side of a square map of the whole image, which is then judged by the centres of its pixels.
+
+        Raises:
+            ImageError: the border leaves nothing of the image.
+        """
+        height, width = shape[:2]
+        if not self.border:
+            return None
+        if 2 * self.border >= min(height, width):
+            raise ImageError(
+                f"a border of {self.border} pixels leaves nothing of an image of {width}x{height}",
+                hint="lower --border",
+            )
+        rows, columns = (_beyond(extent, self.border, size or extent) for extent in (height, width))
+        kept: NDArray[np.bool_] = rows[:, None] & columns[None, :]
+        if not kept.any():
+            raise ImageError(
+                f"a border of {self.border} pixels leaves nothing of an image of {width}x{height} at the size {size}",
+                hint="lower --border",
+            )
+        return kept
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Region:
+    """One connected region of marked pixels.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the image; right and bottom are the first ones beyond.
+        area: marked pixels.
+        share: of the image's pixels.
+        peak: largest map value.
+        mean: of its map values.
+        centroid: mean x and y of its pixels' centres.
+    """
+
+    box: tuple[int, int, int, int]
+    area: int
+    share: float
+    peak: float
+    mean: float
+    centroid: tuple[float, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "box": list(self.box),
+            "area": self.area,
+            "share": self.share,
+            "peak": self.peak,
+            "mean": self.mean,
+            "centroid": list(self.centroid),
+        }
+
+
+def find_regions(
+    mask: NDArray[np.bool_], anomaly_map: NDArray[Any], *, min_area: int = 0
+) -> tuple[tuple[Region, ...], NDArray[np.bool_]]:
+    """The connected regions of a mask, the largest first; of equal size, the one with the higher peak.
+
+    Args:
+        mask: ``[H, W]`` marked pixels.
+        anomaly_map: ``[H, W]`` float.
+        min_area: regions of fewer pixels are left out.
+
+    Returns:
+        The regions, and the mask without those that were left out.
+    """
+    marked = np.flatnonzero(mask)
+    if not len(marked):
+        return (), mask
+    labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
+    width = mask.shape[1]
+    label = labels.ravel()[marked] - 1
+    values = anomaly_map.ravel()[marked].astype(np.float64)
+    areas = np.bincount(label, minlength=count)
+    means, columns, rows = (
+        np.bincount(label, weights=each, minlength=count) / areas for each in (values, marked % width, marked // width)
+    )
+    peaks = np.full(count, -np.inf)
+    np.maximum.at(peaks, label, values)
+    boxes = ndimage.find_objects(labels)
+    kept = areas >= min_area
+    order = sorted(np.flatnonzero(kept), key=lambda each: (-areas[each], -peaks[each]))
+    regions = tuple(
+        Region(
+            box=(boxes[each][1].start, boxes[each][0].start, boxes[each][1].stop, boxes[each][0].stop),
+            area=int(areas[each]),
+            share=float(areas[each] / mask.size),
+            peak=float(peaks[each]),
+            mean=float(means[each]),
+            centroid=(float(columns[each]) + 0.5, float(rows[each]) + 0.5),
+        )
+        for each in order
+    )
+    if kept.all():
+        return regions, mask
+    left = mask.copy()
+    left.ravel()[marked[~kept[label]]] = False
+    return regions, left
+
+
+def _beyond(extent: int, border: int, size: int) -> NDArray[np.bool_]:
+    """Which of ``size`` equal parts of a side have their centre beyond the border at both of its ends."""
+    centres = (np.arange(size) + 0.5) * extent / size
+    kept: NDArray[np.bool_] = (centres > border) & (centres < extent - border)
+    return kept
