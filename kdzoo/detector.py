@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from kdzoo.data.depth import Intensity
 from kdzoo.data.images import read_image, resize_rgb, to_rgb_array
 from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, UsageError
 from kdzoo.methods.base import Method
@@ -40,7 +41,8 @@ _BOXES = 20
 """Regions that get a box in a picture; more would hide what they are about."""
 
 Picture = str | Path | Image.Image | NDArray[Any] | Tensor
-"""What can be predicted: a path, a PIL image, a uint8 HWC array, a ``[3, H, W]`` tensor (uint8, or float in [0, 1])."""
+"""What can be predicted: a path, a PIL image, a uint8 or uint16 HWC array, a ``[3, H, W]`` tensor (uint8, or float in
+[0, 1])."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,8 @@ class Detector:
         self.threshold = self.calibration.threshold()
         self.pixel_threshold = self.calibration.pixel_threshold()
         self.rule = RegionRule()
+        asked = Intensity.parse(self.plan.options.intensity)
+        self.intensity = asked if isinstance(asked, Intensity) else None
 
     def __repr__(self) -> str:
         return f"Detector({self.plan.label}, protocol={self.plan.protocol}, threshold={self.threshold:.4g})"
@@ -162,7 +166,7 @@ class Detector:
     def predict_each(self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH) -> Iterator[Prediction]:
         """Judges images one after the other, in batches, holding no more than a batch of them in memory."""
         for start in range(0, len(images), batch_size):
-            seen = [_rgb(image) for image in images[start : start + batch_size]]
+            seen = [_rgb(image, self.intensity) for image in images[start : start + batch_size]]
             yield from self._predict_batch(seen)
 
     def _silence(self, maps: Tensor, seen: list[NDArray[np.uint8]]) -> None:
@@ -288,14 +292,14 @@ def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
     return teacher
 
 
-def _rgb(image: Picture) -> NDArray[np.uint8]:
+def _rgb(image: Picture, intensity: Intensity | None) -> NDArray[np.uint8]:
     """Any accepted picture as ``[H, W, 3]`` uint8."""
     if isinstance(image, str | Path):
-        return np.asarray(read_image(Path(image)))
+        return np.asarray(read_image(Path(image), intensity))
     if isinstance(image, Tensor):
         if image.ndim != 3 or image.shape[0] != 3:
             raise ImageError(f"a tensor image must be [3, H, W], got {list(image.shape)}")
         values = image.detach().cpu().permute(1, 2, 0)
         # NumPy has no bfloat16.
-        return to_rgb_array((values.float() if values.is_floating_point() else values).numpy())
-    return to_rgb_array(image)
+        return to_rgb_array((values.float() if values.is_floating_point() else values).numpy(), intensity)
+    return to_rgb_array(image, intensity)

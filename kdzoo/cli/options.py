@@ -61,6 +61,12 @@ def run_options(command: F) -> F:
                 metavar="FOLDER",
                 help="Masks of the product, named as the train images; short for --foreground masks:FOLDER.",
             ),
+            click.option(
+                "--intensity",
+                metavar="LOW,HIGH|auto",
+                help="Values of 10 to 16-bit images that are black and white; auto finds the camera's bits; default: "
+                "what a file can hold.",
+            ),
             click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
         )
     ):

@@ -119,7 +119,7 @@ def _judged(
     read: list[tuple[int, Path, Any]] = []
     for index, path in enumerate(paths, start):
         try:
-            read.append((index, path, read_image(path)))
+            read.append((index, path, read_image(path, detector.intensity)))
         except ImageError as error:
             if not skip_unreadable:
                 raise ImageError(

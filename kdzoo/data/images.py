@@ -1,27 +1,38 @@
 """Images and masks from files, the same way for training and for prediction.
 
-Gray of more than 8 bits is taken at the full range that its file can hold, never stretched to what one image happens to
-hold: the same gray must mean the same thing in every image of a category. A 12-bit TIFF says that it has 12 bits. A
-12-bit camera's values in a 16-bit file say nothing, and come out nearly black; `read_with_peak` tells how far an image
-went, so that whoever reads many can warn. (A PNG's sBIT and a TIFF's MaxSampleValue are no help: by their
-specifications the samples are scaled to the full range whatever sBIT says, and MaxSampleValue is a statistic of one
-image.) Colour profiles are not applied.
+Pixels of more than 8 bits become 8 bits by `kdzoo.data.depth`; `read_with_peak` tells how far an image went, so that
+whoever reads many can warn of nearly black ones. Colour profiles are not applied.
 
 Shapes: H height, W width, S the side that images are resized to. Arrays that come out are uint8.
 """
 
 from __future__ import annotations
 
+import contextlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from kdzoo.data.depth import (
+    Intensity,
+    deep_layout,
+    eight_bit,
+    full_range,
+    is_deep,
+    peak_of,
+    range_of,
+    shown_colour,
+    shown_gray,
+    take_other_byte,
+    white_is_zero,
+)
 from kdzoo.data.files import printable
 from kdzoo.errors import ImageError
 
@@ -32,18 +43,39 @@ MAX_PIXELS = 2**27
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
-_FULL: Final = 65535
+
+_ASKED = 32
+"""Images whose values say how many bits their camera has."""
 
 Pixels = npt.NDArray[np.uint8]
 AnyImage = Image.Image | npt.NDArray[Any]
 
 
-def read_image(path: Path) -> Image.Image:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Decoded:
+    """A file's first frame, upright.
+
+    Attributes:
+        image: in the file's own mode; of colour of 16 bits a channel the high bytes.
+        low: of colour of 16 bits a channel the low bytes, where they were asked for; else None.
+        layout: `deep_layout` of the file.
+    """
+
+    image: Image.Image
+    low: Image.Image | None
+    layout: str | None
+
+
+def read_image(path: Path, intensity: Intensity | None = None) -> Image.Image:
     """Reads an image as a person would see it.
 
     The camera's orientation (EXIF) is applied, 12-bit, 16-bit and float gray become 8-bit, transparency is laid on
     white, CMYK and palettes become RGB, and of several frames the first is taken.
+
+    Args:
+        path: the image file.
+        intensity: which values of more than 8 bits are black and white; None takes the full range of the file. Images
+            of 8 bits are what they are.
 
     Returns:
         An image in mode ``RGB``, wholly decoded.
@@ -51,28 +83,51 @@ def read_image(path: Path) -> Image.Image:
     Raises:
         ImageError: naming the file and what is wrong with it.
     """
-    return read_with_peak(path)[0]
+    return read_with_peak(path, intensity)[0]
 
 
-def read_with_peak(path: Path) -> tuple[Image.Image, int | None]:
-    """`read_image`, and the largest value of a 16-bit gray image.
+def read_with_peak(path: Path, intensity: Intensity | None = None) -> tuple[Image.Image, int | None]:
+    """`read_image`, and the largest value of a 16-bit image as it is in the file.
 
     Returns:
-        The image in mode ``RGB``; the largest value in 0..65535, None when the image is not 16-bit gray.
+        The image in mode ``RGB``; the largest value in 0..65535 (of colour to the next multiple of 256, less 1), None
+        when the image has not 16 bits.
 
     Raises:
         ImageError: naming the file and what is wrong with it.
     """
-    with _open(path) as image:
-        return _to_rgb(image), _peak(image)
+    with _open(path, low=intensity is not None) as decoded:
+        image = decoded.image
+        if decoded.low is not None and intensity is not None:
+            image = shown_colour(image, decoded.low, intensity)
+        return _to_rgb(image, intensity), peak_of(decoded.image, decoded.layout)
 
 
-def read_rgb(path: Path, size: int) -> Pixels:
+def found_intensity(paths: Sequence[Path]) -> Intensity | None:
+    """The range of the camera that some images come from: of as many bits as their 16-bit values take.
+
+    Args:
+        paths: images; a few of them, evenly spaced, are read. What cannot be read says nothing.
+
+    Returns:
+        From 0 to the largest value of so many bits; None when none of those read has 16 bits.
+    """
+    chosen = sorted({round(place * (len(paths) - 1) / max(_ASKED - 1, 1)) for place in range(_ASKED)}) if paths else []
+    peaks = []
+    for place in chosen:
+        with contextlib.suppress(ImageError):
+            peaks.append(read_with_peak(paths[place])[1])
+    known = [peak for peak in peaks if peak is not None]
+    return range_of(max(known)) if known else None
+
+
+def read_rgb(path: Path, size: int, intensity: Intensity | None = None) -> Pixels:
     """Reads an image and resizes it with `resize_rgb`.
 
     Args:
         path: the image file.
         size: S, pixels.
+        intensity: as `read_image` takes it.
 
     Returns:
         ``[S, S, 3]`` uint8 RGB.
@@ -80,7 +135,7 @@ def read_rgb(path: Path, size: int) -> Pixels:
     Raises:
         ImageError: naming the file and what is wrong with it.
     """
-    return resize_rgb(read_image(path), size)
+    return resize_rgb(read_image(path, intensity), size)
 
 
 def resize_rgb(image: AnyImage, size: int) -> Pixels:
@@ -101,12 +156,13 @@ def resize_rgb(image: AnyImage, size: int) -> Pixels:
     return np.array(_rgb_image(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def to_rgb_array(image: AnyImage) -> Pixels:
+def to_rgb_array(image: AnyImage, intensity: Intensity | None = None) -> Pixels:
     """An image in memory as RGB, by the rules of `read_image`.
 
     Args:
         image: a PIL image of any mode, or an array ``[H, W]``, ``[H, W, 1]`` (gray), ``[H, W, 2]`` (gray and alpha),
             ``[H, W, 3]`` (RGB) or ``[H, W, 4]`` (RGBA): uint8, uint16, bool, or float in [0, 1].
+        intensity: which values of uint16, and of a PIL image of deep gray, are black and white; None: the full range.
 
     Returns:
         ``[H, W, 3]`` uint8 RGB, a copy.
@@ -114,7 +170,7 @@ def to_rgb_array(image: AnyImage) -> Pixels:
     Raises:
         ImageError: the image is damaged or not of a form that can be shown.
     """
-    return np.array(_rgb_image(image))
+    return np.array(_rgb_image(image, intensity))
 
 
 def read_mask(
@@ -134,8 +190,10 @@ def read_mask(
     Raises:
         ImageError: the mask cannot be read, or its size is not its image's.
     """
-    with _open(path) as mask:
-        defect = _not_black(mask)
+    with _open(path, low=True) as decoded:
+        defect = _not_black(decoded.image)
+        if decoded.low is not None:
+            defect |= _not_black(decoded.low)
     height, width = defect.shape
     if image_size is not None and (width, height) != tuple(image_size):
         owner = "its image" if image_path is None else f"its image {printable(image_path)}"
@@ -147,8 +205,8 @@ def read_mask(
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Image.Image]:
-    """The first frame of a file, decoded and upright, in the file's own mode."""
+def _open(path: Path, *, low: bool) -> Iterator[_Decoded]:
+    """The first frame of a file, decoded and upright; with the low bytes of deep colour if they are wanted."""
     name = printable(path)
     try:
         status = path.stat()
@@ -161,8 +219,13 @@ def _open(path: Path) -> Iterator[Image.Image]:
     with _damage_named(name), path.open("rb") as file:
         image = Image.open(file, formats=_FORMATS)
         _refuse_bomb(image)
+        layout, below = deep_layout(image), None
         image.load()
-        yield _upright(image)
+        if low and layout is not None:
+            below = Image.open(file, formats=_FORMATS)
+            take_other_byte(below)
+            below.load()
+        yield _Decoded(image=_upright(image), low=None if below is None else _upright(below), layout=layout)
 
 
 @contextmanager
@@ -200,11 +263,11 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image) if turned else image
 
 
-def _rgb_image(image: AnyImage) -> Image.Image:
+def _rgb_image(image: AnyImage, intensity: Intensity | None = None) -> Image.Image:
     if isinstance(image, Image.Image):
         with _damage_named(printable(getattr(image, "filename", "") or "in memory")):
             image.load()  # turns a TIFF upright in place, so that it keeps its tags
-            return _to_rgb(_upright(image))
+            return _to_rgb(_upright(image), intensity)
     with _damage_named("array"):
         values = np.asarray(image)
         if values.ndim == 3 and values.shape[2] == 1:
@@ -213,12 +276,15 @@ def _rgb_image(image: AnyImage) -> Image.Image:
             raise ImageError(
                 f"of shape {list(values.shape)} is not an image", hint="give [H, W], [H, W, 3] or [H, W, 4]"
             )
-        return _to_rgb(Image.fromarray(np.ascontiguousarray(_eight_bit(values))))
+        # An alpha channel has a range of its own.
+        deep = values.dtype == np.uint16 and (values.ndim == 2 or values.shape[2] == 3)
+        shown = intensity.shown(values) if intensity is not None and deep else eight_bit(values)
+        return _to_rgb(Image.fromarray(np.ascontiguousarray(shown)))
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if _is_deep(image):
-        return Image.fromarray(_shown_gray(image)).convert("RGB")
+def _to_rgb(image: Image.Image, intensity: Intensity | None = None) -> Image.Image:
+    if is_deep(image):
+        return Image.fromarray(shown_gray(image, intensity)).convert("RGB")
     if image.mode not in _MODES:
         raise ImageError(f"has pixels of the kind {image.mode}, which cannot be shown", hint="save it as RGB")
     if image.has_transparency_data:
@@ -227,77 +293,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _is_deep(image: Image.Image) -> bool:
-    """Whether it is gray of more than 8 bits."""
-    return image.mode in ("I", "F") or image.mode.startswith("I;16")
-
-
-def _shown_gray(image: Image.Image) -> Pixels:
-    """``[H, W]`` of a deep image at full range, white where it is transparent."""
-    values = np.asarray(image)
-    if image.mode == "I":  # 32-bit container, used by some Pillow versions for 16-bit files
-        values = _sixteen_bit(values)
-    shown = _eight_bit(values, full=_full(image))
-    if _white_is_zero(image):
-        shown = np.subtract(255, shown, dtype=np.uint8)
-    clear = image.info.get("transparency")
-    return np.where(values == clear, np.uint8(255), shown) if isinstance(clear, int) else shown
-
-
-def _peak(image: Image.Image) -> int | None:
-    if not _is_deep(image) or image.mode == "F" or _full(image) != _FULL:
-        return None
-    return int(np.asarray(image).max())
-
-
-def _full(image: Image.Image) -> int:
-    """The largest value that deep gray can have: a TIFF of 12 bits keeps its values as they are in 16."""
-    bits = _tag(image, _BITS_PER_SAMPLE)
-    return 2**bits - 1 if bits is not None and 8 < bits < 16 else _FULL
-
-
-def _white_is_zero(image: Image.Image) -> bool:
-    """Whether the file counts from white; Pillow turns 8-bit gray round by itself, deeper gray not."""
-    return _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
-
-
-def _tag(image: Image.Image, number: int) -> int | None:
-    """A TIFF's tag that is one number; None for another kind of file."""
-    tags = getattr(image, "tag_v2", None)
-    value = None if tags is None else tags.get(number)
-    if isinstance(value, tuple) and value:
-        value = value[0]
-    return value if isinstance(value, int) else None
-
-
-def _sixteen_bit(values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > _FULL:
-        raise ImageError(f"holds values {low}..{high}, outside 0..{_FULL}", hint="save it with 8 or 16 bits a channel")
-    return values.astype(np.uint16)
-
-
-def _eight_bit(values: npt.NDArray[Any], *, full: int = _FULL) -> Pixels:
-    """Scales the full range (of uint16: 0..full, of floats: [0, 1]) to 0..255, rounded to the nearest."""
-    if values.dtype == np.uint8:
-        return np.asarray(values, dtype=np.uint8)
-    if values.dtype == np.bool_:
-        return np.where(values, np.uint8(255), np.uint8(0))
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return ((values.astype(np.uint32) * 255 + full // 2) // full).astype(np.uint8)
-    if values.dtype.kind == "f":
-        # Written so that NaN fails too.
-        if not (float(values.min()) >= 0 and float(values.max()) <= 1):
-            raise ImageError("holds floats outside [0, 1]", hint="scale them to [0, 1], or give 8-bit values")
-        return np.asarray(np.rint(values * 255), dtype=np.uint8)
-    raise ImageError(f"holds values of type {values.dtype}", hint="give uint8, uint16, bool, or float in [0, 1]")
-
-
 def _not_black(mask: Image.Image) -> Pixels:
     """``[H, W]`` uint8, 1 where a mask of any mode shows something."""
-    if _is_deep(mask) and _white_is_zero(mask):
-        shown = np.asarray(mask) != (1 if mask.mode == "F" else _full(mask))
-    elif _is_deep(mask) or mask.mode in ("1", "L"):
+    if is_deep(mask) and white_is_zero(mask):
+        shown = np.asarray(mask) != (1 if mask.mode == "F" else full_range(mask))
+    elif is_deep(mask) or mask.mode in ("1", "L"):
         shown = np.asarray(mask) != 0
     else:
         colour = np.asarray(mask.convert("RGBA"))

@@ -16,8 +16,9 @@ from typing import Any, Literal, TypeVar
 
 from kdzoo.data.catalog import Dataset
 from kdzoo.data.cores import usable_cores
+from kdzoo.data.depth import dark_note
 from kdzoo.data.files import image_files, printable
-from kdzoo.data.images import read_image, read_mask
+from kdzoo.data.images import read_image, read_mask, read_with_peak
 from kdzoo.data.layouts.registry import Layout
 from kdzoo.data.samples import CategoryIndex, Sample
 from kdzoo.data.verify_folders import SpareMask, folders_below, spare_masks, unpaired
@@ -93,10 +94,11 @@ class DatasetCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What reading one image and its mask gave: problems, and the digest of the bytes where it was asked for."""
+    """What reading one image and its mask gave: problems, the digest if it was asked for, the peak of 16 bits."""
 
     problems: tuple[Problem, ...]
     digest: str | None = None
+    peak: int | None = None
 
 
 def verify_dataset(
@@ -207,6 +209,10 @@ def _check(name: str, found: _Found, pool: ThreadPoolExecutor, tick: Callable[[]
         tick()
     problems += [problem for each in seen.values() for problem in each.problems]
     twins, notes = _twins(samples, {identity: each.digest for identity, each in seen.items()})
+    # Of train images alone, as training would say: a bright defect does not make its normal parts readable.
+    peaks = [each.peak for each in (seen[sample.id] for sample in samples if sample.split == "train") if each.peak]
+    dark = dark_note(max(peaks)) if peaks else None
+    notes += [] if dark is None else [dark]
     masks = sum(sample.mask_path is not None for sample in samples if sample.label)
     defective = [sample for sample in samples if sample.label]
     if masks:
@@ -250,12 +256,12 @@ def _in_turn(
 def _check_sample(sample: Sample, *, hashed: bool) -> _Seen:
     name = printable(sample.id)
     try:
-        image = read_image(sample.path)
+        image, peak = read_with_peak(sample.path)
     except ImageError as error:
         return _Seen(problems=(Problem(kind="unreadable", file=name, text=error.message),))
     digest = _digest(sample.path) if hashed else None
     if sample.mask_path is None:
-        return _Seen(problems=(), digest=digest)
+        return _Seen(problems=(), digest=digest, peak=peak)
     problem: Problem | None = None
     try:
         # At the longer side or above, the nearest pixel loses none: a defect of one pixel is seen.
@@ -268,7 +274,7 @@ def _check_sample(sample: Sample, *, hashed: bool) -> _Seen:
             problem = Problem(kind="empty mask", file=name, text=f"{mask} marks no pixel of this defective image")
         elif not empty and not sample.label:
             problem = Problem(kind="mask of a normal image", file=name, text=f"{mask} marks a defect on it")
-    return _Seen(problems=() if problem is None else (problem,), digest=digest)
+    return _Seen(problems=() if problem is None else (problem,), digest=digest, peak=peak)
 
 
 def _check_spare(spare: SpareMask, root: Path) -> Problem | None:

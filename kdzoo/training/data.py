@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from kdzoo.data.cache.decoded import DecodedPart, decode
 from kdzoo.data.catalog import Dataset
+from kdzoo.data.depth import Intensity
 from kdzoo.data.foreground.estimate import find_foreground
 from kdzoo.data.foreground.masks import read_foreground_masks
 from kdzoo.data.foreground.rule import ForegroundRule
+from kdzoo.data.images import found_intensity
 from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, split
 from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
@@ -90,6 +92,14 @@ class TrialData:
         """Digests that say whether two trials learn from the same images, with anomalies planted in the same places."""
         masks = {} if self._rule.kind != "masks" else {"foreground": self._foreground_digest()}
         return {"fingerprint": self.fingerprint, "split": self.parts.digest, **masks}
+
+    @cached_property
+    def intensity(self) -> Intensity | None:
+        """Which values of images of more than 8 bits are black and white; None: the full range of a file."""
+        asked = Intensity.parse(self.options.intensity)
+        if isinstance(asked, Intensity):
+            return asked
+        return found_intensity([sample.path for sample in self.parts.train]) if asked == "auto" else None
 
     @cached_property
     def train(self) -> DecodedPart:
@@ -187,6 +197,7 @@ class TrialData:
             masks=masks,
             skip_unreadable=self.options.skip_unreadable,
             progress=self._progress,
+            intensity=self.intensity,
         )
         reasons = dict(part.skipped)
         self.skipped |= {sample.id: reasons[sample.path] for sample in samples if sample.path in reasons}

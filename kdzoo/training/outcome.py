@@ -135,6 +135,7 @@ def _document(
             **options.as_dict(),
             "teacher": teacher.name.label,
             "foreground": ForegroundRule.parse(options.foreground).label,
+            "intensity": "full" if data.intensity is None else data.intensity.label,
         },
         "teacher": _described(teacher),
         "input": {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from kdzoo.config import Config, knob
+from kdzoo.data.depth import Intensity
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.errors import ConfigError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
@@ -36,6 +37,7 @@ class RunOptions(Config):
     ema: float = knob(
         0.0, "decay of a moving average of the weights, which is measured and kept; 0: none", low=0.0, high=0.9999
     )
+    intensity: str = knob("full", "what of more than 8 bits is black and white: full, auto or LOW,HIGH")
     foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
 
     def __post_init__(self) -> None:
@@ -48,6 +50,7 @@ class RunOptions(Config):
         if self.objective not in OBJECTIVES:
             raise UnknownNameError("objective", self.objective, OBJECTIVES)
         ForegroundRule.parse(self.foreground)
+        Intensity.parse(self.intensity)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,3 +58,25 @@ def write_tiff(
     depths = struct.pack(order + "3H", bits, bits, bits) + b"\0\0"
     path.write_bytes(head + directory + struct.pack(order + "I", 0) + depths + data)
     return path
+
+
+def write_tiff_deflated(path: Path, values: np.ndarray, *, big_endian: bool = False) -> Path:
+    """A TIFF of 16-bit colour in one strip that is deflated, which libtiff reads: ``[H, W, 3]`` uint16."""
+    order = ">" if big_endian else "<"
+    height, width, channels = values.shape
+    data = zlib.compress(values.astype(order + "u2").tobytes())
+    short, long = 3, 4
+    after = 8 + 2 + 12 * 10 + 4
+    depths = struct.pack(order + "3H", 16, 16, 16)
+    rows = [
+        (256, long, 1, width), (257, long, 1, height), (258, short, 3, after), (259, short, 1, 8), (262, short, 1, 2),
+        (273, long, 1, after + len(depths)), (277, short, 1, channels), (278, long, 1, height),
+        (279, long, 1, len(data)), (284, short, 1, 1),
+    ]  # fmt: skip
+    directory = struct.pack(order + "H", len(rows))
+    for tag, kind, count, value in rows:
+        shown = struct.pack(order + "HH", value, 0) if kind == short and count == 1 else struct.pack(order + "I", value)
+        directory += struct.pack(order + "HHI", tag, kind, count) + shown
+    head = (b"MM\0*" if big_endian else b"II*\0") + struct.pack(order + "I", 8)
+    path.write_bytes(head + directory + struct.pack(order + "I", 0) + depths + data)
+    return path

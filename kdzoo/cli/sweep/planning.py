@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from kdzoo.search.study.warm_start import Loan
     from kdzoo.settings import Settings
 
-_OPTIONS = (
-    "image_size", "teacher", "protocol", "objective", "split_seed", "seed", "foreground", "foreground_masks",
-    "skip_unreadable"
-)  # fmt: skip
-
 
 def check_named(method: str | None, dataset: str | None) -> None:
     """Both are needed for a new sweep.
@@ -56,13 +51,15 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     from kdzoo.search.record.plan import SweepPlan
     from kdzoo.search.study.samplers import sampler_notes
     from kdzoo.search.study.strategy import parse_objectives
+    from kdzoo.training.spec import RunOptions
 
     objective, also = parse_objectives(given["objective"])
     strategy = _strategy(given, also)
     budget = None if given["time_budget"] is None else parse_duration(given["time_budget"])
     find_method(method)  # an unknown one is told before a data set is downloaded
     opened = open_or_download(given["dataset"], settings, download=given["download"])
-    options = build_options(opened, {**{key: given.get(key) for key in _OPTIONS}, "objective": objective})
+    asked = {key: given.get(key) for key in (*RunOptions.__dataclass_fields__, "foreground_masks")}
+    options = build_options(opened, {**asked, "objective": objective})
     spaces = spaces_of(method, opened, given["categories"], given["space"], given["changes"], given["epochs"])
     if given["foreground"] is not None or given["foreground_masks"] is not None:
         spaces = with_foreground(spaces, options.foreground)

@@ -28,6 +28,7 @@ from kdzoo.data.cache.array_file import open_array
 from kdzoo.data.cache.entry import Decoding, Found, Progress, build, install, no_space
 from kdzoo.data.cache.store import DECODED, IMAGES, INDEX, MASKS, lock_entry, make_room, mark_used
 from kdzoo.data.cores import usable_cores
+from kdzoo.data.depth import Intensity, dark_note
 from kdzoo.data.files import printable
 from kdzoo.data.samples import Sample
 from kdzoo.errors import ConfigError, KdzooError, StorageError
@@ -38,9 +39,6 @@ DECODER_VERSION = 2
 
 # How long one process waits for another that builds the same entry.
 _PATIENCE_S = 900.0
-
-# 16-bit images that never reach this come out with fewer than 32 of the 256 grays.
-_DARK_PEAK = 65536 // 8
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +55,7 @@ class DecodedPart:
         samples: the N samples.
         skipped: path and reason of each image that was left out because it cannot be used.
         folder: the entry in the cache.
-        peak: the largest value, 0..65535, of the 16-bit gray images among those to train on; None when there are none.
+        peak: the largest value, 0..65535, of the 16-bit images among those to train on; None when there are none.
     """
 
     images: npt.NDArray[np.uint8]
@@ -81,6 +79,7 @@ def decode(
     name: str | None = None,
     part: str | None = None,
     limit: int | None = None,
+    intensity: Intensity | None = None,
 ) -> DecodedPart:
     """Decodes images, or opens what was decoded before from the same files.
 
@@ -96,6 +95,7 @@ def decode(
         part: what `kdzoo cache` shall call the part; default the data set's own splits.
         limit: the most bytes that all entries, features included, may take; default ``KDZOO_CACHE_LIMIT``, else half
             of what the disk has free or the cache has taken. More is taken when all that is there is in use.
+        intensity: which values of more than 8 bits are black and white; None: the full range of a file.
 
     Raises:
         ImageError: images or masks cannot be used (with ``skip_unreadable``: none can); says how many, and names the
@@ -115,15 +115,25 @@ def decode(
         skip_unreadable=skip_unreadable,
         name=_folder_name(samples) if name is None else name,
         part=_splits(samples) if part is None else part,
+        intensity=intensity,
     )
     decoded = _found_or_built(decoding, cache_dir.absolute() / DECODED, limit, workers, progress)
-    if decoded.peak is not None and 0 < decoded.peak < _DARK_PEAK:
-        _log.warning(
-            "%s: the 16-bit images to train on hold values up to %d of 65535 and come out nearly black; "
-            "multiply the values of all images, those to test on too, by %d",
-            *(decoding.name or "this category", decoded.peak, 65536 // 2 ** decoded.peak.bit_length()),
-        )
+    if decoded.peak is not None:
+        _warn(decoding, decoded.peak)
     return decoded
+
+
+def _warn(decoding: Decoding, peak: int) -> None:
+    """Tells of 16-bit images that come out nearly black, or brighter than white."""
+    name, intensity = decoding.name or "this category", decoding.intensity
+    note = dark_note(peak) if intensity is None else None
+    if note is not None:
+        _log.warning("%s: the %s", name, note)
+    elif intensity is not None and peak > intensity.high:
+        _log.warning(
+            "%s: the 16-bit images to train on hold values up to %d; all above %g are white",
+            *(name, peak, intensity.high),
+        )
 
 
 def _found_or_built(
@@ -189,7 +199,9 @@ def _key(decoding: Decoding) -> str:
     The path is in it because files of two categories can share name, size and time (uncompressed images unpacked from
     one archive), and the change time because a modification time can be set back.
     """
-    header = [DECODER_VERSION, decoding.size, decoding.masks, decoding.skip_unreadable]
+    header: list[object] = [DECODER_VERSION, decoding.size, decoding.masks, decoding.skip_unreadable]
+    if decoding.intensity is not None:
+        header.append(decoding.intensity.label)
     digest = hashlib.sha256(json.dumps(header).encode())
     for sample in decoding.samples:
         files = [sample.path]

@@ -22,6 +22,7 @@ import numpy as np
 
 from kdzoo.data.cache.array_file import ArrayWriter
 from kdzoo.data.cache.store import IMAGES, INDEX, MASKS, SPARE_BYTES, unique_beside
+from kdzoo.data.depth import Intensity
 from kdzoo.data.files import printable
 from kdzoo.data.images import Pixels, read_mask, read_with_peak, resize_rgb
 from kdzoo.data.samples import Sample
@@ -42,7 +43,7 @@ class Found:
 
     Attributes:
         skipped: position and reason of each image that was left out.
-        peak: the largest value, 0..65535, of the 16-bit gray images to train on; None when there are none.
+        peak: the largest value, 0..65535, of the 16-bit images to train on; None when there are none.
     """
 
     skipped: dict[int, str]
@@ -60,6 +61,7 @@ class Decoding:
         skip_unreadable: leave unreadable images out rather than fail.
         name: ``dataset/category``, for those who list the cache.
         part: which part of the data it is, likewise.
+        intensity: which values of more than 8 bits are black and white; None: the full range of a file.
     """
 
     samples: tuple[Sample, ...]
@@ -68,6 +70,7 @@ class Decoding:
     skip_unreadable: bool
     name: str
     part: str
+    intensity: Intensity | None = None
 
     @property
     def bytes_needed(self) -> int:
@@ -186,7 +189,7 @@ def _decoded_in_order(decoding: Decoding, workers: int) -> Generator[_Outcome, N
     waiting: deque[Future[_Outcome]] = deque()
     try:
         for sample in decoding.samples:
-            waiting.append(pool.submit(_decode_one, sample, decoding.size, decoding.masks))
+            waiting.append(pool.submit(_decode_one, sample, decoding))
             if len(waiting) > 4 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -195,11 +198,12 @@ def _decoded_in_order(decoding: Decoding, workers: int) -> Generator[_Outcome, N
         pool.shutdown(cancel_futures=True)
 
 
-def _decode_one(sample: Sample, size: int, with_mask: bool) -> _Outcome:
+def _decode_one(sample: Sample, decoding: Decoding) -> _Outcome:
     """An image, its mask (zeros for a normal image) and its peak, or what is wrong with them."""
+    size = decoding.size
     try:
-        image, peak = read_with_peak(sample.path)
-        if with_mask and sample.label and sample.mask_path is not None:
+        image, peak = read_with_peak(sample.path, decoding.intensity)
+        if decoding.masks and sample.label and sample.mask_path is not None:
             mask = read_mask(sample.mask_path, size, image.size, image_path=sample.path)
         else:
             mask = np.zeros((size, size), np.uint8)

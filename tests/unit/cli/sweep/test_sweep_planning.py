@@ -5,12 +5,15 @@ from helpers.command import run
 from helpers.layouts import make_dataset
 from helpers.public_layouts import make_mvtec3d
 
-from kdzoo.cli.sweep.planning import check_name
+from kdzoo.cli.options import run_options
+from kdzoo.cli.sweep.planning import check_name, plan_of
+from kdzoo.cli.sweep.run import run as sweep_run
 from kdzoo.cli.sweep.spaces import spaces_of
 from kdzoo.cli.train import _spec
 from kdzoo.data.catalog import open_dataset
 from kdzoo.errors import UsageError
 from kdzoo.settings import Settings
+from kdzoo.training.spec import RunOptions
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "a/b", "-x", "x" * 101])
@@ -36,3 +39,19 @@ def test_a_sweep_tells_each_note_once_with_its_categories(capsys, tmp_path):
     assert ran.status == 2 and "nowhere.safetensors" in ran.err
     note = "validation images select, and all normal test images report (bagel, cable_gland)\n"
     assert ran.err.count(note) == 1
+
+
+def test_every_option_of_a_run_reaches_the_plan(tmp_path):
+    """What a command takes and then forgets is worse than what it refuses."""
+    asked = {
+        "teacher": "random-resnet18", "image_size": 96, "protocol": "test", "objective": "image_ap", "split_seed": 3,
+        "seed": 4, "skip_unreadable": True, "ema": 0.5, "foreground": "light", "intensity": "0,1023",
+    }  # fmt: skip
+    options = {parameter.name for parameter in run_options(lambda: None).__click_params__}
+    assert options & set(RunOptions.__dataclass_fields__) == set(asked)
+    words = ["rd", "--dataset", str(make_dataset(tmp_path / "parts"))]
+    for key, value in asked.items():
+        words += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
+    given = sweep_run.make_context("run", words).params
+    plan = plan_of(given.pop("method"), given, Settings.from_environment())
+    assert {key: getattr(plan.options, key) for key in asked} == asked
