@@ -61,6 +61,12 @@ def run_options(command: F) -> F:
                 metavar="FOLDER",
                 help="Masks of the product, named as the train images; short for --foreground masks:FOLDER.",
             ),
+            click.option(
+                "--calibration-folds",
+                type=int,
+                metavar="K",
+                help="Calibrate on the train images: train K more models, each scores what it has not seen.",
+            ),
             click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
         )
     ):

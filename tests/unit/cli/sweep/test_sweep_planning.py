@@ -5,18 +5,25 @@ from helpers.command import run
 from helpers.layouts import make_dataset
 from helpers.public_layouts import make_mvtec3d
 
-from kdzoo.cli.sweep.planning import check_name
+from kdzoo.cli.sweep.planning import _OPTIONS, check_name
 from kdzoo.cli.sweep.spaces import spaces_of
-from kdzoo.cli.train import _spec
+from kdzoo.cli.train import _spec, train
 from kdzoo.data.catalog import open_dataset
 from kdzoo.errors import UsageError
 from kdzoo.settings import Settings
+from kdzoo.training.spec import RunOptions
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "a/b", "-x", "x" * 101])
 def test_odd_sweep_names(name):
     with pytest.raises(UsageError):
         check_name(name)
+
+
+def test_whatever_decides_how_a_trial_runs_reaches_a_sweep_too():
+    """`--ema` did not, and was passed over in silence."""
+    knobs = {option.name for option in train.params} & {*RunOptions.__dataclass_fields__, "foreground_masks"}
+    assert knobs == set(_OPTIONS)
 
 
 def test_a_category_by_its_folders_own_name(tmp_path):
