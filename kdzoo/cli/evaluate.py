@@ -13,6 +13,7 @@ from kdzoo.cli.notes import tell_note, tell_skipped
 from kdzoo.cli.options import device_option, json_option, zoo_option
 from kdzoo.cli.progress import Bar
 from kdzoo.cli.source import load_source, source_options
+from kdzoo.metrics.decision_words import calibrated_text, share_text, stated_text
 
 if TYPE_CHECKING:
     from kdzoo.detector import Detector
@@ -47,16 +48,19 @@ def evaluate(
         method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
     )  # fmt: skip
-    result = _measure(detector, dataset, part, download=download)
+    from kdzoo.training.operating_point import calibration_part
+
+    # Of a threshold that a person chose there is nothing to state.
+    stated = None if threshold is not None else calibration_part(detector.calibration, false_positive_rate)
+    result = {**_measure(detector, dataset, part, download=download), "calibration": stated}
     if result["split_digest"] != detector.plan.split_digest:
         tell_note("these are not the images that the detector was selected with (another split digest)")
     click.echo(json.dumps(result) if as_json else _text(result))
 
 
 def _measure(detector: Detector, dataset: str | None, part: str, *, download: bool) -> dict[str, Any]:
-    import numpy as np
-
     from kdzoo.errors import DatasetError
+    from kdzoo.metrics.decisions import Decisions
     from kdzoo.settings import Settings
     from kdzoo.training.data import TrialData
     from kdzoo.training.evaluation import measure, score_images
@@ -75,7 +79,7 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
         )
     scored = score_images(detector.method, ImageSource(truth.images, detector.device))
     report = measure(scored, truth, aupro_limit=options.aupro_limit)
-    alarms = scored.scores > detector.threshold
+    decided = Decisions.at(detector.threshold, scored.scores, truth.labels)
     return {
         "method": document["method"],
         "dataset": opened.name,
@@ -87,10 +91,13 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
         "metrics": report.as_dict("test_" if part == "report" else "val_"),
         "undefined": dict(report.undefined),
         "threshold": detector.threshold,
-        "false_alarms": int(np.sum(alarms & (truth.labels == 0))),
-        "normal_images": int(np.sum(truth.labels == 0)),
-        "found_defects": int(np.sum(alarms & (truth.labels == 1))),
-        "defective_images": int(np.sum(truth.labels == 1)),
+        "false_alarms": decided.false_alarms.count,
+        "normal_images": decided.false_alarms.of,
+        "false_alarm_interval": [decided.false_alarms.low, decided.false_alarms.high],
+        "found_defects": decided.misses.of - decided.misses.count,
+        "missed_defects": decided.misses.count,
+        "defective_images": decided.misses.of,
+        "miss_interval": [decided.misses.low, decided.misses.high],
     }
 
 
@@ -99,7 +106,12 @@ def _text(result: dict[str, Any]) -> str:
     lines = [f"{head}, {result['images']} images of the {result['part']} part"]
     lines += [f"  {name:18} {value:.4f}" for name, value in result["metrics"].items()]
     lines += [f"  {name:18} undefined: {reason}" for name, reason in result["undefined"].items()]
-    found = f"found {result['found_defects']} of {result['defective_images']} defects"
-    lines.append(f"  at threshold {result['threshold']:.4f}: {found},")
-    lines.append(f"  {result['false_alarms']} false alarms on {result['normal_images']} normal images")
+    lines.append(f"  {'threshold':18} {result['threshold']:.4f}")
+    for name, counted, images in (("false_alarm", "false_alarms", "normal"), ("miss", "missed_defects", "defective")):
+        low, high = result[f"{name}_interval"]
+        share = {"count": result[counted], "of": result[f"{images}_images"], "low": low, "high": high}
+        lines.append(f"  {counted.replace('_', ' '):18} {share_text(share)}")
+    if result["calibration"] is not None:
+        lines.append(f"  {'calibrated on':18} {calibrated_text(result)}")
+        lines.append(f"  {'stated':18} {stated_text(result)}")
     return "\n".join(lines)

@@ -89,20 +89,29 @@ def _open(uri: str, settings: Settings, dataset: str | None, metric: str, port: 
 
 def _rendered(board: LeaderboardTable) -> Table:
     from kdzoo.cli.tables import make_table, number
+    from kdzoo.metrics.decision_words import share_text
 
-    numbers = (*_SHOWN.values(), "seconds", "release")
+    decided = ("false alarms", "misses") if any(row.false_alarms or row.misses for row in board.rows) else ()
+    numbers = (*_SHOWN.values(), *decided, "seconds", "release")
     table = make_table(f"{board.dataset}, protocol {board.protocol}", ("category", "method", *numbers), numbers=numbers)
     previous = None
     for row in board.rows:
         metrics = [number(row.test.get(name)) for name in _SHOWN]
         label = row.category if row.category != previous else ""
         release = "–" if row.release is None else str(row.release)
-        table.add_row(label, row.method, *metrics, number(row.cost_seconds, 0), release)
+        shares = [(share_text(share.as_dict()) if share else "–") for share in (row.false_alarms, row.misses)]
+        table.add_row(label, row.method, *metrics, *shares[: len(decided)], number(row.cost_seconds, 0), release)
         previous = row.category
     table.add_section()
     for mean in board.means:
         metrics = [number(mean.test.get(name)) for name in _SHOWN]
         table.add_row(
-            f"mean of {mean.categories}", mean.method, *metrics, number(mean.cost_seconds, 0), "", style="bold"
+            f"mean of {mean.categories}",
+            mean.method,
+            *metrics,
+            *("" for _ in decided),
+            number(mean.cost_seconds, 0),
+            "",
+            style="bold",
         )
     return table

@@ -67,6 +67,12 @@ def run_options(command: F) -> F:
                 help="Values of 10 to 16-bit images that are black and white; auto finds the camera's bits; default: "
                 "what a file can hold.",
             ),
+            click.option(
+                "--calibration-folds",
+                type=int,
+                metavar="K",
+                help="Calibrate on the train images: train K more models, each scores what it has not seen.",
+            ),
             click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
         )
     ):

@@ -24,6 +24,7 @@ from kdzoo.cli.options import (
 )
 from kdzoo.cli.progress import Bar
 from kdzoo.errors import TrainingError, UsageError
+from kdzoo.metrics.decision_words import decision_rows
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
@@ -77,6 +78,7 @@ def train(
         "protocol": spec.options.protocol,
         "metrics": outcome.metrics,
         "undefined": outcome.document["undefined"],
+        "operating_point": outcome.document["operating_point"],
         "config": spec.config.as_dict(),
         "options": outcome.document["options"],
         "epochs": outcome.document["epochs"],
@@ -143,6 +145,9 @@ def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | N
     tell_skipped(data.skipped)
     with EpochLog(trainer, spec.options.objective) as log:
         trainer.run(log)
+    folds = spec.options.calibration_folds
+    if folds:
+        tell_note(f"the threshold is calibrated on the train images: {folds} more models are trained for that")
     return conclude(trainer)
 
 
@@ -231,6 +236,8 @@ def _text(result: dict[str, Any]) -> str:
     lines = [f"{result['method']} on {result['dataset']}/{result['category']}, protocol {result['protocol']}"]
     lines += [f"  {name:18} {value:.4f}" for name, value in result["metrics"].items()]
     lines += [f"  {name:18} undefined: {reason}" for name, reason in result["undefined"].items()]
+    lines.append(f"  {'threshold':18} {result['operating_point']['threshold']:.4f}")
+    lines += [f"  {name:18} {text}" for name, text in decision_rows(result["operating_point"]).items()]
     lines.append(f"  seconds            {result['cost']['seconds']:.1f} on {result['cost']['device']}")
     if result["published"]:
         lines.append(f"  zoo                {_release(result['published'])}")

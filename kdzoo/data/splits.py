@@ -103,6 +103,23 @@ def split(index: CategoryIndex, protocol: Protocol, *, seed: int = 0, holdout_fr
     )
 
 
+def fold_of(train: Sequence[Sample], number: int, folds: int, *, seed: int = 0) -> tuple[_Samples, _Samples]:
+    """Train images without a fold of them, and that fold; every image is in one fold, and the folds are alike in size.
+
+    Args:
+        train: the images.
+        number: of the fold, from 0.
+        folds: how many there are, 2 up to the number of images.
+        seed: of the split.
+    """
+    shuffled = _shuffled(train, seed)
+    held_out = {sample.id for sample in shuffled[number::folds]}
+    return (
+        tuple(sample for sample in train if sample.id not in held_out),
+        tuple(sample for sample in train if sample.id in held_out),
+    )
+
+
 def _synthetic(
     name: str, train: _Samples, validation: _Samples, seed: int, fraction: float, notes: list[str]
 ) -> tuple[_Samples, _Samples]:

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any, Final, TypeVar
 
 from kdzoo.errors import KdzooError, TrackingError, UnknownNameError
+from kdzoo.metrics.binomial import Share
 from kdzoo.metrics.names import METRIC_NAMES
 from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
 from kdzoo.tracking.pages import all_pages
@@ -28,6 +29,8 @@ class CategoryResult:
         objective: the metric that selection maximised.
         objective_value: its value on the selection part, ``val_<objective>``.
         test: metrics of the test part, without the ``test_`` prefix; fractions.
+        false_alarms: alarms of the calibrated threshold on the report's normal images; None where it was not logged.
+        misses: likewise, its misses among the report's defects.
         cost_seconds: wall time of all trials of the category; None if not logged.
         cost_gpu_seconds: GPU time of the same.
         release: the zoo's release number; None when it was not published.
@@ -51,6 +54,8 @@ class CategoryResult:
     split_digest: str | None
     finished_ms: int
     run_id: str
+    false_alarms: Share | None = None
+    misses: Share | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +208,18 @@ def _result(run: Any) -> CategoryResult | None:
         split_digest=tags.get("kdzoo.split_digest"),
         finished_ms=int(run.info.end_time or run.info.start_time),
         run_id=str(run.info.run_id),
+        false_alarms=_share(metrics, "false_alarms", "normal_images", "false_alarm_rate"),
+        misses=_share(metrics, "misses", "defective_images", "miss_rate"),
     )
+
+
+def _share(metrics: Mapping[str, float], count: str, images: str, rate: str) -> Share | None:
+    """A share of the report's images, as `kdzoo.training.operating_point.as_metrics` names its numbers."""
+    names = (f"test_{count}", f"test_{images}", f"test_{rate}_low", f"test_{rate}_high")
+    if not all(name in metrics for name in names):
+        return None
+    counted, of, low, high = (metrics[name] for name in names)
+    return Share(count=int(counted), of=int(of), low=low, high=high)
 
 
 def _best(results: Iterable[CategoryResult]) -> list[CategoryResult]:

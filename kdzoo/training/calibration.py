@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdzoo.errors import CheckpointError, UsageError
+from kdzoo.metrics.conformal import Claim, conformal_rank
 from kdzoo.pictures import HeatScale
 
 _KEPT_SCORES = 512
 _MOST_IMAGES = 10**12
 _FORMER_REACH = 0.6
 """How far above the pixel threshold the colours are full, in thresholds, where the normal level is not known."""
+
+Rule = Literal["split-conformal", "share"]
+"""Which score is the threshold. ``share``, of detectors that name no rule, let that share of the calibration's images
+alarm; of images not seen before, more do."""
+Origin = Literal["selection", "folds"]
+"""Where the normal images come from: the selection part, or train images scored by models that had not seen them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +36,8 @@ class Calibration:
         map_peaks: the largest map value of each, likewise; a mask marks pixels above what a normal image reaches.
         map_level: what a pixel of a normal map usually is, the median over images of the map's median; None in
             detectors of kdzoo before it was kept.
+        rule: which score is the threshold at a rate.
+        origin: where the images come from.
     """
 
     false_positive_rate: float
@@ -36,14 +45,22 @@ class Calibration:
     image_scores: tuple[float, ...]
     map_peaks: tuple[float, ...]
     map_level: float | None = None
+    rule: Rule = "split-conformal"
+    origin: Origin = "selection"
 
     def threshold(self, false_positive_rate: float | None = None) -> float:
         """An image scoring above this is called anomalous."""
-        return _upper_quantile(self.image_scores, self._rate(false_positive_rate))
+        return self._quantile(self.image_scores, self._rate(false_positive_rate))
 
     def pixel_threshold(self, false_positive_rate: float | None = None) -> float:
         """A pixel above this is marked: the same share of normal images would show any mark at all."""
-        return _upper_quantile(self.map_peaks, self._rate(false_positive_rate))
+        return self._quantile(self.map_peaks, self._rate(false_positive_rate))
+
+    def claim(self, false_positive_rate: float | None = None) -> Claim:
+        """What these images let one state of the false alarms at a rate's threshold."""
+        rate = self._rate(false_positive_rate)
+        ranks = self._ranks(len(self.image_scores))
+        return Claim.of(int(ranks[-1]), int(ranks[self._index(len(self.image_scores), rate)]), rate)
 
     def heat_scale(self) -> HeatScale:
         """The colours of this detector's maps, the same for all its images and whatever decision is asked of it.
@@ -66,6 +83,8 @@ class Calibration:
             "image_scores": list(self.image_scores),
             "map_peaks": list(self.map_peaks),
             **level,
+            "rule": self.rule,
+            "origin": self.origin,
         }
 
     @classmethod
@@ -79,6 +98,10 @@ class Calibration:
             rate, images = _number(values["false_positive_rate"]), values["normal_images"]
             scores, peaks = _ascending(values["image_scores"]), _ascending(values["map_peaks"])
             level = _number(values["map_level"]) if "map_level" in values else None
+            rule, origin = (
+                _one_of(Rule, values.get("rule", "share")),
+                _one_of(Origin, values.get("origin", "selection")),
+            )
         except KeyError as error:
             raise CheckpointError(f"the calibration lacks {error}") from error
         except (TypeError, ValueError, OverflowError) as error:
@@ -86,13 +109,58 @@ class Calibration:
         if not 0 <= rate < 1 or not isinstance(images, int) or not 1 <= images <= _MOST_IMAGES:
             raise CheckpointError(f"the calibration holds a rate of {rate} over {str(images)[:80]} normal images")
         return cls(
-            false_positive_rate=rate, normal_images=images, image_scores=scores, map_peaks=peaks, map_level=level
+            false_positive_rate=rate,
+            normal_images=images,
+            image_scores=scores,
+            map_peaks=peaks,
+            map_level=level,
+            rule=rule,
+            origin=origin,
         )
 
     def _rate(self, given: float | None) -> float:
         if given is not None and not 0 <= given < 1:
             raise UsageError(f"false-positive rate {given} is out of range", hint="from 0 up to, but not including, 1")
         return self.false_positive_rate if given is None else given
+
+    def _quantile(self, ascending: tuple[float, ...], rate: float) -> float:
+        return ascending[self._index(len(ascending), rate)]
+
+    def _index(self, kept: int, rate: float) -> int:
+        """Which of the kept scores is the threshold: by the rule's rank among all, or the next that was kept."""
+        if self.rule == "share":
+            return kept - 1 - min(math.floor(rate * kept + 1e-9), kept - 1)
+        ranks = self._ranks(kept)
+        return int(np.searchsorted(ranks, conformal_rank(int(ranks[-1]), rate)))
+
+    def _ranks(self, kept: int) -> NDArray[np.int64]:
+        """The rank of each kept score among those of all images, from 1."""
+        images = max(self.normal_images, kept)
+        ranks = _kept_positions(images, kept) + 1
+        ranks[-1] = images  # of one kept score of many, which a stranger may write
+        return ranks
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalScores:
+    """What is kept of the maps and scores of normal images.
+
+    Attributes:
+        scores: ``[N]`` image scores.
+        peaks: ``[N]`` largest values of their maps.
+        levels: ``[N]`` medians of their maps.
+    """
+
+    scores: NDArray[np.float32]
+    peaks: NDArray[np.float32]
+    levels: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float32], maps: NDArray[np.float32]) -> Self:
+        """Of ``[N]`` scores and ``[N, S, S]`` maps of normal images."""
+        # An image at a time: a median sorts a copy.
+        levels = np.array([np.median(each) for each in maps], np.float64)
+        return cls(scores=scores, peaks=maps.max(axis=(1, 2)), levels=levels)
 
 
 def calibrate(
@@ -105,17 +173,31 @@ def calibrate(
         maps: ``[N, S, S]`` anomaly maps.
         labels: ``[N]``, 1 for anomalous; those images are left out.
         false_positive_rate: share of normal images allowed above the threshold.
+
+    Raises:
+        UsageError: none is normal.
     """
     normal = labels == 0
     if not normal.any():
         raise UsageError("the decision threshold needs normal images, and selection has none")
+    return calibrate_on(NormalScores.of(scores[normal], maps[normal]), false_positive_rate=false_positive_rate)
+
+
+def calibrate_on(normals: NormalScores, *, false_positive_rate: float, origin: Origin = "selection") -> Calibration:
+    """Calibrates on what normal images score.
+
+    Args:
+        normals: of at least one image.
+        false_positive_rate: share of normal images allowed above the threshold.
+        origin: where the images come from.
+    """
     return Calibration(
         false_positive_rate=false_positive_rate,
-        normal_images=int(normal.sum()),
-        image_scores=_kept(scores[normal]),
-        map_peaks=_kept(maps[normal].max(axis=(1, 2))),
-        # An image at a time: a median sorts a copy.
-        map_level=float(np.median([np.median(each) for each in maps[normal]])),
+        normal_images=len(normals.scores),
+        image_scores=_kept(normals.scores),
+        map_peaks=_kept(normals.peaks),
+        map_level=float(np.median(normals.levels)),
+        origin=origin,
     )
 
 
@@ -123,15 +205,19 @@ def _kept(values: NDArray[np.float32]) -> tuple[float, ...]:
     ordered = np.sort(values.astype(np.float64))
     if len(ordered) > _KEPT_SCORES:
         # Always keeps both ends: the largest normal score is what a strict threshold rests on.
-        ordered = ordered[np.linspace(0, len(ordered) - 1, _KEPT_SCORES).round().astype(int)]
+        ordered = ordered[_kept_positions(len(ordered), _KEPT_SCORES)]
     return tuple(ordered.tolist())
 
 
-def _upper_quantile(ascending: tuple[float, ...], rate: float) -> float:
-    """The smallest kept score that at most ``rate`` of them exceed."""
-    # A rate such as 0.07 of 100 is 7.000000000000001 or 6.999999999999999 in binary: both allow 7.
-    allowed = min(math.floor(rate * len(ascending) + 1e-9), len(ascending) - 1)
-    return ascending[len(ascending) - 1 - allowed]
+def _kept_positions(images: int, kept: int) -> NDArray[np.int64]:
+    """Which of ascending scores are kept, evenly spaced: indices from 0."""
+    return np.linspace(0, images - 1, kept).round().astype(np.int64)
+
+
+def _one_of(choices: Any, value: object) -> Any:
+    if value not in get_args(choices):
+        raise ValueError(f"{str(value)[:80]!r} is none of {', '.join(get_args(choices))}")
+    return value
 
 
 def _number(value: object) -> float:

@@ -25,7 +25,7 @@ from kdzoo.data.foreground.masks import read_foreground_masks
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.images import found_intensity
 from kdzoo.data.samples import Sample
-from kdzoo.data.splits import Parts, split
+from kdzoo.data.splits import Parts, fold_of, split
 from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
 from kdzoo.errors import DatasetError
 from kdzoo.training.images import digest_of_pixels
@@ -148,6 +148,19 @@ class TrialData:
         if not self.parts.report:
             return None
         return _evaluation_set(self._decode(self.parts.report, masks=True))
+
+    def fold(self, number: int, folds: int) -> tuple[TrialData, DecodedPart]:
+        """The same data without a fold of the train images, and that fold.
+
+        Args:
+            number: of the fold, from 0.
+            folds: how many there are, 2 up to the number of train images.
+        """
+        kept, held_out = fold_of(self.train.samples, number, folds, seed=self.options.split_seed)
+        data = TrialData(self.dataset, self.index.category, self.options, cache=self.cache, progress=self._progress)
+        digest = hashlib.sha256(f"{self.parts.digest}\0fold {number} of {folds}".encode()).hexdigest()
+        data.parts = replace(self.parts, train=kept, digest=digest)
+        return data, self._decode(held_out, masks=False)
 
     def describe(self) -> dict[str, Any]:
         """What a manifest says of the data."""

@@ -14,17 +14,20 @@ from kdzoo._version import __version__
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.errors import KdzooError, TrainingError
 from kdzoo.methods.base import Method
+from kdzoo.metrics.decisions import Decisions
 from kdzoo.metrics.report import Report
 from kdzoo.pictures import Case, as_png, sheet
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE
 from kdzoo.teachers.packaged import PACKAGE
 from kdzoo.training.best import objective_value
-from kdzoo.training.calibration import Calibration, calibrate
+from kdzoo.training.calibration import Calibration, calibrate, calibrate_on
+from kdzoo.training.cross_fitting import CrossFitted, cross_fit
 from kdzoo.training.data import EvaluationSet
 from kdzoo.training.document import DOCUMENT_SCHEMA
 from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.images import ImageSource
+from kdzoo.training.operating_point import operating_point
 from kdzoo.training.trainer import Trainer
 
 _SHOWN = 4
@@ -54,6 +57,9 @@ class Outcome:
 def conclude(trainer: Trainer) -> Outcome:
     """Takes the best weights, calibrates them, and measures them on the report part: its first and only reading.
 
+    Calibrated is on the normal images of the selection part, or with ``calibration_folds`` on the train images, which
+    trains once more for each fold.
+
     A report part that cannot be read does not cost the trained model: it comes without ``test_*`` metrics, the document
     says why, and `Outcome.trouble` holds the error.
 
@@ -66,9 +72,8 @@ def conclude(trainer: Trainer) -> Outcome:
     spec, data, method = trainer.spec, trainer.data, trainer.method.eval()
     scored = trainer.selection_scores()
     selected = measure(scored, data.selection, aupro_limit=spec.options.aupro_limit)
-    calibration = calibrate(
-        scored.scores, scored.maps, data.selection.labels, false_positive_rate=spec.options.false_positive_rate
-    )
+    folded = cross_fit(trainer, spec.options.calibration_folds) if spec.options.calibration_folds else None
+    calibration = _calibrated(trainer, scored, folded)
     shown, shown_scored, reported, trouble = data.selection, scored, None, None
     undefined = {"test_*": "the data set has no test part"}
     try:
@@ -79,7 +84,16 @@ def conclude(trainer: Trainer) -> Outcome:
     except KdzooError as error:
         trouble, undefined = error, {"test_*": str(error)}
     metrics = selected.as_dict("val_") | (reported.as_dict("test_") if reported else {})
-    document = _document(trainer, calibration, selected, undefined, metrics)
+    threshold = calibration.threshold()
+    point = operating_point(
+        calibration,
+        selection=Decisions.at(threshold, scored.scores, data.selection.labels),
+        report=Decisions.at(threshold, shown_scored.scores, shown.labels) if reported else None,
+        folds=folded.folds if folded else 0,
+    )
+    document = _document(trainer, calibration, selected, undefined, metrics, point)
+    if folded is not None:
+        document["cost"]["calibration_seconds"] = folded.seconds
     title = f"{spec.method} on {spec.category_name} ({spec.options.protocol}): worst cases first, then best"
     return Outcome(
         method=method,
@@ -88,6 +102,13 @@ def conclude(trainer: Trainer) -> Outcome:
         picture=cases_picture(title, shown, shown_scored, calibration),
         trouble=trouble,
     )
+
+
+def _calibrated(trainer: Trainer, scored: Scored, folded: CrossFitted | None) -> Calibration:
+    rate = trainer.spec.options.false_positive_rate
+    if folded is not None:
+        return calibrate_on(folded.normals, false_positive_rate=rate, origin="folds")
+    return calibrate(scored.scores, scored.maps, trainer.data.selection.labels, false_positive_rate=rate)
 
 
 def cases_picture(title: str, truth: EvaluationSet, scored: Scored, calibration: Calibration) -> bytes:
@@ -123,6 +144,7 @@ def _document(
     selected: Report,
     undefined: dict[str, str],
     metrics: dict[str, float],
+    point: dict[str, Any],
 ) -> dict[str, Any]:
     spec, data, teacher = trainer.spec, trainer.data, trainer.method.teacher
     options, settled = spec.options, trainer.method.settled()
@@ -145,6 +167,7 @@ def _document(
             "std": list(teacher.std),
         },
         "calibration": calibration.as_dict(),
+        "operating_point": point,
         "protocol": options.protocol,
         "split": {"seed": options.split_seed, "digest": data.parts.digest, "notes": list(data.parts.notes)},
         "dataset": data.describe(),

@@ -32,6 +32,12 @@ class RunOptions(Config):
     seed: int = knob(0, "seed of weights, batches and synthetic anomalies", low=0, high=LARGEST_SEED)
     evaluations: int = knob(20, "how often a detecting stage is evaluated, evenly spaced", low=1, high=10_000)
     false_positive_rate: float = knob(0.01, "share of normal images that the threshold lets alarm", low=0.0, high=0.5)
+    calibration_folds: int = knob(
+        0,
+        "models trained again to calibrate on the train images, each on those outside of a fold; 0: none",
+        low=0,
+        high=50,
+    )
     aupro_limit: float = knob(0.3, "false-positive rate up to which AUPRO integrates", above=0.0, high=1.0)
     skip_unreadable: bool = knob(False, "leave unreadable images out instead of stopping")
     ema: float = knob(
@@ -49,6 +55,8 @@ class RunOptions(Config):
             )
         if self.objective not in OBJECTIVES:
             raise UnknownNameError("objective", self.objective, OBJECTIVES)
+        if self.calibration_folds == 1:
+            raise ConfigError("calibration_folds = 1 would leave no images to train on", hint="0 for none, or 2 to 50")
         ForegroundRule.parse(self.foreground)
         Intensity.parse(self.intensity)
 

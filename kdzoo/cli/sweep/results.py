@@ -36,6 +36,8 @@ def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
 
     console = results()
     console.print(_table(board, plan))
+    if any(outcome.operating_point for outcome in board.outcomes.values()):
+        console.print(_decisions(board))
     for category in board.categories:
         console.print(f"{category}: {_turned(board.outcomes[category], plan)}", soft_wrap=True, markup=False)
     fronts = {category: [asdict(trial) for trial in board.outcomes[category].pareto] for category in board.categories}
@@ -80,6 +82,25 @@ def _table(board: SweepBoard, plan: SweepPlan) -> Table:
             got = outcome.published.release
             release = (f"{got}: " if got else "") + outcome.published.note
         table.add_row(category, *values, f"{outcome.seconds:.0f} s", release)
+    return table
+
+
+def _decisions(board: SweepBoard) -> Table:
+    """What each calibrated threshold decides, and what may be stated of it."""
+    from kdzoo.cli.tables import make_table
+    from kdzoo.metrics.decision_words import share_text, stated_text
+
+    table = make_table(
+        "At the calibrated threshold: validation → test, with 95 % intervals",
+        ("category", "false alarms", "misses", "stated of images to come"),
+    )
+    for category in board.categories:
+        point = board.outcomes[category].operating_point
+        cells = []
+        for kind in ("false_alarms", "misses"):
+            before, after = (point.get(part, {}).get(kind, {}) for part in ("selection", "report"))
+            cells.append(" → ".join((share_text(before, interval=not after) or "–", share_text(after) or "–")))
+        table.add_row(category, *cells, stated_text(point) or "–")
     return table
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kdzoo.cli.zoo.untrusted_text import printable
+from kdzoo.metrics.decision_words import decision_rows
 
 if TYPE_CHECKING:
     from zoo_registry import Manifest
@@ -115,12 +116,13 @@ def _decision(document: Mapping[str, Any]) -> dict[str, Any]:
     found = _of(document, "calibration")
     if not found:
         return {}
+    rows = {"threshold": found.get("threshold"), "pixel threshold": found.get("pixel_threshold")}
+    point = _of(document, "operating_point")
+    if point:
+        return rows | decision_rows(point)
     rate, images = _text(found.get("false_positive_rate")), _text(found.get("normal_images"))
-    return {
-        "threshold": found.get("threshold"),
-        "pixel threshold": found.get("pixel_threshold"),
-        "false alarms": f"{rate} of {images} normal images",
-    }
+    # An older kdzoo wrote no more than what it was asked for, and on how many images.
+    return rows | {"false alarms": f"not measured; {rate} was asked for, on {images} normal images"}
 
 
 def _training(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class CategoryOutcome:
         gpu_seconds: likewise.
         reason: why there is no result.
         undefined: metrics without a value and why.
+        operating_point: as in the document: what the threshold decides on each part; empty when nothing was measured.
         pareto: with several objectives, the trials that no other one beats in all of them.
     """
 
@@ -129,6 +130,7 @@ class CategoryOutcome:
     gpu_seconds: float
     reason: str = ""
     undefined: dict[str, str] = field(default_factory=dict)
+    operating_point: dict[str, Any] = field(default_factory=dict)
     pareto: tuple[ParetoTrial, ...] = ()
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kdzoo.errors import KdzooError
+from kdzoo.metrics.decision_words import decision_rows
 from kdzoo.search.record.board import CategoryOutcome, SweepBoard, TrialRow
 from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.record.pareto import pareto_trials
@@ -16,6 +17,7 @@ from kdzoo.search.run.publisher import Publisher, reference
 from kdzoo.search.workers.checkpoints import Checkpoints
 from kdzoo.search.workers.finish import Finished, FinishingLine
 from kdzoo.tracking import Cost, SweepTracker
+from kdzoo.training.operating_point import as_metrics
 from kdzoo.zoo import PICTURE, TEACHER, Published
 from zoo_registry import RegistryError
 
@@ -105,8 +107,7 @@ class CategoryConclusions:
         else:
             published = result
         best = self._board.best(category) if finished.metrics else None
-        undefined = dict(finished.document.get("undefined", {}))
-        outcome = self._outcome(category, best, finished.metrics, published, reason=why, undefined=undefined)
+        outcome = self._outcome(category, best, finished.metrics, published, reason=why, said=finished.document)
         self._board.outcomes[category] = outcome
         self._record(outcome, finished)
         if why:
@@ -125,7 +126,7 @@ class CategoryConclusions:
         published: Published | None,
         *,
         reason: str,
-        undefined: dict[str, str],
+        said: Mapping[str, Any],
     ) -> CategoryOutcome:
         rows = self._board.of(category)
         return CategoryOutcome(
@@ -136,7 +137,8 @@ class CategoryConclusions:
             seconds=sum(row.seconds for row in rows),
             gpu_seconds=sum(row.gpu_seconds for row in rows),
             reason=reason,
-            undefined=undefined,
+            undefined=dict(said.get("undefined", {})),
+            operating_point=dict(said.get("operating_point", {})),
             pareto=tuple(pareto_trials(rows, self._board.objective, self._plan.strategy.also)),
         )
 
@@ -151,7 +153,7 @@ class CategoryConclusions:
             dict(kept["metrics"]),
             Published(**kept["published"]),
             reason=str(kept["reason"]),
-            undefined=dict(kept["undefined"]),
+            said=kept,
         )
         self._board.outcomes[category] = outcome
         if category not in self.settled:
@@ -181,6 +183,7 @@ class CategoryConclusions:
 
     def _record(self, outcome: CategoryOutcome, finished: Finished | None) -> None:
         """Tells MLflow's journal, and only then the sweep's folder: what stands there need not be told again."""
+        decided = decision_rows(outcome.operating_point)
         split = finished.document.get("split", {}) if finished is not None else {}
         kept, best = self._folder.outcome(outcome.category), outcome.best
         # MLflow lets no parameter change: where another trial was the best before, the tag says which run has them.
@@ -188,10 +191,15 @@ class CategoryConclusions:
         self._tracker.end_category(
             outcome.category,
             status="finished" if outcome.metrics else "failed",
-            metrics=outcome.metrics,
+            metrics={**outcome.metrics, **as_metrics(outcome.operating_point)},
             cost=Cost(seconds=outcome.seconds, gpu_seconds=outcome.gpu_seconds),
             params=best.config if best and same else None,
-            tags={"split_digest": split.get("digest")},
+            tags={
+                "split_digest": split.get("digest"),
+                "false_alarms": decided.get("false alarms"),
+                "misses": decided.get("misses"),
+                "stated": decided.get("stated"),
+            },
             best_trial=best.trial_id if best else None,
             reason=outcome.reason or None,
             release=outcome.published.release if outcome.published else None,
@@ -215,5 +223,6 @@ def _kept(outcome: CategoryOutcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "reason": outcome.reason,
         "undefined": outcome.undefined,
+        "operating_point": outcome.operating_point,
         "pareto": [dataclasses.asdict(trial) for trial in outcome.pareto],
     }

@@ -119,6 +119,11 @@ def test_runs_are_nested_and_tagged(swept):
         assert found.data.tags["kdzoo.release"] == "1"
         assert found.data.metrics["test_aupro"] == pytest.approx(outcome.metrics["test_aupro"])
         assert found.data.metrics["cost_seconds"] == pytest.approx(outcome.seconds)
+        misses = outcome.operating_point["report"]["misses"]
+        assert found.data.metrics["test_misses"] == misses["count"]
+        assert found.data.metrics["test_miss_rate_high"] == pytest.approx(misses["high"])
+        assert f"{misses['count']} of {misses['of']} (" in found.data.tags["kdzoo.misses"]
+        assert "cannot show 1.0 %" in found.data.tags["kdzoo.stated"]
         picture = swept.client.download_artifacts(found.info.run_id, "cases.png")
         assert Path(picture).read_bytes().startswith(b"\x89PNG")
         trials = swept.runs("trial", category=category)
@@ -147,6 +152,8 @@ def test_the_leaderboard_reads_it_back(swept):
         outcome = swept.board.outcomes[row.category]
         assert row.test["aupro"] == pytest.approx(outcome.metrics["test_aupro"])
         assert row.release == 1
+        alarms = outcome.operating_point["report"]["false_alarms"]
+        assert row.false_alarms.as_dict() == pytest.approx(alarms)
 
 
 @pytest.mark.parametrize("category", ["bottle", "cable"])
@@ -156,6 +163,7 @@ def test_a_release_has_the_numbers_that_were_published(swept, credentials, categ
     assert detector.document["config"] == outcome.best.config
     assert detector.document["objective"]["value"] == pytest.approx(outcome.best.objective, abs=1e-5)
     assert detector.document["sweep"] == "first"
+    assert detector.document["operating_point"] == outcome.operating_point
     (found,) = swept.runs("category", category=category)
     assert detector.document["mlflow"] == {"experiment": "kdzoo/aand/parts", "run": found.data.tags["kdzoo.key"]}
     options = RunOptions.from_mapping(detector.document["options"])

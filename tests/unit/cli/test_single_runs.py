@@ -70,6 +70,20 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
         assert "another split" not in again.err
         for name, value in measured["metrics"].items():
             assert value == pytest.approx(result["metrics"][name], abs=1e-5)
+        decided = result["operating_point"]["report"]
+        for name, counted in (("false_alarm", decided["false_alarms"]), ("miss", decided["misses"])):
+            assert measured[f"{name}_interval"] == [counted["low"], counted["high"]]
+        assert measured["false_alarms"] == decided["false_alarms"]["count"]
+        assert measured["missed_defects"] == measured["defective_images"] - measured["found_defects"]
+        assert measured["calibration"] == result["operating_point"]["calibration"]
+    said = run(capsys, "evaluate", "rd", "lids/small", "-d", parts).out
+    assert "2 normal images cannot show 1.0 %: 99 would hold it on average" in said
+    half = json.loads(
+        run(capsys, "evaluate", "rd", "lids/small", "-d", parts, "--json", "--false-positive-rate", "0.5").out
+    )
+    assert half["calibration"]["asked_rate"] == 0.5 and half["calibration"]["holds"]
+    own = run(capsys, "evaluate", "rd", "lids/small", "-d", parts, "--threshold", "0.5").out
+    assert "stated" not in own and "false alarms" in own, "of a threshold of a person's own nothing is stated"
 
     images = sorted((parts / "small" / "test").rglob("*.png"))
     ran = run(capsys, "predict", "rd", "lids/small", parts / "small" / "test", "--out", tmp_path / "judged")
@@ -94,6 +108,7 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     assert run(capsys, "zoo", "promote", "rd/lids/small", 7).status == 1
     card = run(capsys, "zoo", "show", "rd/lids/small").out
     assert "protocol" in card and "random-resnet18" in card
+    assert "of 2 (0 to" in card and "2 normal images cannot show 1.0 %" in card
     manifest = json.loads(run(capsys, "zoo", "show", "rd/lids/small", "--json").out)
     assert manifest["document"]["metrics"] == result["metrics"]
 
@@ -125,6 +140,15 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
         for region in row["regions"]:
             left, top, right, bottom = region["box"]
             assert 9 <= left < right <= 64 - 9 and 9 <= top < bottom <= 48 - 9 and region["area"] >= 2
+
+
+def test_calibrated_on_train_images_when_asked(capsys, parts, tmp_path):
+    out = tmp_path / "run"
+    ran = run(capsys, "train", "rd", "-d", parts, *SMALL, "--out", out, "--calibration-folds", 2)
+    assert ran.status == 0 and "2 more models are trained" in ran.err
+    assert "8 train images, scored by models that had not seen them" in ran.out
+    assert "8 normal images cannot show 1.0 %" in ran.out
+    assert run(capsys, "train", "rd", "-d", parts, *SMALL, "--out", out, "--calibration-folds", 1).status == 2
 
 
 @pytest.mark.parametrize(

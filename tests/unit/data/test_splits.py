@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdzoo.data.samples import CategoryIndex, Sample
-from kdzoo.data.splits import PROTOCOLS, split
+from kdzoo.data.splits import PROTOCOLS, fold_of, split
 from kdzoo.errors import ConfigError, ProtocolError, UnknownNameError
 
 
@@ -178,3 +178,16 @@ def test_wrong_arguments():
     for fraction in (0, 1, -0.1, float("nan")):
         with pytest.raises(ConfigError, match="holdout_fraction"):
             split(make_index(), "synthetic", holdout_fraction=fraction)
+
+
+@given(st.integers(2, 40).flatmap(lambda count: st.tuples(st.just(count), st.integers(2, count))), seeds)
+def test_folds_part_the_train_images_alike(counts, seed):
+    count, folds = counts
+    train = make_index(train=count).of_split("train")
+    parted = [fold_of(train, number, folds, seed=seed) for number in range(folds)]
+    assert sorted(name for _, out in parted for name in ids(out)) == sorted(ids(train))
+    for kept, out in parted:
+        assert out and sorted(ids(kept) + ids(out)) == sorted(ids(train))
+        assert ids(kept) == [name for name in ids(train) if name in ids(kept)], "in the order of the train part"
+    sizes = {len(out) for _, out in parted}
+    assert max(sizes) - min(sizes) <= 1

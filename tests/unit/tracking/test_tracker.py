@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from kdzoo.cli.leaderboard import leaderboard
 from kdzoo.errors import TrackingError, UnknownNameError
+from kdzoo.metrics.binomial import Share
 from kdzoo.tracking import Cost, SweepTracker, read_leaderboard, replay
 from kdzoo.tracking.environment import prepare_mlflow
 from kdzoo.tracking.reference import ReleaseRef
@@ -255,6 +257,23 @@ def test_two_drivers_of_one_sweep_are_refused(make_tracker):
     with pytest.raises(TrackingError, match="in use"):
         make_tracker("twice")
     tracker.close(timeout=30)
+
+
+def test_the_leaderboard_reads_alarms_and_misses_with_their_intervals(make_tracker, uri, capsys):
+    tracker = make_tracker("decided", method="rd", dataset="decided")
+    told = {"test_false_alarms": 2, "test_normal_images": 9, "test_false_alarm_rate_low": 0.028}
+    metrics = {"image_auroc": 0.9, **{name.removeprefix("test_"): value for name, value in told.items()}}
+    finish(tracker, "cable", 0.9, {**metrics, "false_alarm_rate_high": 0.6})
+    finish(tracker, "weave", 0.9, metrics)
+    assert tracker.close(timeout=30) == 0
+    (table,) = read_leaderboard(uri, dataset="decided").tables
+    whole, lacking = table.rows
+    assert whole.false_alarms == Share(count=2, of=9, low=0.028, high=0.6)
+    assert whole.misses is lacking.false_alarms is None
+
+    leaderboard.main(["--dataset", "decided", "--mlflow", uri], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert "false alarms" in said and "2 of 9 (2.8 to 60.0 %)" in said
 
 
 def test_leaderboard_takes_the_best_by_selection_and_never_mixes_protocols(make_tracker, uri):

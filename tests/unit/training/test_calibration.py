@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdzoo.errors import CheckpointError, UsageError
+from kdzoo.metrics.conformal import conformal_rank
 from kdzoo.pictures import HeatScale
 from kdzoo.training.calibration import Calibration, calibrate
+
+
+def _short(value):
+    return str(value)[:9]
 
 
 def of(scores, rate=0.0):
@@ -20,25 +25,44 @@ def of(scores, rate=0.0):
     )
 
 
+def former(scores, rate=0.0):
+    """As an earlier kdzoo calibrated: its detectors decide as they did."""
+    return dataclasses.replace(of(scores, rate), rule="share")
+
+
 @pytest.mark.parametrize(
     ("rate", "threshold"),
-    [(0.0, 10.0), (0.05, 10.0), (0.1, 9.0), (0.19, 9.0), (0.2, 8.0), (0.5, 5.0), (0.9, 1.0), (0.99, 1.0)],
+    [(0.0, 10.0), (0.05, 10.0), (0.1, 10.0), (0.19, 9.0), (0.2, 9.0), (0.5, 6.0), (0.9, 2.0), (0.99, 1.0)],
 )
 def test_thresholds_by_counting(rate, threshold):
-    """Of ten scores 1..10, a rate of 0.1 lets one alarm: only 10 is above 9."""
+    """Of ten scores 1..10, a rate of 0.1 is the 10th: an eleventh score is as likely above it as any other, 1 in 11."""
     scores = [float(score) for score in range(1, 11)]
     assert of(scores, rate).threshold() == threshold
     assert of(scores).threshold(rate) == of(scores).pixel_threshold(rate) == threshold
 
 
+@pytest.mark.parametrize(
+    ("rate", "threshold"),
+    [(0.0, 10.0), (0.05, 10.0), (0.1, 9.0), (0.19, 9.0), (0.2, 8.0), (0.5, 5.0), (0.9, 1.0), (0.99, 1.0)],
+)
+def test_thresholds_of_detectors_that_name_no_rule(rate, threshold):
+    """Of ten scores 1..10, a rate of 0.1 lets one alarm: only 10 is above 9."""
+    scores = [float(score) for score in range(1, 11)]
+    assert former(scores, rate).threshold() == threshold
+    assert former(scores).threshold(rate) == former(scores).pixel_threshold(rate) == threshold
+    kept = {key: value for key, value in of(scores, rate).as_dict().items() if key not in ("rule", "origin")}
+    assert Calibration.from_dict(kept).threshold() == threshold
+
+
 def test_a_rate_that_binary_numbers_miss_by_a_hair():
     scores = [float(score) for score in range(1, 101)]
     for percent in range(100):
-        assert of(scores).threshold(percent / 100) == 100 - percent
+        assert former(scores).threshold(percent / 100) == 100 - percent
+        assert of(scores[:99]).threshold(percent / 100) == min(100 - percent, 99)
 
 
 def test_a_rate_a_hair_below_one_lets_all_but_the_lowest_alarm():
-    assert of([0.0, 1.0]).threshold(1 - 2**-53) == 0.0
+    assert of([0.0, 1.0]).threshold(1 - 2**-53) == former([0.0, 1.0]).threshold(1 - 2**-53) == 0.0
 
 
 def test_one_image_is_its_own_threshold():
@@ -52,13 +76,27 @@ def test_equal_scores_never_alarm():
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.floats(0, 1, exclude_max=True))
 def test_no_more_than_the_rate_alarms_and_any_lower_score_would_let_more(scores, rate):
     ordered = sorted(scores)
-    threshold = of(ordered, rate).threshold()
+    threshold = former(ordered, rate).threshold()
     above = sum(score > threshold for score in ordered)
     assert above <= rate * len(ordered) + 1e-6
     lower = [score for score in ordered if score < threshold]
     assert threshold in ordered
     if lower:
         assert sum(score > lower[-1] for score in ordered) > rate * len(ordered) - 1e-6
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.floats(0, 1, exclude_max=True))
+def test_of_one_image_more_no_more_than_the_rate_alarms_or_the_threshold_is_the_largest(scores, rate):
+    ordered = sorted(scores)
+    found = of(ordered, rate)
+    threshold, claim = found.threshold(), found.claim()
+    above = sum(score > threshold for score in ordered)
+    assert threshold in ordered and above <= claim.above
+    assert threshold == ordered[-1] or claim.expected <= rate + 1e-6
+    assert claim.expected == pytest.approx((claim.above + 1) / (len(ordered) + 1))
+    lower = [score for score in ordered if score < threshold]
+    if lower:
+        assert sum(score > lower[-1] for score in ordered) + 1 > rate * (len(ordered) + 1) - 1e-6
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 2.0, math.nan])
@@ -87,7 +125,7 @@ def test_colours_begin_where_normal_images_end_and_are_full_as_far_above():
     found = of([6.0, 10.0])
     known = dataclasses.replace(found, map_level=4.0)
     assert known.heat_scale() == HeatScale(begin=10.0, full=16.0)
-    assert dataclasses.replace(known, false_positive_rate=0.5).heat_scale() == HeatScale(begin=6.0, full=8.0)
+    assert dataclasses.replace(known, false_positive_rate=0.7).heat_scale() == HeatScale(begin=6.0, full=8.0)
     below_zero = dataclasses.replace(of([-3.0]), map_level=-5.0)
     assert below_zero.heat_scale() == HeatScale(begin=-3.0, full=-1.0)
 
@@ -119,15 +157,37 @@ def test_many_scores_are_thinned_and_both_ends_stay(count, kept):
     assert found.threshold(0.5) == pytest.approx((count - 1) / 2, abs=count / 512 + 1)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.001, 0.01, 0.05, 0.3, 0.9])
+def test_of_thinned_scores_the_next_higher_one_is_the_threshold(rate):
+    count = 5000
+    scores = np.arange(1, count + 1, dtype=np.float32)
+    found = calibrate(scores, scores[:, None, None], np.zeros(count, int), false_positive_rate=rate)
+    rank = conformal_rank(count, rate)
+    assert rank <= found.threshold() <= rank + count / 511 + 1
+    claim = found.claim()
+    assert (claim.images, claim.above) == (count, count - found.threshold())
+    assert claim.expected <= max(rate, 1 / (count + 1)) + 1e-9
+
+
+def test_a_stranger_may_keep_fewer_scores_than_images_or_more():
+    alone = Calibration.from_dict(GOOD | {"normal_images": 10**12, "image_scores": [1.0]})
+    assert (alone.threshold(), alone.claim().above) == (1.0, 0)
+    more = Calibration.from_dict(GOOD | {"normal_images": 1, "rule": "split-conformal"})
+    assert (more.threshold(), more.claim().images) == (2.0, 2)
+
+
+@pytest.mark.parametrize("key", ["rule", "origin"])
+@pytest.mark.parametrize("value", [None, "", "other", 1, ["share"]], ids=_short)
+def test_an_unknown_rule_or_origin_is_refused(key, value):
+    with pytest.raises(CheckpointError, match="is none of"):
+        Calibration.from_dict(GOOD | {key: value})
+
+
 def test_it_comes_back_from_json_to_the_bit():
     found = of([0.1, 1 / 3, 2e-8, 5.0], 0.25)
     again = Calibration.from_dict(json.loads(json.dumps(of(sorted(found.image_scores), 0.25).as_dict())))
     assert again == of(sorted(found.image_scores), 0.25)
     assert again.as_dict()["threshold"] == again.threshold()
-
-
-def _short(value):
-    return str(value)[:9]
 
 
 GOOD = {"false_positive_rate": 0.01, "normal_images": 2, "image_scores": [1.0, 2], "map_peaks": [3.0, 4.0]}

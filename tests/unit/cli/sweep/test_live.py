@@ -1,5 +1,8 @@
 """What a log is told of a sweep, and what stands in the table at its end."""
 
+import dataclasses
+import json
+
 import pytest
 from helpers.layouts import make_dataset
 from helpers.sweeps import small_plan
@@ -64,3 +67,28 @@ def test_why_nothing_was_published_stands_in_the_results_once(capsys, board, tmp
     out = capsys.readouterr().out
     assert out.count("bottle: no trial was measured") == out.count("no trial was measured") == 1
     assert out.count("trial 0, the published configuration; not published: no rights") == out.count("no rights") == 1
+
+
+def test_alarms_and_misses_at_the_threshold_stand_below_the_metrics(capsys, board, tmp_path):
+    make_dataset(tmp_path / "parts")
+    plan = small_plan(tmp_path, name="night", trials=1)
+    alarms, misses = (
+        {"count": 2, "of": 9, "low": 0.0281, "high": 0.6001},
+        {"count": 1, "of": 12, "low": 0.0, "high": 0.4},
+    )
+    stated = {"origin": "selection", "false_alarms": alarms, "asked_rate": 0.3, "expected_rate": 0.3, "at_most": 0.55}
+    point = {
+        "calibration": {**stated, "holds": True},
+        "selection": {"misses": misses},
+        "report": {"false_alarms": alarms},
+    }
+    board.outcomes = {
+        "bottle": dataclasses.replace(outcome("bottle"), operating_point=point),
+        "cable": outcome("cable"),
+    }
+    show_results(board, plan, as_json=False)
+    said = capsys.readouterr().out
+    assert "– → 2 of 9 (2.8 to 60.0 %)" in said and "1 of 12 (0 to 40.0 %) → –" in said
+    assert "30.0 % expected, at most 55.0 % false alarms with 95 % confidence" in said
+    show_results(board, plan, as_json=True)
+    assert json.loads(capsys.readouterr().out)["categories"][0]["operating_point"] == point

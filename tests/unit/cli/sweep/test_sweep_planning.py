@@ -46,6 +46,7 @@ def test_every_option_of_a_run_reaches_the_plan(tmp_path):
     asked = {
         "teacher": "random-resnet18", "image_size": 96, "protocol": "test", "objective": "image_ap", "split_seed": 3,
         "seed": 4, "skip_unreadable": True, "ema": 0.5, "foreground": "light", "intensity": "0,1023",
+        "calibration_folds": 3,
     }  # fmt: skip
     options = {parameter.name for parameter in run_options(lambda: None).__click_params__}
     assert options & set(RunOptions.__dataclass_fields__) == set(asked)
