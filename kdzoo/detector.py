@@ -23,6 +23,7 @@ from torch import Tensor
 
 from kdzoo.data.depth import Intensity
 from kdzoo.data.images import read_image, resize_rgb, to_rgb_array
+from kdzoo.data.roi import Roi, roi_of
 from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, UsageError
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import build_method
@@ -32,7 +33,7 @@ from kdzoo.storage import write_file
 from kdzoo.teachers.backbone import Teacher, build_teacher
 from kdzoo.training.checkpoint import load_tensors, save_tensors
 from kdzoo.training.document import DetectorPlan, parse_document, read_document
-from kdzoo.training.evaluation import EVALUATION_BATCH, exact
+from kdzoo.training.evaluation import EVALUATION_BATCH, exact, silence
 from kdzoo.training.learned import load_learned
 
 DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensors", "teacher.safetensors"
@@ -53,8 +54,8 @@ class Prediction:
         score: image score; higher is more anomalous.
         threshold: what the score was compared with.
         anomalous: the decision: score above threshold; with a least area, only where a region is marked, too.
-        anomaly_map: ``[H, W]`` float32 at the image's own size; in a border that cannot alarm the least value of the
-            rest.
+        anomaly_map: ``[H, W]`` float32 at the image's own size; outside of the region of interest, and in a border that
+            cannot alarm, the least value of the rest.
         mask: ``[H, W]`` bool, pixels above what a normal image reaches, without regions below the least area.
         pixel_threshold: what the map was compared with.
         image: ``[H, W, 3]`` uint8, the image as it was seen.
@@ -106,6 +107,7 @@ class Detector:
         self.threshold = self.calibration.threshold()
         self.pixel_threshold = self.calibration.pixel_threshold()
         self.rule = RegionRule()
+        self.roi = roi_of(self.plan.options.roi, "")
         asked = Intensity.parse(self.plan.options.intensity)
         self.intensity = asked if isinstance(asked, Intensity) else None
 
@@ -127,6 +129,21 @@ class Detector:
         else:
             self.threshold = self.calibration.threshold(false_positive_rate)
             self.pixel_threshold = self.calibration.pixel_threshold(false_positive_rate)
+        return self
+
+    def set_roi(self, roi: Roi | str | Path | None) -> Self:
+        """Changes the region of interest: outside of it nothing is scored or marked.
+
+        The thresholds stay. In a part of the region that the detector was calibrated with, no more normal images alarm
+        than were stated; in a larger one, nobody has counted.
+
+        Args:
+            roi: a region; a file with one, as `kdzoo.data.roi` says; None for the whole image.
+
+        Raises:
+            ConfigError: there is no such file, or it holds no region of interest.
+        """
+        self.roi = Roi.read(Path(roi)) if isinstance(roi, str | Path) else roi
         return self
 
     def set_regions(self, *, min_area: int = 0, border: int = 0) -> Self:
@@ -169,13 +186,29 @@ class Detector:
             seen = [_rgb(image, self.intensity) for image in images[start : start + batch_size]]
             yield from self._predict_batch(seen)
 
+    def _inside(self, shape: tuple[int, ...], size: int | None = None) -> NDArray[np.bool_] | None:
+        """What counts of an image, or of its square map: the region of interest without the border; None: all of it.
+
+        Raises:
+            ImageError: nothing counts.
+        """
+        kept = self.rule.inside(shape, size)
+        if self.roi is None:
+            return kept
+        height, width = shape[:2] if size is None else (size, size)
+        of_interest = self.roi.inside(height, width)
+        if kept is not None:
+            of_interest &= kept
+            if not of_interest.any():
+                raise ImageError("the region of interest lies in the border, so nothing is left", hint="lower --border")
+        return of_interest
+
     def _silence(self, maps: Tensor, seen: list[NDArray[np.uint8]]) -> None:
-        """Gives the border of each map the least value of its rest, in place."""
+        """Gives of each map what does not count the least value of its rest, in place."""
         for small, image in zip(maps, seen, strict=True):
-            kept = self.rule.inside(image.shape, self.size)
+            kept = self._inside(image.shape, self.size)
             if kept is not None:
-                inside = torch.from_numpy(kept).to(small.device)
-                small.masked_fill_(~inside, small[inside].min())
+                silence(small[None], torch.from_numpy(kept).to(small.device))
 
     @exact()
     def _maps_and_scores(self, seen: list[NDArray[np.uint8]]) -> tuple[Tensor, list[float]]:
@@ -206,8 +239,8 @@ class Detector:
             )
 
     def _marked(self, full: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """What of a map at the image's own size is marked; the border of the map is silenced, too."""
-        kept = self.rule.inside(full.shape)
+        """What of a map at the image's own size is marked; what does not count is silenced there, too."""
+        kept = self._inside(full.shape)
         if kept is not None:
             full[~kept] = full[kept].min()
         mask: NDArray[np.bool_] = full > self.pixel_threshold

@@ -135,6 +135,7 @@ def load(
     false_positive_rate: float | None = None,
     min_area: int = 0,
     border: int = 0,
+    roi: str | Path | None = None,
 ) -> Detector:
     """Loads a detector from the zoo.
 
@@ -152,9 +153,10 @@ def load(
         false_positive_rate: decide by another share of normal images that may alarm.
         min_area: regions of fewer pixels of the image do not count; see `Detector.set_regions`.
         border: pixels along each edge of an image that cannot alarm.
+        roi: a file with the region of interest, outside of which nothing is scored; default the release's own.
 
     Raises:
-        ConfigError: ``min_area`` or ``border`` is negative.
+        ConfigError: ``min_area`` or ``border`` is negative, or ``roi`` holds no region of interest.
         UsageError: ``name`` is not of that form, or ``release`` is no whole number.
         NameInvalidError, EntryNotFoundError, ReleaseNotFoundError: there is no such detector.
         SignatureError: ``KDZOO_REQUIRE_SIGNATURE`` names public keys, and none of them has signed the release.
@@ -173,6 +175,8 @@ def load(
     detector = from_manifest(registry, manifest, device=device)
     if threshold is not None or false_positive_rate is not None:
         detector.set_threshold(threshold, false_positive_rate=false_positive_rate)
+    if roi is not None:
+        detector.set_roi(roi)
     return detector.set_regions(min_area=rule.min_area, border=rule.border)
 
 

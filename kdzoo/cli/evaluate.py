@@ -77,7 +77,7 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
         raise DatasetError(
             f"'{category}' has no test part to report on", hint="--part select measures the selection part"
         )
-    scored = score_images(detector.method, ImageSource(truth.images, detector.device))
+    scored = score_images(detector.method, ImageSource(truth.images, detector.device), inside=truth.inside)
     report = measure(scored, truth, aupro_limit=options.aupro_limit)
     decided = Decisions.at(detector.threshold, scored.scores, truth.labels)
     return {

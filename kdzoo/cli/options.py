@@ -62,6 +62,13 @@ def run_options(command: F) -> F:
                 help="Masks of the product, named as the train images; short for --foreground masks:FOLDER.",
             ),
             click.option(
+                "--roi",
+                type=click.Path(path_type=Path),
+                metavar="FILE|FOLDER",
+                help="Region of interest, outside of which nothing counts: a mask picture or polygons as JSON; in a "
+                "folder one a category.",
+            ),
+            click.option(
                 "--intensity",
                 metavar="LOW,HIGH|auto",
                 help="Values of 10 to 16-bit images that are black and white; auto finds the camera's bits; default: "
@@ -143,6 +150,7 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
 
     Raises:
         UsageError: an option has no valid value, or two of them disagree.
+        ConfigError: the region of interest cannot be used.
     """
     from kdzoo.teachers.names import full_name
     from kdzoo.training.spec import RunOptions
@@ -150,6 +158,11 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
     given = dict(given)
     rule = foreground_rule(given.get("foreground"), given.pop("foreground_masks", None))
     given["foreground"] = None if rule is None else str(rule)
+    if given.get("roi") is not None:
+        from kdzoo.data.roi import joined, regions_of
+
+        categories = dataset.categories()
+        given["roi"] = joined(regions_of(given["roi"], categories), categories)
     defaults = {
         "teacher": dataset.info.default_teacher,
         "image_size": dataset.info.default_image_size,

@@ -40,7 +40,7 @@ _BATCH = 16
 def predict(
     words: tuple[str, ...], out: Path, kind: str, heatmaps: bool, skip_unreadable: bool, folder: Path | None,
     zoo: str | None, release: int | None, alias: str, device: str | None, threshold: float | None,
-    false_positive_rate: float | None, min_area: int, border: int,
+    false_positive_rate: float | None, min_area: int, border: int, roi: Path | None,
 ) -> None:  # fmt: skip
     """Judge FILES (images, or folders of them) with a detector: a table and a heatmap for each.
 
@@ -60,6 +60,8 @@ def predict(
         threshold=threshold, false_positive_rate=false_positive_rate,
     )  # fmt: skip
     detector.set_regions(min_area=min_area, border=border)
+    if roi is not None:
+        detector.set_roi(roi)
     table = out / f"predictions.{kind}"
     out.mkdir(parents=True, exist_ok=True)
     judged, alarms, skipped = 0, 0, 0

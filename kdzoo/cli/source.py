@@ -35,6 +35,10 @@ def region_options(command: F) -> F:
     """Options that say what of a map counts."""
     for option in (
         click.option(
+            "--roi", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+            help="Region of interest, a mask picture or polygons as JSON; default the detector's own.",
+        ),
+        click.option(
             "--border", type=click.IntRange(0), default=0, help="Pixels along each edge of an image that cannot alarm."
         ),
         click.option(

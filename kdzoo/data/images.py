@@ -190,10 +190,7 @@ def read_mask(
     Raises:
         ImageError: the mask cannot be read, or its size is not its image's.
     """
-    with _open(path, low=True) as decoded:
-        defect = _not_black(decoded.image)
-        if decoded.low is not None:
-            defect |= _not_black(decoded.low)
+    defect = read_full_mask(path)
     height, width = defect.shape
     if image_size is not None and (width, height) != tuple(image_size):
         owner = "its image" if image_path is None else f"its image {printable(image_path)}"
@@ -202,6 +199,17 @@ def read_mask(
             hint="a mask must have the width and height of its image",
         )
     return np.array(Image.fromarray(defect).resize((size, size), Image.Resampling.NEAREST))
+
+
+def read_full_mask(path: Path) -> Pixels:
+    """Reads a mask at its own size, by the rules of `read_mask`: ``[H, W]`` uint8, 1 where it marks, else 0.
+
+    Raises:
+        ImageError: the mask cannot be read.
+    """
+    with _open(path, low=True) as decoded:
+        marked = _not_black(decoded.image)
+        return marked if decoded.low is None else marked | _not_black(decoded.low)
 
 
 @contextmanager

@@ -51,12 +51,13 @@ class PixelCurve:
     regions: int
 
     @classmethod
-    def from_maps(cls, maps: NDArray[Any], masks: NDArray[Any]) -> PixelCurve:
+    def from_maps(cls, maps: NDArray[Any], masks: NDArray[Any], inside: NDArray[np.bool_] | None = None) -> PixelCurve:
         """Sorts the scores and counts.
 
         Args:
             maps: ``[N, H, W]`` float anomaly maps, higher is more anomalous, any range; left unchanged.
             masks: ``[N, H, W]`` bool or number, non-zero where a pixel is anomalous.
+            inside: ``[H, W]`` bool, the pixels that count; what of a region lies elsewhere is no part of it. None: all.
 
         Raises:
             UsageError: the shapes differ or are not ``[N, H, W]``.
@@ -69,13 +70,15 @@ class PixelCurve:
                 f"masks have shape {truth.shape}, maps {maps.shape}",
                 hint="resize maps and masks to one height and width",
             )
+        if inside is not None:
+            truth &= inside
         weights, regions = _region_weights(truth)
         defect = maps[truth]
         order = np.argsort(defect)[::-1]
         defect = defect[order]
         last = np.flatnonzero(np.append(defect[1:] != defect[:-1], True)) if defect.size else np.empty(0, np.intp)
         thresholds = defect[last]
-        normal = maps[~truth]
+        normal = maps[~truth] if inside is None else maps[~truth & inside]
         normal.sort()
         return cls(
             true_positives=(last + 1).astype(np.float64),

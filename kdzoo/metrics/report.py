@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kdzoo.errors import UsageError
@@ -23,7 +24,7 @@ class Report:
         fpr_limit: AUPRO's false-positive limit, in (0, 1].
         images: number of images.
         anomalous_images: how many of them are labelled anomalous.
-        pixels: number of pixels in all maps.
+        pixels: number of pixels in all maps that count.
         undefined: ``(metric, reason)`` of each metric without a value.
     """
 
@@ -57,6 +58,7 @@ def evaluate(
     labels: NDArray[Any],
     *,
     fpr_limit: float = DEFAULT_FPR_LIMIT,
+    inside: NDArray[np.bool_] | None = None,
 ) -> Report:
     """Measures anomaly maps and image scores against the truth.
 
@@ -66,6 +68,7 @@ def evaluate(
         image_scores: ``[N]`` float, one score an image.
         labels: ``[N]``, 1 for an anomalous image, 0 for a normal one.
         fpr_limit: AUPRO's false-positive limit, in (0, 1].
+        inside: ``[H, W]`` bool, the pixels that count; None: all.
 
     Returns:
         The report. With one class only, the metrics are None and the reason is in ``undefined``.
@@ -80,7 +83,7 @@ def evaluate(
     image = ImageScores(scores=image_scores, labels=labels)
     if len(maps) != len(image.labels):
         raise UsageError(f"{len(maps)} anomaly maps, but {len(image.labels)} image labels")
-    pixel = None if masks is None else PixelCurve.from_maps(maps, masks)
+    pixel = None if masks is None else PixelCurve.from_maps(maps, masks, inside)
     pixel_reason = "the data set has no pixel masks" if pixel is None else pixel.undefined
     reasons = {name: image.undefined if name.startswith("image_") else pixel_reason for name in METRIC_NAMES}
     return Report(
@@ -94,6 +97,6 @@ def evaluate(
         fpr_limit=fpr_limit,
         images=len(maps),
         anomalous_images=image.anomalous,
-        pixels=int(maps.size),
+        pixels=int(maps.size) if inside is None else int(inside.sum()) * len(maps),
         undefined=tuple((name, reason) for name, reason in reasons.items() if reason),
     )

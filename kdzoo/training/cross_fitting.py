@@ -60,7 +60,7 @@ def cross_fit(trainer: Trainer, folds: int) -> CrossFitted:
         finally:
             model.close()
         model.load_best()
-        scored = score_images(model.method.eval(), ImageSource(held_out.images, trainer.device))
+        scored = score_images(model.method.eval(), ImageSource(held_out.images, trainer.device), inside=data.inside)
         found.append(NormalScores.of(scored.scores, scored.maps))
         seconds += model.train_seconds + model.measure_seconds
     return CrossFitted(

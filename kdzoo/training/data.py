@@ -24,6 +24,7 @@ from kdzoo.data.foreground.estimate import find_foreground
 from kdzoo.data.foreground.masks import read_foreground_masks
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.images import found_intensity
+from kdzoo.data.roi import Roi, roi_of
 from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, fold_of, split
 from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
@@ -47,12 +48,14 @@ class EvaluationSet:
         masks: ``[N, S, S]`` uint8 of {0, 1}; None when the data set has no pixel truth.
         labels: ``[N]`` int64, 1 for anomalous.
         names: what each image is called in pictures and reports.
+        inside: ``[S, S]`` bool, the region of interest, outside of which masks are 0; None: the whole image.
     """
 
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8] | None
     labels: NDArray[np.int64]
     names: tuple[str, ...]
+    inside: NDArray[np.bool_] | None = None
 
 
 class TrialData:
@@ -77,7 +80,8 @@ class TrialData:
         self.index = dataset.category(category)
         self._rule = ForegroundRule.parse(options.foreground)
         parts = split(self.index, options.protocol, seed=options.split_seed)
-        self.parts: Parts = replace(parts, digest=_selection_digest(parts, self._rule))
+        self.roi = roi_of(options.roi, self.index.category)
+        self.parts: Parts = replace(parts, digest=_selection_digest(parts, self._rule, self.roi))
         self.skipped: dict[str, str] = {}
         self.cache, self._progress = cache, progress
         self._pixels: dict[str, str] = {}
@@ -100,6 +104,11 @@ class TrialData:
         if isinstance(asked, Intensity):
             return asked
         return found_intensity([sample.path for sample in self.parts.train]) if asked == "auto" else None
+
+    @cached_property
+    def inside(self) -> NDArray[np.bool_] | None:
+        """``[S, S]`` bool: the region of interest; None where it is the whole image."""
+        return None if self.roi is None else self.roi.inside(self.options.image_size, self.options.image_size)
 
     @cached_property
     def train(self) -> DecodedPart:
@@ -139,15 +148,16 @@ class TrialData:
         """What selection and the decision threshold may look at."""
         part = self._decode(self.parts.select, masks=not self.parts.synthetic_select)
         if self.parts.synthetic_select:
-            return _with_synthetic_anomalies(part, self._foreground_of(part), seed=self.options.split_seed)
-        return _evaluation_set(part)
+            product = self._foreground_of(part)
+            return _with_synthetic_anomalies(part, product, seed=self.options.split_seed, inside=self.inside)
+        return _evaluation_set(part, self.inside)
 
     @cached_property
     def report(self) -> EvaluationSet | None:
         """What the final report is measured on; None when the data set has no test part."""
         if not self.parts.report:
             return None
-        return _evaluation_set(self._decode(self.parts.report, masks=True))
+        return _evaluation_set(self._decode(self.parts.report, masks=True), self.inside)
 
     def fold(self, number: int, folds: int) -> tuple[TrialData, DecodedPart]:
         """The same data without a fold of the train images, and that fold.
@@ -174,6 +184,7 @@ class TrialData:
             "report_images": len(self.parts.report) - self._skipped_of(self.parts.report),
             "skipped": sorted(self.skipped),
             "foreground": self._describe_foreground(),
+            **({} if self.inside is None else {"roi": {"share": float(self.inside.mean())}}),
         }
 
     def _describe_foreground(self) -> dict[str, Any]:
@@ -191,9 +202,11 @@ class TrialData:
     def _foreground_of(self, part: DecodedPart) -> NDArray[np.bool_]:
         folder = self._rule.folder
         if folder is None:
-            return self._estimated(part.images)
-        names = (self.index.category, self.index.root.name)
-        return read_foreground_masks(folder, part.samples, size=self.options.image_size, names=names)
+            found = self._estimated(part.images)
+        else:
+            names = (self.index.category, self.index.root.name)
+            found = read_foreground_masks(folder, part.samples, size=self.options.image_size, names=names)
+        return found if self.inside is None else found & self.inside
 
     def _estimated(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """By the rule; whether a category shows objects is for its train images to say, also of held-out ones."""
@@ -217,22 +230,28 @@ class TrialData:
         return part
 
 
-def _evaluation_set(part: DecodedPart) -> EvaluationSet:
+def _evaluation_set(part: DecodedPart, inside: NDArray[np.bool_] | None) -> EvaluationSet:
     names = tuple(sample.id for sample in part.samples)
-    return EvaluationSet(images=part.images, masks=part.masks, labels=part.labels, names=names)
+    masks = part.masks if part.masks is None or inside is None else part.masks * inside.astype(np.uint8)
+    return EvaluationSet(images=part.images, masks=masks, labels=part.labels, names=names, inside=inside)
 
 
-def _selection_digest(parts: Parts, rule: ForegroundRule) -> str:
-    """The digest of the parts, and of where anomalies are planted on the selection part where that is not estimated.
+def _selection_digest(parts: Parts, rule: ForegroundRule, roi: Roi | None) -> str:
+    """The digest of the parts, of where anomalies are planted on the selection part where that is not estimated, and
+    of the region of interest.
 
-    Another rule plants them elsewhere: what was selected under one does not compare with the other.
+    Another rule plants them elsewhere, and another region scores elsewhere: what was selected under one does not
+    compare with the other.
     """
-    if not parts.synthetic_select or rule.kind == "auto":
-        return parts.digest
-    return hashlib.sha256(f"{parts.digest}\0{rule.label}".encode()).hexdigest()
+    digest = parts.digest
+    if parts.synthetic_select and rule.kind != "auto":
+        digest = hashlib.sha256(f"{digest}\0{rule.label}".encode()).hexdigest()
+    return digest if roi is None else hashlib.sha256(f"{digest}\0{roi.text}".encode()).hexdigest()
 
 
-def _with_synthetic_anomalies(part: DecodedPart, product: NDArray[np.bool_], *, seed: int) -> EvaluationSet:
+def _with_synthetic_anomalies(
+    part: DecodedPart, product: NDArray[np.bool_], *, seed: int, inside: NDArray[np.bool_] | None
+) -> EvaluationSet:
     """Held-out normal images, and the same once more with an anomaly planted on each.
 
     Made on the CPU from the split's seed, so that every trial on every machine selects on the same pixels.
@@ -247,6 +266,8 @@ def _with_synthetic_anomalies(part: DecodedPart, product: NDArray[np.bool_], *, 
         planted.append((made.images * 255).round().byte().permute(0, 2, 3, 1).numpy())
         masks.append(made.masks[:, 0].byte().numpy())
     mask = np.concatenate(masks)
+    if inside is not None:
+        mask = mask * inside.astype(np.uint8)
     anomalous = np.asarray(mask.any(axis=(1, 2)))
     names = [sample.id for sample in part.samples]
     return EvaluationSet(
@@ -254,4 +275,5 @@ def _with_synthetic_anomalies(part: DecodedPart, product: NDArray[np.bool_], *, 
         masks=np.concatenate([np.zeros_like(mask), mask[anomalous]]),
         labels=np.concatenate([np.zeros(len(mask), np.int64), np.ones(int(anomalous.sum()), np.int64)]),
         names=tuple(names + [f"{name} + synthetic" for name, kept in zip(names, anomalous, strict=True) if kept]),
+        inside=inside,
     )

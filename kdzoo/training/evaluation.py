@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kdzoo.errors import ConfigError, NonFiniteLossError
 from kdzoo.methods.base import Method
@@ -62,13 +63,19 @@ def evaluating(method: Method) -> Iterator[None]:
 
 @exact()
 def score_images(
-    method: Method, source: ImageSource, *, features: FeatureSource | None = None, batch_size: int = EVALUATION_BATCH
+    method: Method,
+    source: ImageSource,
+    *,
+    inside: NDArray[np.bool_] | None = None,
+    features: FeatureSource | None = None,
+    batch_size: int = EVALUATION_BATCH,
 ) -> Scored:
     """Runs a method over all images, in eval mode; the mode it was in is restored.
 
     Args:
         method: to be run.
         source: the images.
+        inside: ``[S, S]`` bool, the region of interest: elsewhere maps have their least value in it; None: everywhere.
         features: where the method's frozen features of them come from; None leaves them to the method.
         batch_size: images at once.
 
@@ -82,6 +89,8 @@ def score_images(
             # A method that names nothing frozen need not know of features.
             given = () if features is None else (features.batch(np.arange(start, start + len(raw)), images),)
             made = method.anomaly_map(images, *given)
+            if inside is not None:
+                silence(made, torch.from_numpy(inside).to(made.device))
             maps.append(made.float().cpu())
             scores.append(method.image_score(made).float().cpu())
     found = Scored(maps=torch.cat(maps).numpy(), scores=torch.cat(scores).numpy())
@@ -90,9 +99,20 @@ def score_images(
     return found
 
 
+def silence(maps: Tensor, inside: Tensor) -> None:
+    """Gives all of each map that is not of interest the least value of what is, in place.
+
+    Args:
+        maps: ``[B, S, S]``.
+        inside: ``[S, S]`` bool, true somewhere.
+    """
+    least = maps[:, inside].amin(dim=1)
+    maps.copy_(torch.where(inside, maps, least[:, None, None]))
+
+
 def measure(scored: Scored, truth: EvaluationSet, *, aupro_limit: float) -> Report:
-    """The seven metrics of scored images against their truth."""
-    return evaluate(scored.maps, truth.masks, scored.scores, truth.labels, fpr_limit=aupro_limit)
+    """The seven metrics of scored images against their truth, those of pixels in the region of interest alone."""
+    return evaluate(scored.maps, truth.masks, scored.scores, truth.labels, fpr_limit=aupro_limit, inside=truth.inside)
 
 
 def check_objective(truth: EvaluationSet, objective: str) -> None:

@@ -78,7 +78,8 @@ def conclude(trainer: Trainer) -> Outcome:
     undefined = {"test_*": "the data set has no test part"}
     try:
         if data.report is not None:
-            shown, shown_scored = data.report, score_images(method, ImageSource(data.report.images, trainer.device))
+            shown, source = data.report, ImageSource(data.report.images, trainer.device)
+            shown_scored = score_images(method, source, inside=data.inside)
             reported = measure(shown_scored, data.report, aupro_limit=spec.options.aupro_limit)
             undefined = {f"test_{name}": reason for name, reason in reported.undefined}
     except KdzooError as error:
@@ -157,6 +158,7 @@ def _document(
             **options.as_dict(),
             "teacher": teacher.name.label,
             "foreground": ForegroundRule.parse(options.foreground).label,
+            "roi": "" if data.roi is None else data.roi.text,
             "intensity": "full" if data.intensity is None else data.intensity.label,
         },
         "teacher": _described(teacher),

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from kdzoo.config import Config, knob
 from kdzoo.data.depth import Intensity
 from kdzoo.data.foreground.rule import ForegroundRule
+from kdzoo.data.roi import roi_of
 from kdzoo.errors import ConfigError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
@@ -44,6 +45,7 @@ class RunOptions(Config):
         0.0, "decay of a moving average of the weights, which is measured and kept; 0: none", low=0.0, high=0.9999
     )
     intensity: str = knob("full", "what of more than 8 bits is black and white: full, auto or LOW,HIGH")
+    roi: str = knob("", "the region of interest, as kdzoo.data.roi writes it; empty: the whole image")
     foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
 
     def __post_init__(self) -> None:
@@ -59,6 +61,7 @@ class RunOptions(Config):
             raise ConfigError("calibration_folds = 1 would leave no images to train on", hint="0 for none, or 2 to 50")
         ForegroundRule.parse(self.foreground)
         Intensity.parse(self.intensity)
+        roi_of(self.roi, "")
 
 
 @dataclass(frozen=True, kw_only=True)

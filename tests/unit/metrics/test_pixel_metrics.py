@@ -174,3 +174,15 @@ def test_shapes_that_do_not_fit_are_refused():
         PixelCurve.from_maps(np.zeros((2, 2)), np.zeros((2, 2)))
     with pytest.raises(UsageError, match="real numbers"):
         PixelCurve.from_maps(np.zeros((1, 1, 2), complex), np.zeros((1, 1, 2)))
+
+
+def test_pixels_that_do_not_count_are_as_if_they_were_cut_off():
+    generator = np.random.default_rng(3)
+    maps, masks = generator.random((4, 12, 10)), generator.random((4, 12, 10)) > 0.8
+    inside = np.zeros((12, 10), bool)
+    inside[2:9, 3:8] = True
+    found, cut = PixelCurve.from_maps(maps, masks, inside), PixelCurve.from_maps(maps[:, 2:9, 3:8], masks[:, 2:9, 3:8])
+    for name in ("pixel_auroc", "pixel_ap", "pixel_f1_max"):
+        assert getattr(found, name)() == pytest.approx(getattr(cut, name)())
+    assert found.aupro(0.3) == pytest.approx(cut.aupro(0.3))
+    assert (found.normal, found.anomalous, found.regions) == (cut.normal, cut.anomalous, cut.regions)
