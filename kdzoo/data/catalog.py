@@ -43,12 +43,12 @@ class Dataset:
         return self.info.name
 
     def categories(self) -> tuple[str, ...]:
-        """Names of the categories that are there, ordered.
+        """Names of the categories that are there, ordered; without those that must be asked for by name.
 
         Raises:
             DatasetError: two folders make the same name, or a folder's name makes none.
         """
-        return tuple(self._folders())
+        return tuple(name for name in self._folders() if name not in self.info.on_request)
 
     def missing(self) -> tuple[str, ...]:
         """Names of the categories that the data set should have, but that are not there."""
@@ -68,9 +68,9 @@ class Dataset:
         there = self._folders()
         if text in there:
             return text
-        for name, folder in there.items():
-            if one_spelling(folder.name) == one_spelling(text):
-                return name
+        called = [name for name, folder in there.items() if one_spelling(folder.name) == one_spelling(text)]
+        if len(called) == 1:
+            return called[0]
         if text in self.missing():
             raise DatasetNotFoundError(
                 f"{self.name}/{text} is not there: {printable(self.root)} holds no such category",
@@ -105,7 +105,7 @@ class Dataset:
         """The folder of each category that is there, by the category's name, ordered."""
         there = READERS[self.info.layout].categories(self.root)
         if self.info.categories is not None:
-            return {name: there[name] for name in sorted(self.info.categories) if name in there}
+            return {name: there[name] for name in sorted(self.info.all_categories) if name in there}
         if mvtec.is_category(self.root):
             return {self.name: self.root}
         found: dict[str, Path] = {}
@@ -213,7 +213,7 @@ def open_folder(name: str, root: Path) -> Dataset:
         return _open_own(name, root)
     dataset = Dataset(info=info, root=root)
     there = READERS[info.layout].categories(root)
-    if info.categories is None or not there or not set(there) <= set(info.categories):
+    if info.categories is None or not there or not set(there) <= set(info.all_categories):
         raise UsageError(
             f"{printable(root)} would be called '{name}', which is the name of another data set ({info.title})"
             + _nested(info, root),
@@ -255,7 +255,7 @@ def _open_known(info: DatasetInfo, root: Path) -> Dataset:
 def _open_own(name: str, root: Path) -> Dataset:
     for known in CATALOG.values():
         alike = known.layout != "mvtec" and READERS[known.layout].categories(root)
-        if alike and set(alike) <= set(known.categories or ()):
+        if alike and set(alike) <= set(known.all_categories):
             raise DatasetError(
                 f"{printable(root)} is laid out like {known.title}, not like a folder of your own",
                 hint=f"kdzoo data add {known.name} {printable(root)}, and then --dataset {known.name}",

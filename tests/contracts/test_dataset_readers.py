@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from helpers.layouts import make_category, make_dataset, write_image
-from helpers.public_layouts import make_ksdd2, make_mvtec3d, make_visa
+from helpers.public_layouts import make_elpv, make_ksdd2, make_mvtec3d, make_visa
 
 from kdzoo.data.cache.decoded import decode
 from kdzoo.data.catalog import CATALOG, open_dataset
@@ -91,8 +91,18 @@ def ksdd2(home):
     return "ksdd2"
 
 
+def elpv(home):
+    make_elpv(home / "data" / "elpv")
+    return "elpv"
+
+
+def elpv_elsewhere(home):
+    register("elpv", make_elpv(home / "cells"), Settings.from_environment({"KDZOO_HOME": str(home)}))
+    return "elpv"
+
+
 OPENERS = [by_name, half_of_it, by_its_folder, own_folder, own_category, own_normals, own_validation, own_by_its_name]
-OPENERS += [drawn, visa, visa_elsewhere, mvtec3d, ksdd2]
+OPENERS += [drawn, visa, visa_elsewhere, mvtec3d, ksdd2, elpv, elpv_elsewhere]
 
 
 @pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
@@ -143,16 +153,25 @@ def test_no_file_is_taken_twice_and_all_but_strays_are_taken(opened):
         used = Counter(path for sample in index.samples for path in (sample.path, sample.mask_path) if path)
         assert set(used.values()) == {1}
         left_out = {path for path in index.root.rglob("*") if path.is_file()} - used.keys()
-        assert all(meant_to_be_left_out(path, dataset.info.layout) for path in left_out)
+        assert all(meant_to_be_left_out(path, dataset.info.layout, name) for path in left_out)
 
 
-def meant_to_be_left_out(path, layout):
+def of_another_category(path, category):
+    """Whether ELPV's table says that an image is of the other kind, or unsure."""
+    rows = [line.split() for line in (path.parents[1] / "labels.csv").read_text().splitlines()]
+    kinds = {image.partition("/")[2]: (grade, kind) for image, grade, kind in rows}
+    grade, kind = kinds[path.name]
+    return kind != category or grade not in ("0.0", "1.0")
+
+
+def meant_to_be_left_out(path, layout, category):
     """What a layout brings along that is neither an image to use nor a mask that says something."""
     return {
         "mvtec": False,
         "visa": path.name == "9999.JPG",
         "mvtec3d": path.parent.name == "xyz" or path.parts[-3:-1] == ("good", "gt"),
         "ksdd2": "(copy)" in path.name or path.stem.endswith("_GT"),
+        "elpv": layout == "elpv" and (path.name == "labels.csv" or of_another_category(path, category)),
     }[layout]
 
 

@@ -26,7 +26,7 @@ def add(name: str, path: str | None, remove: bool, as_json: bool) -> None:
 
     A folder of your own holds CATEGORY/train/good, and may hold CATEGORY/validation/good, CATEGORY/test/good,
     CATEGORY/test/DEFECT and CATEGORY/ground_truth/DEFECT. A known data set that is already unpacked keeps its own name
-    (mvtec, visa, mvtec3d, ksdd2, dtd). Images are used where they lie.
+    (mvtec, visa, mvtec3d, ksdd2, elpv, dtd). Images are used where they lie.
 
     \b
     Examples:
