@@ -32,6 +32,8 @@ MAX_PIXELS = 2**27
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""Of EXIF's orientations, those that change width for height."""
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _FULL: Final = 65535
 
@@ -52,6 +54,21 @@ def read_image(path: Path) -> Image.Image:
         ImageError: naming the file and what is wrong with it.
     """
     return read_with_peak(path)[0]
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height that `read_image` would give an image; only its head is read, except of a TIFF.
+
+    Raises:
+        ImageError: naming the file and what is wrong with it.
+    """
+    with _opened(path) as image:
+        if image.format == "TIFF":  # which Pillow's versions turn upright at different times
+            image.load()
+            return _upright(image).size
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+        return (height, width) if turned else (width, height)
 
 
 def read_with_peak(path: Path) -> tuple[Image.Image, int | None]:
@@ -149,6 +166,14 @@ def read_mask(
 @contextmanager
 def _open(path: Path) -> Iterator[Image.Image]:
     """The first frame of a file, decoded and upright, in the file's own mode."""
+    with _opened(path) as image:
+        image.load()
+        yield _upright(image)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A file whose head was read."""
     name = printable(path)
     try:
         status = path.stat()
@@ -161,8 +186,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
     with _damage_named(name), path.open("rb") as file:
         image = Image.open(file, formats=_FORMATS)
         _refuse_bomb(image)
-        image.load()
-        yield _upright(image)
+        yield image
 
 
 @contextmanager
