@@ -68,6 +68,10 @@ class UnknownNameError(UsageError, LookupError):
         super().__init__(message, hint=f"valid {kind} names: {listed}")
 
 
+class PackageError(KdzooError):
+    """pip could not bring a package of the Python index."""
+
+
 class DatasetError(KdzooError):
     """A data set is missing, empty or not in its layout."""
 

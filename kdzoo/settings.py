@@ -64,6 +64,11 @@ class Settings:
         return self.home / "datasets.json"
 
     @property
+    def tables(self) -> Path:
+        """Folder of the tables that `kdzoo data add` took up."""
+        return self.home / "tables"
+
+    @property
     def mlflow_artifacts(self) -> Path:
         """Folder of artifacts when MLflow runs on the embedded SQLite file."""
         return self.home / "mlflow" / "artifacts"

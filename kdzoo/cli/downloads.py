@@ -62,7 +62,7 @@ def _tell(place: Place) -> None:
     click.echo(f"{known.title}{size}", err=True)
     for label, text in (
         ("licence", known.licence),
-        ("from", place.url),
+        ("from", place.origin),
         ("to", printable(place.root)),
         (known.digest_kind, known.digest + weak),
     ):

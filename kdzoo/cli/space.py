@@ -80,7 +80,7 @@ def _dataset_name(dataset: str, category: str | None) -> str:
     settings = Settings.from_environment()
     if dataset in CATALOG:
         opened = Dataset(info=CATALOG[dataset], root=settings.data / dataset)
-        known = opened.info.categories or (opened.categories() if opened.root.is_dir() else None)
+        known = opened.info.all_categories or (opened.categories() if opened.root.is_dir() else None)
     else:
         opened = open_dataset(dataset, settings)
         known = opened.categories()

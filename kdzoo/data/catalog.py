@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kdzoo.data.files import printable, slug
 from kdzoo.data.known_datasets import CATALOG, EVERYWHERE, DatasetInfo, ExpectedCounts
-from kdzoo.data.layouts import mvtec
+from kdzoo.data.layouts import mvtec, table
 from kdzoo.data.layouts.pairing import one_spelling
 from kdzoo.data.layouts.registry import READERS
 from kdzoo.data.registered import registered
@@ -43,12 +43,12 @@ class Dataset:
         return self.info.name
 
     def categories(self) -> tuple[str, ...]:
-        """Names of the categories that are there, ordered.
+        """Names of the categories that are there, ordered; without those that must be asked for by name.
 
         Raises:
             DatasetError: two folders make the same name, or a folder's name makes none.
         """
-        return tuple(self._folders())
+        return tuple(name for name in self._folders() if name not in self.info.on_request)
 
     def missing(self) -> tuple[str, ...]:
         """Names of the categories that the data set should have, but that are not there."""
@@ -68,9 +68,9 @@ class Dataset:
         there = self._folders()
         if text in there:
             return text
-        for name, folder in there.items():
-            if one_spelling(folder.name) == one_spelling(text):
-                return name
+        called = [name for name, folder in there.items() if one_spelling(folder.name) == one_spelling(text)]
+        if len(called) == 1:
+            return called[0]
         if text in self.missing():
             raise DatasetNotFoundError(
                 f"{self.name}/{text} is not there: {printable(self.root)} holds no such category",
@@ -105,7 +105,7 @@ class Dataset:
         """The folder of each category that is there, by the category's name, ordered."""
         there = READERS[self.info.layout].categories(self.root)
         if self.info.categories is not None:
-            return {name: there[name] for name in sorted(self.info.categories) if name in there}
+            return {name: there[name] for name in sorted(self.info.all_categories) if name in there}
         if mvtec.is_category(self.root):
             return {self.name: self.root}
         found: dict[str, Path] = {}
@@ -193,7 +193,10 @@ def absolute_folder(text: str, *, hint: str) -> Path:
     if root.is_dir():
         return root
     if root.exists():
-        raise DatasetError(f"{printable(root)} is a file, not a data set's folder", hint="unpack it first")
+        raise DatasetError(
+            f"{printable(root)} is a file, not a data set's folder",
+            hint="unpack it first; or, if it is a table: kdzoo data add NAME TABLE --root DIR",
+        )
     raise DatasetNotFoundError(f"there is no folder {printable(root)}", hint=hint)
 
 
@@ -213,7 +216,7 @@ def open_folder(name: str, root: Path) -> Dataset:
         return _open_own(name, root)
     dataset = Dataset(info=info, root=root)
     there = READERS[info.layout].categories(root)
-    if info.categories is None or not there or not set(there) <= set(info.categories):
+    if info.categories is None or not there or not set(there) <= set(info.all_categories):
         raise UsageError(
             f"{printable(root)} would be called '{name}', which is the name of another data set ({info.title})"
             + _nested(info, root),
@@ -255,11 +258,13 @@ def _open_known(info: DatasetInfo, root: Path) -> Dataset:
 def _open_own(name: str, root: Path) -> Dataset:
     for known in CATALOG.values():
         alike = known.layout != "mvtec" and READERS[known.layout].categories(root)
-        if alike and set(alike) <= set(known.categories or ()):
+        if alike and set(alike) <= set(known.all_categories):
             raise DatasetError(
                 f"{printable(root)} is laid out like {known.title}, not like a folder of your own",
                 hint=f"kdzoo data add {known.name} {printable(root)}, and then --dataset {known.name}",
             )
+    if table.categories(root):
+        return _open_table(name, root)
     dataset = Dataset(info=_own_info(name, root), root=root)
     folders = dataset._folders()
     if not folders:
@@ -271,12 +276,32 @@ def _open_own(name: str, root: Path) -> Dataset:
     without = [category for category, folder in folders.items() if not mvtec.can_hold_out(folder)]
     if not without:
         return Dataset(info=_own_info(name, root, holdout=True), root=root)
+    return Dataset(info=dataset.info, root=root, notes=(_falls_back(name, without),))
+
+
+def _open_table(name: str, root: Path) -> Dataset:
+    """A table that `kdzoo data add` took up; only what it says is looked at, and whether its files are there."""
+    info = replace(_own_info(name, root), layout="table", categories=tuple(table.categories(root)), title=name)
+    dataset = Dataset(info=info, root=root)
+    without = [category for category in dataset.categories() if not _can_hold_out(dataset.category(category))]
+    if without:
+        return replace(dataset, notes=(_falls_back(name, without),))
+    return replace(dataset, info=replace(info, default_protocol="holdout"))
+
+
+def _can_hold_out(index: CategoryIndex) -> bool:
+    """As `kdzoo.data.layouts.mvtec.can_hold_out`, of samples: validation images select in place of half of test."""
+    normal, defective = (index.count("validation", label) > 0 for label in (0, 1))
+    needed = (1 if normal or defective else 2, 1 if defective else 2)
+    return all(index.count("test", label) >= needed[label] for label in (0, 1))
+
+
+def _falls_back(name: str, without: Sequence[str]) -> str:
     listed = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
-    note = (
+    return (
         f"the default protocol of '{name}' falls back to synthetic: holdout needs two normal and two defective test "
         f"images, which are not in {listed}"
     )
-    return Dataset(info=dataset.info, root=root, notes=(note,))
 
 
 def _own_info(name: str, root: Path, *, holdout: bool = False) -> DatasetInfo:

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from kdzoo.data.depth import (
     Intensity,
@@ -43,6 +43,8 @@ MAX_PIXELS = 2**27
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""Of EXIF's orientations, those that change width for height."""
 
 _ASKED = 32
 """Images whose values say how many bits their camera has."""
@@ -84,6 +86,21 @@ def read_image(path: Path, intensity: Intensity | None = None) -> Image.Image:
         ImageError: naming the file and what is wrong with it.
     """
     return read_with_peak(path, intensity)[0]
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height that `read_image` would give an image; only its head is read, except of a TIFF.
+
+    Raises:
+        ImageError: naming the file and what is wrong with it.
+    """
+    with _opened(path) as (image, _):
+        if image.format == "TIFF":  # which Pillow's versions turn upright at different times
+            image.load()
+            return _upright(image).size
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+        return (height, width) if turned else (width, height)
 
 
 def read_with_peak(path: Path, intensity: Intensity | None = None) -> tuple[Image.Image, int | None]:
@@ -215,6 +232,19 @@ def read_full_mask(path: Path) -> Pixels:
 @contextmanager
 def _open(path: Path, *, low: bool) -> Iterator[_Decoded]:
     """The first frame of a file, decoded and upright; with the low bytes of deep colour if they are wanted."""
+    with _opened(path) as (image, file):
+        layout, below = deep_layout(image), None
+        image.load()
+        if low and layout is not None:
+            below = Image.open(file, formats=_FORMATS)
+            take_other_byte(below)
+            below.load()
+        yield _Decoded(image=_upright(image), low=None if below is None else _upright(below), layout=layout)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile, BinaryIO]]:
+    """A file whose head was read, as an image, and the file."""
     name = printable(path)
     try:
         status = path.stat()
@@ -227,13 +257,7 @@ def _open(path: Path, *, low: bool) -> Iterator[_Decoded]:
     with _damage_named(name), path.open("rb") as file:
         image = Image.open(file, formats=_FORMATS)
         _refuse_bomb(image)
-        layout, below = deep_layout(image), None
-        image.load()
-        if low and layout is not None:
-            below = Image.open(file, formats=_FORMATS)
-            take_other_byte(below)
-            below.load()
-        yield _Decoded(image=_upright(image), low=None if below is None else _upright(below), layout=layout)
+        yield image, file
 
 
 @contextmanager

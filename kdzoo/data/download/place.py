@@ -27,7 +27,7 @@ class Place:
     data: Path
     """The folder of all data sets."""
     url: str
-    """Where the archive is fetched from: its publisher's address, or a mirror's."""
+    """Where the archive is fetched from: its publisher's address, or a mirror's; see `requirement`."""
     default: bool = True
     """Whether ``data`` is where kdzoo looks by itself."""
 
@@ -67,6 +67,16 @@ class Place:
         return f".kdzoo-unpack-{self.archive.name}-"
 
     @property
+    def requirement(self) -> str:
+        """What pip is asked for; empty where the archive is fetched from an address, be it a mirror's."""
+        return self.archive.requirement if self.url == self.archive.url else ""
+
+    @property
+    def origin(self) -> str:
+        """Where the archive comes from, for people."""
+        return f"pip download {self.requirement}" if self.requirement else self.url
+
+    @property
     def command(self) -> str:
         """The command that goes on from what is there."""
         root = "" if self.default else f" --root {shlex.quote(printable(self.data))}"
@@ -93,10 +103,11 @@ class Place:
     def by_hand(self) -> str:
         """The steps that need no network here, one a line."""
         known = self.archive
+        source = f"by: pip download --no-deps {known.requirement}" if known.requirement else f"from {known.url}"
         return "\n  ".join(
             (
                 "by hand:",
-                f"1. get {known.file_name} from {known.url}",
+                f"1. get {known.file_name} {source}",
                 f"   (its page: {known.homepage}) on a machine that can",
                 f"2. its {known.digest_kind} must be {known.digest}",
                 f"3. put it here: {printable(self.file)}",

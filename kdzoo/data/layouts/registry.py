@@ -7,10 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from kdzoo.data.layouts import ksdd2, mvtec, mvtec3d, visa
+from kdzoo.data.layouts import elpv, ksdd2, mvtec, mvtec3d, table, visa
 from kdzoo.data.samples import CategoryIndex
 
-Layout = Literal["mvtec", "visa", "mvtec3d", "ksdd2"]
+Layout = Literal["mvtec", "visa", "mvtec3d", "ksdd2", "elpv", "table"]
 
 
 class Reader(Protocol):
@@ -40,5 +40,7 @@ class Reader(Protocol):
         ...
 
 
-READERS: Mapping[Layout, Reader] = MappingProxyType({"mvtec": mvtec, "visa": visa, "mvtec3d": mvtec3d, "ksdd2": ksdd2})
+READERS: Mapping[Layout, Reader] = MappingProxyType(
+    {"mvtec": mvtec, "visa": visa, "mvtec3d": mvtec3d, "ksdd2": ksdd2, "elpv": elpv, "table": table}
+)
 """The reader of each layout."""

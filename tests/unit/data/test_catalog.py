@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from helpers.layouts import make_category, make_dataset, write_image
+from helpers.public_layouts import make_elpv
 
 import kdzoo.data.demo
 from kdzoo.data.catalog import CATALOG, open_dataset
@@ -17,7 +18,7 @@ def settings(tmp_path):
 
 
 def test_catalog_facts():
-    assert set(CATALOG) == {"demo", "mvtec", "visa", "mvtec3d", "ksdd2"}
+    assert set(CATALOG) == {"demo", "mvtec", "visa", "mvtec3d", "ksdd2", "elpv"}
     demo, mvtec = CATALOG["demo"], CATALOG["mvtec"]
     assert (demo.default_protocol, demo.default_teacher, demo.default_image_size) == ("holdout", "lite0", 128)
     assert (mvtec.default_protocol, mvtec.default_teacher, mvtec.default_image_size) == (
@@ -194,3 +195,21 @@ def test_slug(text, name):
 def test_data_can_be_opened_by_a_path_object_as_text(tmp_path, settings):
     root: Path = make_dataset(tmp_path / "parts")
     assert open_dataset(root.as_posix(), settings).categories() == ("bottle", "cable")
+
+
+def test_a_category_on_request_is_taken_only_by_its_name(settings):
+    make_elpv(settings.data / "elpv")
+    dataset = open_dataset("elpv", settings)
+    assert dataset.categories() == ("mono", "poly") and dataset.missing() == ()
+    assert dataset.category_name("mono-all") == "mono-all"
+    assert dataset.category("mono-all").name == "elpv/mono-all"
+    assert dataset.folder("poly-all") == dataset.root
+    with pytest.raises(UnknownNameError, match="unknown category 'elpv'"):
+        dataset.category_name("elpv")  # four categories lie in the folder of that name
+
+
+def test_a_folder_of_elpv_is_known_by_its_layout(settings, tmp_path):
+    root = make_elpv(tmp_path / "cells")
+    with pytest.raises(DatasetError, match="is laid out like ELPV") as caught:
+        open_dataset(str(root), settings)
+    assert f"kdzoo data add elpv {root}" in caught.value.hint

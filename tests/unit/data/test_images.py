@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageFile
 
-from kdzoo.data.images import MAX_PIXELS, read_image, read_mask, read_rgb, resize_rgb, to_rgb_array
+from kdzoo.data.images import MAX_PIXELS, read_image, read_mask, read_rgb, read_size, resize_rgb, to_rgb_array
 from kdzoo.errors import ImageError
 
 
@@ -276,3 +276,19 @@ class TestMasks:
         path.write_bytes(b"\x89PNG\r\n\x1a\n")
         with pytest.raises(ImageError, match=r"m\.png"):
             read_mask(path, 4)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
+def test_the_size_is_that_of_the_image_as_it_is_read(tmp_path, orientation, suffix):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (7, 3)).save(path, exif=exif)
+    assert read_size(path) == read_image(path).size == ((3, 7) if orientation > 4 else (7, 3))
+
+
+def test_the_size_of_what_is_no_image(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(ImageError, match="is not an image of a kind"):
+        read_size(tmp_path / "a.png")

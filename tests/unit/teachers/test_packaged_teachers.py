@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
+from helpers.wheels import only_index, write_wheel
 
 from kdzoo.errors import TeacherError, TeacherUnavailableError, UnknownNameError, UsageError
 from kdzoo.settings import Settings
@@ -85,20 +86,10 @@ def teachers():
 @pytest.fixture
 def index(tmp_path, monkeypatch):
     """A folder that pip takes for all there is; yields what puts a wheel into it."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    for name, value in {"CONFIG_FILE": "/dev/null", "NO_INDEX": "1", "FIND_LINKS": str(folder)}.items():
-        monkeypatch.setenv(f"PIP_{name}", value)
+    folder = only_index(tmp_path / "index", monkeypatch)
 
     def add(files, *, name="tiny_weights", version="0.1.0"):
-        path, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-            for member, content in files.items():
-                wheel.writestr(member, content)
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(f"{info}/RECORD", "")
-        return path
+        return write_wheel(folder, files, name=name, version=version)
 
     return add
 

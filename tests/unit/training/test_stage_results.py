@@ -93,7 +93,17 @@ def test_a_knob_that_is_not_named_counts(trial, shared, name):
     base = trial(name, shared)
     config = base.spec.config.as_dict()
     named = set(base.stages[0].untouched_by)
-    turned = {"batch_size": 3, "mask_threshold": 0.2, "anomaly_probability": 0.5, "blend_low": 0.1, "blend_high": 0.5}
+    turned = {
+        "batch_size": 3,
+        "mask_threshold": 0.2,
+        "anomaly_probability": 0.5,
+        "blend_low": 0.1,
+        "blend_high": 0.5,
+        "epoch_steps": 7,
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "weight_decay": 0.01,
+    }
     turned |= {"aand": {"amplify_learning_rate": 0.001, "prototypes": 5, "temperature": 0.5, "margin": 0.1,
                         "amplify_weight": 0.3, "focal_alpha": 0.5, "focal_gamma": 1.0, "width": 0.5,
                         "amplify_epochs": 3},

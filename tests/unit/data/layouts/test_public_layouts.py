@@ -1,12 +1,22 @@
 """What the readers of public layouts make of true layouts and of damaged ones."""
 
+import hashlib
 import os
 import shutil
 
 import pytest
 from helpers.layouts import write_image, write_mask
-from helpers.public_layouts import VISA_HEADING, black_mask, make_ksdd2, make_mvtec3d, make_visa, one_pixel_mask
+from helpers.public_layouts import (
+    VISA_HEADING,
+    black_mask,
+    make_elpv,
+    make_ksdd2,
+    make_mvtec3d,
+    make_visa,
+    one_pixel_mask,
+)
 
+from kdzoo.data.layouts import elpv as elpv_layout
 from kdzoo.data.layouts import ksdd2 as ksdd2_layout
 from kdzoo.data.layouts import mvtec3d as mvtec3d_layout
 from kdzoo.data.layouts import visa as visa_layout
@@ -193,3 +203,94 @@ class TestKsdd2:
         write_image(tmp_path / "train/good/1.png")
         write_mask(tmp_path / "ground_truth/dent/1_mask.png")
         assert ksdd2_layout.categories(tmp_path) == {}
+
+
+class TestElpv:
+    @pytest.fixture
+    def root(self, tmp_path):
+        return make_elpv(tmp_path / "elpv")
+
+    def read(self, root, category="mono"):
+        return elpv_layout.read_category("elpv", category, root)
+
+    def rewrite(self, root, *lines):
+        (root / "labels.csv").write_text("\n".join(lines))
+
+    def test_the_table_decides(self, root):
+        assert list(elpv_layout.categories(root)) == ["mono", "mono-all", "poly", "poly-all"]
+        index = self.read(root)
+        assert index.name == "elpv/mono" and index.root == root
+        # The kinds take turns, the probabilities come in order: cells 1, 3 ... 19 are mono of probability 0.
+        assert {sample.id for sample in index.samples if not sample.label} == {
+            f"images/cell{number:04}.png" for number in range(1, 20, 2)
+        }
+        assert (index.count("train"), index.count("test", 0), index.count("test", 1)) == (8, 2, 4)
+        assert {sample.defect_type for sample in index.samples} == {"good", "defective"}
+        assert all(sample.mask_path is None for sample in index.samples)
+
+    @pytest.mark.parametrize("kind", ["mono", "poly"])
+    def test_what_is_unsure_takes_part_only_where_it_is_asked_for(self, root, kind):
+        sure, everything = self.read(root, kind), self.read(root, f"{kind}-all")
+        added = set(facts(everything)) - set(facts(sure))
+        assert set(facts(sure)) < set(facts(everything))
+        assert sorted((split, defect) for _, split, defect, _ in added) == [
+            ("test", "unsure-33"),
+            ("test", "unsure-33"),
+            ("test", "unsure-67"),
+        ]
+
+    def test_who_trains_follows_from_the_names_alone(self, root):
+        before = facts(self.read(root))
+        lines = (root / "labels.csv").read_text().splitlines()
+        self.rewrite(root, *reversed(lines), "")
+        assert facts(self.read(root)) == before
+
+    def test_cells_of_the_real_table_that_train(self, tmp_path):
+        """Another rule would make results of before and after incomparable without a word."""
+        names = [f"images/cell{number:04}.png" for number in range(1, 11)]
+        order = sorted(names, key=lambda name: hashlib.sha256(f"elpv\0{name}".encode()).hexdigest())
+        index = self.read(make_elpv(tmp_path / "one", {"0.0": 10}, kinds=("mono",)))
+        assert {sample.id for sample in index.of_split("train")} == set(order[:8])
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("images/cell0002.png 1.0", "2 columns where"),
+            ("images/cell0002.png 1.0 mono extra", "4 columns where"),
+            ("images/cell0002.png 0.5 mono", "probability: '0.5' is unknown"),
+            ("images/cell0002.png nan mono", "probability: 'nan' is unknown"),
+            ("images/cell0002.png 1.0 thin", "kind: 'thin' is unknown"),
+            ("/etc/passwd 1.0 mono", "path: '/etc/passwd' does not lie in 'images'"),
+            ("images/../labels.csv 1.0 mono", "does not lie in 'images'"),
+            ("images\\cell0002.png 1.0 mono", "does not lie in 'images'"),
+            ("images/cell0001.png 1.0 mono", "named before, in line 1"),
+        ],
+    )
+    def test_bad_rows(self, root, line, words):
+        self.rewrite(root, "images/cell0001.png 0.0 mono", "", line)
+        with pytest.raises(DatasetError, match=r"labels\.csv, line 3") as caught:
+            self.read(root)
+        assert words in str(caught.value) and "kdzoo data download elpv" in caught.value.hint
+
+    def test_an_image_that_is_missing(self, root):
+        (root / "images/cell0003.png").unlink()
+        with pytest.raises(DatasetError, match=r"1 of the 17 images .* first images/cell0003\.png"):
+            self.read(root)
+        assert self.read(root, "poly").samples
+
+    def test_damaged_tables(self, root):
+        self.rewrite(root, "images/cell0001.png 1.0 mono")
+        with pytest.raises(DatasetError, match="no mono cells of probability 0"):
+            self.read(root)
+        (root / "labels.csv").write_bytes(b"images/cell0001.png 0.0 m\xffno")
+        with pytest.raises(DatasetError, match="is damaged"):
+            self.read(root)
+
+    def test_other_folders_are_not_taken_for_it(self, root, tmp_path):
+        (tmp_path / "mine" / "images").mkdir(parents=True)
+        (tmp_path / "mine" / "labels.csv").write_text("path,label\n")
+        assert elpv_layout.categories(tmp_path / "mine") == {}
+        with pytest.raises(DatasetNotFoundError, match=r"elpv/mono: there is no labels\.csv beside images"):
+            self.read(tmp_path / "mine")
+        with pytest.raises(DatasetNotFoundError, match="nowhere"):
+            elpv_layout.categories(tmp_path / "nowhere")
