@@ -45,6 +45,11 @@ def run_options(command: F) -> F:
                 "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights, batches, anomalies."
             ),
             click.option(
+                "--precision",
+                metavar="auto|float32|bfloat16",
+                help="Of products in training; default auto: float32, as TF32 on a GPU. Measuring is exact.",
+            ),
+            click.option(
                 "--ema",
                 type=float,
                 metavar="DECAY",

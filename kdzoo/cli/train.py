@@ -83,6 +83,7 @@ def train(
         "options": outcome.document["options"],
         "epochs": outcome.document["epochs"],
         "batches": outcome.document["batches"],
+        "precision": outcome.document["precision"],
         "cost": outcome.document["cost"],
         "checkpoint": str(folder),
         "published": published,

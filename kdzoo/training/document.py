@@ -95,7 +95,7 @@ def parse_document(document: dict[str, Any]) -> DetectorPlan:
     try:
         config = find_method(method).config.from_mapping(_value(document, "config", dict))
         size = RunOptions(image_size=_value(document, "input.size", int)).image_size
-        options = RunOptions.from_mapping({**_value(document, "options", dict), "image_size": size})
+        options = RunOptions.from_record({**_value(document, "options", dict), "image_size": size})
     except CheckpointError:
         raise
     except KdzooError as error:

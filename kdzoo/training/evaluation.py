@@ -20,6 +20,7 @@ from kdzoo.metrics.report import Report, evaluate
 from kdzoo.training.data import EvaluationSet
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
+from kdzoo.training.precision import tf32
 
 EVALUATION_BATCH = 32
 
@@ -39,14 +40,9 @@ class Scored:
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Full float32 convolutions, no gradients: a GPU's default TF32 would give scores that no CPU reproduces."""
-    allowed = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = allowed
+    """Full float32 products, no gradients: a GPU's TF32 would give scores that no CPU reproduces."""
+    with torch.no_grad(), tf32(False):
+        yield
 
 
 @contextmanager

@@ -12,12 +12,14 @@ number of things in each image, the summed gradients are those of the whole batc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
 from kdzoo.errors import DeviceMemoryError
 from kdzoo.methods.base import Batch, Stage
+from kdzoo.training.precision import Precision
 
 HALVES = 2
 
@@ -26,14 +28,16 @@ class BatchGradients:
     """Computes gradients, by halves once the memory ran out for a whole batch; then for the rest of the trial.
 
     Args:
+        precision: of the forward pass; default what PyTorch does by itself.
         spare: frees memory that is held to save time alone, and says whether there was any; asked before halving.
 
     Attributes:
         parts: in how many parts a batch is taken: 1 or `HALVES`.
     """
 
-    def __init__(self, spare: Callable[[], bool] | None = None) -> None:
+    def __init__(self, precision: Precision | None = None, spare: Callable[[], bool] | None = None) -> None:
         self.parts = 1
+        self._precision = precision
         self._spare = spare
 
     def __call__(self, stage: Stage, batch: Batch) -> dict[str, Tensor]:
@@ -44,7 +48,7 @@ class BatchGradients:
         """
         while True:
             try:
-                return _gradients(stage, batch, self.parts)
+                return self._computed(stage, batch)
             except torch.OutOfMemoryError as error:
                 spared = self._spare is not None and self._spare()
                 if not spared and (self.parts == HALVES or len(batch.images) < HALVES):
@@ -56,23 +60,23 @@ class BatchGradients:
             if not spared:
                 self.parts = HALVES
 
+    def _computed(self, stage: Stage, batch: Batch) -> dict[str, Tensor]:
+        totals: dict[str, Tensor] = {}
+        for part in _cut(batch, self.parts):
+            share = len(part.images) / len(batch.images)
+            with nullcontext() if self._precision is None else self._precision.forward():
+                losses = stage.loss(part)
+            (losses["loss"] * share).backward()  # type: ignore[no-untyped-call]
+            for name, value in losses.items():
+                counted = value.detach() * share
+                totals[name] = totals[name] + counted if name in totals else counted
+        return totals
+
 
 def release_memory() -> None:
     """Gives memory that PyTorch only holds ready back to the GPU, where other trials may share it."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
-
-
-def _gradients(stage: Stage, batch: Batch, parts: int) -> dict[str, Tensor]:
-    totals: dict[str, Tensor] = {}
-    for part in _cut(batch, parts):
-        share = len(part.images) / len(batch.images)
-        losses = stage.loss(part)
-        (losses["loss"] * share).backward()  # type: ignore[no-untyped-call]
-        for name, value in losses.items():
-            counted = value.detach() * share
-            totals[name] = totals[name] + counted if name in totals else counted
-    return totals
 
 
 def _cut(batch: Batch, parts: int) -> Iterator[Batch]:

@@ -178,6 +178,7 @@ def _document(
         "undefined": undefined,
         "epochs": {"trained": trainer.epoch, "best": trainer.best.epoch, "planned": trainer.total_epochs},
         "batches": batches(trainer),
+        "precision": precision(trainer),
         "cost": cost(trainer),
         "software": software(),
     }
@@ -205,6 +206,12 @@ def batches(trainer: Trainer) -> dict[str, int | str]:
         return {"images": size, "parts": 1}
     note = f"the GPU's memory ran out for {size} images: batch norm and whatever else looks at the batch saw a part"
     return {"images": size, "parts": parts, "note": note}
+
+
+def precision(trainer: Trainer) -> dict[str, str]:
+    """In what arithmetic training was asked for, and was; several where it went on on unlike hardware."""
+    asked, used = trainer.spec.options.precision, ", ".join(trainer.precisions)
+    return {"asked": asked, "training": used, "evaluation": "float32"}
 
 
 def cost(trainer: Trainer) -> dict[str, float | str]:

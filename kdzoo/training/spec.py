@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -44,9 +45,21 @@ class RunOptions(Config):
     ema: float = knob(
         0.0, "decay of a moving average of the weights, which is measured and kept; 0: none", low=0.0, high=0.9999
     )
+    precision: Literal["auto", "float32", "bfloat16"] = knob(
+        "auto", "of products in training; auto: float32, as TF32 on a GPU"
+    )
     intensity: str = knob("full", "what of more than 8 bits is black and white: full, auto or LOW,HIGH")
     roi: str = knob("", "the region of interest, as kdzoo.data.roi writes it; empty: the whole image")
     foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
+
+    @classmethod
+    def from_record(cls, values: Mapping[str, Any]) -> Self:
+        """Options as some kdzoo has written them down: what an earlier one could not ask for is what it did.
+
+        Raises:
+            ConfigError: an unknown key or a value out of range.
+        """
+        return cls.from_mapping({"precision": "float32", **values})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,5 +110,5 @@ class TrialSpec:
             config=find_method(values["method"]).config.from_mapping(values["config"]),
             dataset=values["dataset"],
             category=values["category"],
-            options=RunOptions.from_mapping(values["options"]),
+            options=RunOptions.from_record(values["options"]),
         )

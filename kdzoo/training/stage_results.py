@@ -1,8 +1,8 @@
 """Results of first stages that trials share: whoever needs the same one next need not train it again.
 
 A result is found by a key over everything that takes part in it: the method's code, its knobs but those that the stage
-says have no say in it, data, teacher, options, seed, kind of device. So what is taken is, bit for bit, what the trial
-would have trained itself, as far as the device repeats itself.
+says have no say in it, data, teacher, options, seed, kind of device, the precision used on it. So what is taken is, bit
+for bit, what the trial would have trained itself, as far as the device repeats itself.
 
 <folder>/<category>/<key>.safetensors    the weights of the stage's modules; digest and seconds in its metadata
 """
@@ -32,6 +32,7 @@ from kdzoo.methods.base import Method, Stage
 from kdzoo.storage import write_file
 from kdzoo.training.checkpoint import load_tensors
 from kdzoo.training.digests import digest_of_sources, digest_of_tensors
+from kdzoo.training.precision import Hardware, choose_precision
 from kdzoo.training.spec import TrialSpec
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class StageResults:
             "data": dict(data),
             "teacher": self.teacher,
             "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
+            "precision": choose_precision(spec.options.precision, Hardware.of(device)).label,
             "threads": torch.get_num_threads() if not on_gpu else 0,
             "torch": str(torch.__version__),
             "code": [self._code, digest_of_sources([Path(inspect.getfile(type(method))).parent])],

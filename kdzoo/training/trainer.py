@@ -33,6 +33,7 @@ from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
 from kdzoo.training.images import ImageSource
 from kdzoo.training.learned import check_learned, load_learned
 from kdzoo.training.pace import Pace
+from kdzoo.training.precision import Hardware, choose_precision
 from kdzoo.training.settling import settle
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
@@ -50,6 +51,8 @@ class Trainer:
         shared: results of first stages that other trials left, and may use; default none.
 
     Attributes:
+        precision: what it trains in on this device.
+        precisions: labels of what it has trained in so far; more than one where it goes on on unlike hardware.
         reused_seconds: of training that another trial's first stage saved this one.
     """
 
@@ -63,6 +66,8 @@ class Trainer:
         shared: StageResults | None = None,
     ) -> None:
         self.spec, self.data, self.device = spec, data, device
+        self.precision = choose_precision(spec.options.precision, Hardware.of(device))
+        self.precisions = [self.precision.label]
         with torch.random.fork_rng(devices=_gpus(device)):
             torch.manual_seed(spec.options.seed)
             method = build_method(spec.method, spec.config, teacher)
@@ -75,7 +80,7 @@ class Trainer:
         self._stage_key = ""
         self._shared = shared if shared is not None and sharable(self.stages) else None
         self._features = TrialFeatures(self.method, data)
-        self._gradients = BatchGradients(self._features.give_up)
+        self._gradients = BatchGradients(self.precision, self._features.give_up)
         self._source = ImageSource(data.train.images, device)
         self._batches = BatchMaker(self.method, self.stages, data, self._source)
         self._selection_source: ImageSource | None = None
@@ -184,6 +189,7 @@ class Trainer:
             "measure_seconds": self.measure_seconds,
             "reused_seconds": self.reused_seconds,
             "parts": self.parts,
+            "precisions": self.precisions,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -214,6 +220,9 @@ class Trainer:
             if parts not in (1, HALVES):
                 raise CheckpointError(f"a batch is taken in 1 or {HALVES} parts, not in {parts}")
             self._gradients.parts = parts
+            # An earlier kdzoo trained in float32 and did not say so.
+            before = [str(label) for label in state.get("precisions", ["float32"])]
+            self.precisions = before if self.finished else list(dict.fromkeys([*before, self.precision.label]))
             self._optimizer = self._average = None
             if not self.finished and self._position()[1] > 0:
                 stage = self.stages[self._position()[0]]
@@ -247,9 +256,9 @@ class Trainer:
             self.epoch, self._optimizer = stage.epochs, None
 
     def _give_first_stage(self) -> None:
-        """Leaves the first stage to other trials; not where its batches were halved, which they would not have done."""
-        stage = self.stages[0]
-        if self._shared is not None and self.epoch == stage.epochs and self.parts == 1:
+        """Leaves the first stage to other trials, unless it was trained as they would not have done it themselves."""
+        stage, alike = self.stages[0], self.parts == 1 and len(self.precisions) == 1
+        if self._shared is not None and self.epoch == stage.epochs and alike:
             key = self._first_stage_key(self._shared)
             self._shared.give(self.spec.category, key, stage_tensors(stage), self.train_seconds)
 
@@ -301,9 +310,9 @@ class Trainer:
         order = np.random.default_rng(seeds)
         generator = torch.Generator(device=self.device).manual_seed(int(order.integers(2**62)))
         batches = pace.batches(stage_epoch, order)
-        features = self._features.of_train(stage, self._source, passes=pace.passes(stage_epoch))
         totals: dict[str, Tensor] = {}
-        with torch.random.fork_rng(devices=_gpus(self.device)):
+        with torch.random.fork_rng(devices=_gpus(self.device)), self.precision.training():
+            features = self._features.of_train(stage, self._source, passes=pace.passes(stage_epoch))
             torch.manual_seed(int(order.integers(2**62)))
             for step, indices in enumerate(batches):
                 _set_rate(optimizer, pace.rate(stage_epoch, step))

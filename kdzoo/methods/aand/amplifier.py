@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kdzoo.methods.layers.exact import exact, exact_products
+
 _WIDEST = 1024
 
 
@@ -35,8 +37,9 @@ class ResidualAmplifier(nn.Module):
     def gate(self, features: Tensor) -> Tensor:
         """How anomalous each position looks: ``[B, C, H, W]`` to ``[B, H*W, 1]`` in (0, 1)."""
         encoding = position_encoding(*features.shape[1:], device=features.device).to(features.dtype)
-        queries = self.query(features + encoding).flatten(2).transpose(1, 2)
-        similarity = F.normalize(queries, dim=-1) @ F.normalize(self.prototypes, dim=-1).transpose(1, 2)
+        queries = exact(self.query(features + encoding)).flatten(2).transpose(1, 2)
+        with exact_products(queries):
+            similarity = F.normalize(queries, dim=-1) @ F.normalize(self.prototypes, dim=-1).transpose(1, 2)
         matches = (similarity / self.temperature).softmax(dim=-1)
         half = self.prototypes.shape[1] // 2
         return matches[..., half:].sum(dim=-1, keepdim=True)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdzoo.data.devices import waits
+from kdzoo.methods.layers.exact import exact_levels, exact_products
 from kdzoo.methods.layers.masks import focal_loss, pooled_mask
 
 NORMAL_SAMPLES = 5000
@@ -53,16 +54,18 @@ def amplification_loss(
         margin: of the hinge.
     """
     losses = []
-    for features, lifted, truth, inside in zip(plain, amplified, truths, foreground, strict=True):
+    levels = zip(exact_levels(plain), exact_levels(amplified), truths, foreground, strict=True)
+    for features, lifted, truth, inside in levels:
         anomalous = truth.flatten() > 0
         normal = (inside.flatten() > 0) & ~anomalous
         chosen_normal, counted_normal = _sample(normal, NORMAL_SAMPLES)
         chosen_anomalous, counted_anomalous = _sample(anomalous, ANOMALOUS_SAMPLES)
         normals = _unit_rows(features, chosen_normal)
         drift = _unit_rows(lifted, chosen_anomalous) - _unit_rows(features, chosen_anomalous)
-        pairs = F.relu(normals @ drift.T + margin)
         number = counted_normal.sum() * counted_anomalous.sum()
-        losses.append(counted_normal @ pairs @ counted_anomalous / number.clamp_min(1))
+        with exact_products(features):
+            pairs = F.relu(normals @ drift.T + margin)
+            losses.append(counted_normal @ pairs @ counted_anomalous / number.clamp_min(1))
     return torch.stack(losses).sum()
 
 

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdzoo.methods.layers.exact import exact_levels
+
 
 def distillation_losses(
     teacher: list[Tensor], student: list[Tensor], anomalous: list[Tensor], *, margin: float
@@ -26,7 +28,7 @@ def distillation_losses(
         margin: of the hinge.
     """
     pulls, pushes = [], []
-    for expected, found, truth in zip(teacher, student, anomalous, strict=True):
+    for expected, found, truth in zip(exact_levels(teacher), exact_levels(student), anomalous, strict=True):
         similarity = F.cosine_similarity(expected, found, dim=1)[:, None]
         pulls.append(_mean_where(1 - similarity, 1 - truth))
         pushes.append(_mean_where(F.relu(similarity - margin), truth))

@@ -21,6 +21,7 @@ from kdzoo.methods.adps.losses import distillation_losses
 from kdzoo.methods.adps.segmentation import PostSegmentation, WeightMask
 from kdzoo.methods.adps.student import PatchStudent
 from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
+from kdzoo.methods.layers.exact import exact
 from kdzoo.methods.layers.maps import smooth
 from kdzoo.methods.layers.masks import focal_loss_of_logits, pooled_mask
 from kdzoo.teachers.backbone import Teacher
@@ -126,7 +127,7 @@ class ADPS(Method):
         config = self.config
         logits, coarse = self._segmented(batch.augmented)
         focal = focal_loss_of_logits(logits, batch.masks, alpha=config.focal_alpha, gamma=config.focal_gamma)
-        distance = F.l1_loss(torch.sigmoid(logits), batch.masks)
+        distance = F.l1_loss(torch.sigmoid(exact(logits)), batch.masks)
         losses = {"loss": focal + config.l1_weight * distance, "focal_loss": focal, "l1_loss": distance}
         if coarse:
             pairs = zip(coarse, self._truths(batch, coarse), strict=True)

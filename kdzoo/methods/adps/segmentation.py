@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdzoo.methods.layers.blocks import conv_norm, initialise
+from kdzoo.methods.layers.exact import exact
 from kdzoo.methods.layers.masks import start_at_prior
 
 _MASK_CHANNELS = 64
@@ -35,7 +36,7 @@ class WeightMask(nn.Module):
 
     def forward(self, teacher: Tensor, student: Tensor) -> Tensor:
         """Logits of the mask: twice ``[B, C, h, w]`` to ``[B, 1, h, w]``."""
-        product = F.normalize(teacher, dim=1) * F.normalize(student, dim=1)
+        product = F.normalize(exact(teacher), dim=1) * F.normalize(exact(student), dim=1)
         distance = 1 - product.sum(dim=1, keepdim=True)
         # Times C, the mean over channels is the cosine similarity: both inputs are then of one size.
         return self.body(torch.cat([product * teacher.shape[1], distance], dim=1))  # type: ignore[no-any-return]

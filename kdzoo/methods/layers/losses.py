@@ -1,5 +1,7 @@
 """Losses that compare teacher and student features.
 
+They compute in float32 whatever the features' precision is: a similarity near 1 would lose its digits.
+
 Shapes: B images, C channels, h x w positions of a level.
 """
 
@@ -9,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdzoo.methods.layers.exact import exact_levels
+
 
 def flattened_cosine_loss(teacher: list[Tensor], student: list[Tensor]) -> Tensor:
     """Over the levels, the sum of 1 - cosine similarity of the features flattened over C, h and w; mean over B.
@@ -17,7 +21,7 @@ def flattened_cosine_loss(teacher: list[Tensor], student: list[Tensor]) -> Tenso
     """
     losses = [
         (1 - F.cosine_similarity(expected.flatten(1), found.flatten(1), dim=1)).mean()
-        for expected, found in zip(teacher, student, strict=True)
+        for expected, found in zip(exact_levels(teacher), exact_levels(student), strict=True)
     ]
     return torch.stack(losses).sum()
 
@@ -33,7 +37,7 @@ def hardest_positions_loss(teacher: list[Tensor], student: list[Tensor], *, top_
         top_k: positions an image; all of them where a level has fewer.
     """
     losses = []
-    for expected, found in zip(teacher, student, strict=True):
+    for expected, found in zip(exact_levels(teacher), exact_levels(student), strict=True):
         distance = (1 - F.cosine_similarity(expected, found, dim=1)).flatten(1)
         losses.append(distance.topk(min(top_k, distance.shape[1]), dim=1).values.mean())
     return torch.stack(losses).sum()

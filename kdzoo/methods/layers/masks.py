@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kdzoo.methods.layers.exact import exact
+
 _LEAST = 1e-12
 _PRIOR = 0.01
 _PRIOR_STD = 0.01
@@ -43,6 +45,7 @@ def focal_loss(probabilities: Tensor, truth: Tensor, *, alpha: float, gamma: flo
     """
     # Written out, because binary_cross_entropy stops the whole GPU process on a probability of NaN or 1.0000001. The
     # logarithm has no gradient at 0, so nothing gets there.
+    probabilities = exact(probabilities)
     right = probabilities * truth + (1 - probabilities) * (1 - truth)
     return _focal(right.clamp(_LEAST, 1.0).log(), (1 - right).clamp(_LEAST, 1.0).log(), truth, alpha, gamma)
 
@@ -56,7 +59,7 @@ def focal_loss_of_logits(logits: Tensor, truth: Tensor, *, alpha: float, gamma: 
         alpha: weight of the ones, in [0, 1]; the zeros weigh ``1 - alpha``.
         gamma: focus on elements that are still wrong, 0 or more; 0 is weighted cross-entropy.
     """
-    right = logits * (2 * truth - 1)
+    right = exact(logits) * (2 * truth - 1)
     return _focal(F.logsigmoid(right), F.logsigmoid(-right), truth, alpha, gamma)
 
 

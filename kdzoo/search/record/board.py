@@ -16,7 +16,7 @@ TrialStatus = Literal["running"] | Ended
 
 _OUTCOME = (
     "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also",
-    "measurements", "reused_seconds", "tie"
+    "measurements", "reused_seconds", "tie", "precision"
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ class TrialRow:
         measurements: detecting epoch and best objective so far, at each measurement.
         parts: in how many parts its batches were taken; more than one after the GPU's memory ran out.
         reused_seconds: of training that the first stage of another trial saved it.
+        precision: what it trained in, such as ``bfloat16``; empty before its first epoch.
         tie: what decides between trials of the same objective; see `kdzoo.metrics.ties`.
     """
 
@@ -61,6 +62,7 @@ class TrialRow:
     measurements: list[list[float]] = field(default_factory=list)
     reused_seconds: float = 0.0
     tie: float = 0.0
+    precision: str = ""
 
     def reached(self, detecting_epoch: int, objective: float) -> None:
         """A detecting epoch was measured, and the best value so far is this."""

@@ -218,7 +218,7 @@ def _space(method: str, values: dict[str, Any]) -> SearchSpace:
 
 def _options(values: dict[str, Any], settings: Settings) -> RunOptions:
     """The run's options. An earlier kdzoo wrote a hub's teacher without the tag of its weights."""
-    options = RunOptions.from_mapping(values)
+    options = RunOptions.from_record(values)
     return options.replace(teacher=full_name(options.teacher, teachers=LocalTeachers.of(settings)))
 
 

@@ -88,6 +88,7 @@ class SweepMonitor(Callback):
             row.gpu_seconds = row.seconds * (self._plan.gpus_per_trial or 0.0) if result["on_gpu"] else 0.0
             if "objective" in result:
                 row.reached(int(result.get("selection_epoch", 0)), float(result["objective"]))
+            row.precision = str(result.get("precision", row.precision))
             row.tie = float(result.get("tie", row.tie))
             row.metrics = dict(result.get("metrics", row.metrics))
             row.also = dict(result.get("also", row.also))
@@ -211,13 +212,16 @@ def record_end(tracker: SweepTracker, row: TrialRow) -> None:
     if row.reused_seconds:
         reached["reused_seconds"] = row.reused_seconds
     reached |= {f"objective_{name}": value for name, value in row.also.items()}
+    tags: dict[str, Any] = {"batch_parts": row.parts} if row.parts > 1 else {}
+    if row.precision:
+        tags["precision"] = row.precision
     tracker.end_trial(
         row.trial_id,
         status=_TRACKED[row.status],
         metrics=reached,
         cost=Cost(seconds=row.seconds, gpu_seconds=row.gpu_seconds),
         reason=row.reason or None,
-        tags={"batch_parts": row.parts} if row.parts > 1 else None,
+        tags=tags or None,
     )
 
 

@@ -21,6 +21,7 @@ def gpu(monkeypatch):
     """An imagined GPU, in use; what is kept of constants is of this test alone."""
     kept = (devices.constant, backbone._channel_values, position_encoding)
     monkeypatch.setattr("kdzoo.training.trainer._gpus", lambda device: [])
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (2**40, 2**40))
     for each in kept:
         each.cache_clear()
@@ -107,7 +108,7 @@ def test_what_waits_is_recorded(kind):
 @pytest.mark.parametrize("name", METHODS)
 def test_nothing_in_a_step_and_its_gradients_waits(monkeypatch, name, tmp_path):
     """On the CPU, with the code that is for GPUs."""
-    trainer = small_trial(tmp_path, name)
+    trainer = small_trial(tmp_path, name, precision="bfloat16", ema=0.9)
     monkeypatch.setattr("kdzoo.data.synthesis.pixels.waits", lambda device: True)
     monkeypatch.setattr("kdzoo.data.synthesis.perlin.waits", lambda device: True)
     monkeypatch.setattr("kdzoo.methods.aand.losses.waits", lambda device: True)

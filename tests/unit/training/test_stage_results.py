@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from kdzoo.methods.registry import find_method
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training.checkpoint import load_state, save_state
+from kdzoo.training.precision import Hardware
 from kdzoo.training.stage_results import StageResults, sharable, stage_tensors
 
 SECOND_STAGE = {
@@ -208,6 +209,15 @@ def test_a_stage_of_halved_batches_is_not_given_on(trial, shared):
     assert not shared.folder.exists()
 
 
+def test_a_stage_that_went_on_in_another_precision_is_not_given_on(trial, shared):
+    started = trial("aand", None, precision="bfloat16")
+    started.step()
+    resumed = trial("aand", shared, precision="float32")
+    resumed.load_state(started.state())
+    resumed.run()
+    assert not shared.folder.exists()
+
+
 def test_the_results_used_last_are_kept(trial, shared):
     trainer = trial("aand", shared)
     tensors = stage_tensors(trainer.stages[0])
@@ -233,3 +243,16 @@ def test_nothing_is_shared_where_it_is_not_asked_for_or_cannot_be_written(trial,
     trainer = trial("aand", shared, epochs=1)
     trainer.run()
     assert trainer.finished
+
+
+def test_only_trials_of_the_same_precision_share(trial, shared, monkeypatch):
+    """Also where nobody asked for one: nodes with unlike GPUs choose by themselves."""
+
+    def key(asked, *, able):
+        chosen = Hardware(kind="cuda", bfloat16=able, tf32=able)
+        monkeypatch.setattr(Hardware, "of", lambda device: chosen)
+        found = trial("aand", shared, precision=asked)
+        return found._first_stage_key(shared)
+
+    assert key("auto", able=True) != key("auto", able=False)
+    assert key("float32", able=True) == key("float32", able=False)

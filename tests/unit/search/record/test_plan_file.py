@@ -52,6 +52,17 @@ def test_a_plan_of_an_earlier_kdzoo_gets_its_teachers_full_name(written):
     ]
 
 
+def test_a_plan_of_an_earlier_kdzoo_goes_on_in_float32(written):
+    """It had no other."""
+    path = written.plan.folder / "plan.json"
+    told = json.loads(path.read_text())
+    assert told["options"].pop("precision") == "auto"
+    path.write_text(json.dumps(told))
+    found = read(written)
+    assert found.plan.options == written.plan.options.replace(precision="float32")
+    assert found.differences(written.plan, DATA) == ["options.precision is auto, was float32"]
+
+
 def test_no_password_is_written(written):
     assert "secret" not in (written.plan.folder / "plan.json").read_text()
 

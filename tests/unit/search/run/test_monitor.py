@@ -187,6 +187,21 @@ def test_halved_batches_and_a_shared_stage_are_told_everywhere(swept, tmp_path):
     assert told["metrics"]["reused_seconds"] == 12.5
 
 
+def test_what_a_trial_trained_in_and_what_decides_a_tie_are_kept(swept, tmp_path):
+    one, cut = trial(swept, tmp_path, 0), trial(swept, tmp_path, 1, objective=0.4)
+    for each in (one, cut):
+        swept.monitor.on_trial_start(1, [], each)
+        swept.monitor.on_trial_result(1, [], each, {**result(0.9), "precision": "bfloat16+tf32", "tie": 0.25})
+    cut.latest_checkpoint_result.metrics["tie"] = 0.125
+    swept.monitor.on_trial_complete(1, [], one)
+    swept.monitor.conclude_rest()
+    ended, _ = swept.studies.past("bottle")
+    assert (ended.outcome["precision"], ended.outcome["tie"]) == ("bfloat16+tf32", 0.25)
+    (told, _) = [given for name, _, given in swept.monitor._tracker.told if name == "end_trial"]
+    assert told["tags"] == {"precision": "bfloat16+tf32"}
+    assert swept.board.rows["bottle-0001"].tie == 0.125
+
+
 def test_as_many_checkpoints_as_the_plan_says(swept, tmp_path):
     swept.monitor._plan = dataclasses.replace(swept.plan, keep=2, trials=4)
     for number, objective in enumerate((0.5, 0.9, 0.7, 0.8)):
