@@ -137,6 +137,7 @@ def _train(spec: TrialSpec, opened: Dataset, settings: Settings, device: str | N
 
     place = choose_device(device)
     teacher = obtain_teacher(spec.options.teacher, settings, zoo=zoo, note=tell_note)
+    teacher.check_side(spec.options.image_size)
     with Bar("Decoding images") as bar:
         data = TrialData(opened, spec.category, spec.options, cache=settings.cache, progress=bar)
         tell_notes(data.parts.notes)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kdzoo.data.formula.dice import Dice
 from kdzoo.errors import CheckpointError, NonFiniteLossError, UsageError
 from kdzoo.pretraining.objective import Objective
-from kdzoo.pretraining.recipe import PretrainConfig
+from kdzoo.pretraining.recipe import LEVEL_STRIDES, PretrainConfig
 from kdzoo.pretraining.scenes import SceneMaker, stream
 from kdzoo.teachers.backbone import Teacher, load_teacher
 from kdzoo.training.checkpoint import load_state, save_state
@@ -61,6 +61,12 @@ class Pretraining:
     def __init__(self, config: PretrainConfig, folder: Path, device: torch.device | str = "cpu") -> None:
         self.config, self.folder, self.device = config, folder, torch.device(device)
         self.teacher: Teacher = load_teacher(f"random-{config.architecture}").to(self.device)
+        if self.teacher.shape.reductions != LEVEL_STRIDES:
+            raise UsageError(
+                f"'{config.architecture}' cannot be pretrained: the questions are asked of levels at 1/4, 1/8 and 1/16 "
+                f"of the input, and all of its levels are at 1/{self.teacher.shape.reductions[2]}",
+                hint="for example: --architecture resnet18",
+            )
         self.backbone = self.teacher.backbone.to(memory_format=torch.channels_last)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)

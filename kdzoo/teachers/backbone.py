@@ -7,52 +7,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
-from typing import Any, Literal, Self
+from math import lcm
+from typing import Any, Self
 
 import timm
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save
+from timm.layers import LayerScale
 from torch import Tensor, nn
 
 from kdzoo.errors import CheckpointError, TeacherError, UnknownNameError, UsageError
-from kdzoo.teachers.layer_order import named_by_order
+from kdzoo.teachers.layer_order import named_by_order, plain
+from kdzoo.teachers.levels import NO_LEVELS_HINT, FeatureShape, build_levels, no_levels
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, parse_teacher
 from kdzoo.teachers.torchvision_names import SUPPORTED, is_torchvision, timm_names
 from kdzoo.teachers.unread import cut_unread
 from kdzoo.teachers.weights import SAFETENSORS, read_weights
 
-LEVEL_REDUCTIONS = (4, 8, 16)
-"""Input size over feature size of the three levels: a ResNet's stages 1 to 3."""
-
 _RANDOM_SEED = 1
 _NOISE_IMAGES, _NOISE_SIDE = 8, 96
-_TRIED_SIDE = 64
-_CHOOSE = "choose a convolutional backbone such as resnet18, wide_resnet50_2, convnext_tiny, efficientnet_b4"
 _FITTING = (
     f"they must be of that backbone, under timm's names or under torchvision's: of resnets, densenets, {SUPPORTED}; "
     "a .pth or .pt file may have any names if its tensors stand in the order of timm's layers"
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FeatureShape:
-    """What a student must know of its teacher to mirror it.
-
-    Attributes:
-        channels: C_1, C_2, C_3.
-        block: the residual block that OCBE and decoder are made of.
-        base_width: inner width of a bottleneck block over a quarter of its output (2 for wide_resnet50_2).
-        depths: blocks of backbone stages 1 to 4; the decoder mirrors the first three, OCBE takes the last.
-    """
-
-    channels: tuple[int, int, int]
-    block: Literal["basic", "bottleneck"] = "basic"
-    base_width: float = 1.0
-    depths: tuple[int, int, int, int] = (2, 2, 2, 2)
 
 
 class Teacher(nn.Module):
@@ -95,8 +76,19 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Features of the three levels: ``[B, 3, H, W]`` to ``[B, C_k, H/4.., W/4..]``."""
+        """Features of the three levels: ``[B, 3, H, W]`` to ``[B, C_k, H_k, W_k]``, by the shape's reductions.
+
+        Raises:
+            ConfigError: a transformer's patches do not divide the image; see `FeatureShape.check_side`.
+        """
+        if self.shape.flat:
+            self.check_side(images.shape[-2])
+            self.check_side(images.shape[-1])
         return list(self.backbone(images))
+
+    def check_side(self, side: int) -> None:
+        """Refuses images of a size that the levels do not divide; see `FeatureShape.check_side`."""
+        self.shape.check_side(side, str(self.name))
 
     def normalise(self, images: Tensor) -> Tensor:
         """``[B, 3, H, W]`` float in [0, 1] to the backbone's input range."""
@@ -219,24 +211,16 @@ def build_teacher(name: TeacherName) -> Teacher:
         raise UnknownNameError("teacher", architecture, _near_models(architecture))
     if tag and architecture not in timm.list_pretrained(f"{base}.*"):
         raise UnknownNameError("teacher", architecture, timm.list_pretrained(f"{base}.*"))
-    try:
-        probe = timm.create_model(architecture, features_only=True, pretrained=False)
-        # Of several levels of one size the last; some backbones do not start counting at 0.
-        last = dict(zip(probe.feature_info.reduction(), probe.feature_info.out_indices))
-        levels = tuple(last[wanted] for wanted in LEVEL_REDUCTIONS)
-    except Exception as error:  # each author of a backbone without such features refuses in a way of their own
-        raise _no_levels(architecture) from error
-    backbone = timm.create_model(architecture, features_only=True, pretrained=False, out_indices=levels)
-    published = timm.data.resolve_model_data_config(probe)
+    backbone, shape, published = build_levels(architecture)
     known = name.card or name.packaged
     mean, std = (known.mean, known.std) if known else (tuple(published["mean"]), tuple(published["std"]))
-    teacher = Teacher(name, backbone, shape=_shape(probe, backbone), mean=mean, std=std)
+    teacher = Teacher(name, backbone, shape=shape, mean=mean, std=std)
     _cut_and_check(teacher)
     return teacher
 
 
 def _cut_and_check(teacher: Teacher) -> None:
-    """Cuts off what no level reads, and refuses levels that are not ``[B, C_k, H/4.., W/4..]`` of images of any size.
+    """Cuts off what no level reads, and refuses levels that are not those of the metadata, for images of any size.
 
     Levels of unpadded convolutions are smaller than timm's metadata say; those of many transformers have their
     channels last, or come only of images of one size.
@@ -244,40 +228,37 @@ def _cut_and_check(teacher: Teacher) -> None:
     Raises:
         UsageError: a student could not mirror it.
     """
-    architecture = teacher.name.architecture
+    architecture, shape = teacher.name.architecture, teacher.shape
+    height, width = shape.tried_sides
     try:
-        levels, teacher.unread = cut_unread(teacher.backbone, torch.zeros(1, 3, _TRIED_SIDE, _TRIED_SIDE))
+        levels, teacher.unread = cut_unread(teacher.backbone, torch.zeros(1, 3, height, width))
     except Exception as error:  # each author of a backbone of one size refuses others in a way of their own
         reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise UsageError(
-            f"backbone '{architecture}' does not take images of {_TRIED_SIDE}x{_TRIED_SIDE} pixels, "
-            f"and a teacher must take any multiple of 32: {reason}",
-            hint=_CHOOSE,
+            f"backbone '{architecture}' does not take images of {height}x{width} pixels, "
+            f"and a teacher must take any multiple of {shape.side_step}: {reason}",
+            hint=NO_LEVELS_HINT,
         ) from error
-    sides = [_TRIED_SIDE // step for step in LEVEL_REDUCTIONS]
-    expected = [(1, width, side, side) for width, side in zip(teacher.shape.channels, sides, strict=True)]
-    if [tuple(level.shape) for level in levels] != expected:
-        raise _no_levels(architecture)
-
-
-def _no_levels(architecture: str) -> UsageError:
-    return UsageError(f"backbone '{architecture}' gives no features at 1/4, 1/8 and 1/16 of the input", hint=_CHOOSE)
+    pairs = zip(shape.channels, shape.reductions, strict=True)
+    if [tuple(level.shape) for level in levels] != [(1, each, height // by, width // by) for each, by in pairs]:
+        raise no_levels(architecture)
 
 
 def fit_weights(backbone: nn.Module, state: dict[str, Tensor]) -> None:
     """Loads a checkpoint into a backbone; layers the backbone leaves out (classifier, last stage) are passed over.
 
-    timm writes ``stages.0`` of a whole model as ``stages_0`` in a features-only one: both are understood.
+    timm writes ``stages.0`` of a whole model as ``stages_0`` in a features-only one, or as ``model.stages.0``: all are
+    understood.
 
     Raises:
         CheckpointError: a tensor is missing, misshapen or not finite.
     """
-    given = {key.replace("_", "."): value for key, value in state.items()}
+    given = {plain(key): value for key, value in state.items()}
     wanted = backbone.state_dict()
     fitted: dict[str, Tensor] = {}
     missing = []
     for key, value in wanted.items():
-        found = given.get(key.replace("_", "."))
+        found = given.get(plain(key))
         if found is None:
             if key.endswith("num_batches_tracked"):
                 found = value
@@ -307,21 +288,27 @@ def _random_teacher(name: TeacherName) -> Teacher:
             # timm starts the last norm of each residual branch at zero, which would leave the branch out.
             if isinstance(module, nn.BatchNorm2d) and not module.weight.any():
                 nn.init.ones_(module.weight)
-    _calibrate_norms(teacher.backbone)
+            # Nor would a transformer's blocks add anything that a float32 keeps.
+            elif isinstance(module, LayerScale):
+                nn.init.ones_(module.gamma)
+    _calibrate_norms(teacher.backbone, shape=teacher.shape)
     return teacher
 
 
-def _calibrate_norms(backbone: nn.Module) -> None:
+def _calibrate_norms(backbone: nn.Module, *, shape: FeatureShape) -> None:
     """Sets the running statistics of all batch norms from seeded noise of several octaves.
 
     Computed in float64 and kept to bfloat16's precision, so that machines which sum in another order agree to the bit.
     """
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    side = lcm(_NOISE_SIDE, shape.reductions[2])
     generator = torch.Generator().manual_seed(_RANDOM_SEED)
-    images = torch.zeros(_NOISE_IMAGES, 3, _NOISE_SIDE, _NOISE_SIDE, dtype=torch.float64)
+    images = torch.zeros(_NOISE_IMAGES, 3, side, side, dtype=torch.float64)
     for octave in range(1, 7):
         field = torch.randn(_NOISE_IMAGES, 3, 2**octave, 2**octave, generator=generator, dtype=torch.float64)
-        images += 0.6 * F.interpolate(field, size=(_NOISE_SIDE, _NOISE_SIDE), mode="bicubic")
-    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+        images += 0.6 * F.interpolate(field, size=(side, side), mode="bicubic")
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the statistics of this one batch, not a moving average
@@ -333,29 +320,6 @@ def _calibrate_norms(backbone: nn.Module) -> None:
             if statistic is not None:
                 statistic.copy_(statistic.bfloat16())
     backbone.float().eval()
-
-
-def _shape(probe: nn.Module, backbone: nn.Module) -> FeatureShape:
-    """What a student mirrors: of a ResNet its blocks, of any other backbone its channels alone."""
-    channels: tuple[int, int, int] = tuple(backbone.feature_info.channels())  # type: ignore[operator, union-attr]
-    stages = _residual_stages(probe)
-    if len(stages) != 4:
-        return FeatureShape(channels=channels)
-    depths = (len(stages[0]), len(stages[1]), len(stages[2]), len(stages[3]))
-    first = stages[2][0]
-    if not hasattr(first, "conv3"):
-        return FeatureShape(channels=channels, depths=depths)
-    inner = getattr(first, "conv2", None)
-    base_width = inner.out_channels / (channels[2] / 4) if isinstance(inner, nn.Conv2d) else 1.0
-    return FeatureShape(channels=channels, block="bottleneck", base_width=base_width, depths=depths)
-
-
-def _residual_stages(probe: nn.Module) -> list[nn.Sequential]:
-    """The stages that timm's metadata name at 1/4 to 1/32 of the input, those that are rows of a ResNet's blocks."""
-    named = {info["reduction"]: info["module"] for info in probe.feature_info.get_dicts()}  # type: ignore[operator, union-attr]
-    modules = dict(probe.named_modules())
-    found = [modules.get(named.get(reduction, "").replace(".", "_")) for reduction in (*LEVEL_REDUCTIONS, 32)]
-    return [stage for stage in found if isinstance(stage, nn.Sequential) and len(stage) and hasattr(stage[0], "conv1")]
 
 
 def _near_models(architecture: str) -> list[str]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from kdzoo.errors import CheckpointError
 
 _COUNT = "num_batches_tracked"
+_WITHIN = "model."
 
 
 def named_by_order(
@@ -38,7 +39,7 @@ def named_by_order(
     Raises:
         CheckpointError: they part before all that is needed is found; says where.
     """
-    missing = {_plain(name) for name in needed if not name.endswith(_COUNT)}
+    missing = {plain(name) for name in needed if not name.endswith(_COUNT)}
     found: dict[str, Tensor] = {}
     theirs = (name for name in given if not name.endswith(_COUNT))
     ours = (name for name in model if not name.endswith(_COUNT))
@@ -48,7 +49,7 @@ def named_by_order(
                 raise CheckpointError(_parting(given, own, model, name, len(found)))
             break
         found[name] = given[own]
-        missing.discard(_plain(name))
+        missing.discard(plain(name))
     if missing:
         raise CheckpointError(f"the model has no '{min(missing)}'")
     return found
@@ -67,6 +68,9 @@ def _parting(
     return f"after {agreed} tensors that agree the file has {here} where the backbone has {there}"
 
 
-def _plain(name: str) -> str:
-    """With dots alone: timm writes ``stages.0`` of a whole model as ``stages_0`` in one that gives features only."""
-    return name.replace("_", ".")
+def plain(name: str) -> str:
+    """A tensor's name, the same for a whole model as for one of timm's that gives features only.
+
+    There timm writes ``stages.0`` as ``stages_0``, or as ``model.stages.0`` where it keeps the whole model within.
+    """
+    return name.removeprefix(_WITHIN).replace("_", ".")

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from helpers.trials import SIZE, TEACHER, in_new_process, small_config, small_trial, toy
+from helpers.trials import SIZE, TEACHER, TINY_VIT, in_new_process, small_config, small_trial, toy
 
 from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.detector import Detector
@@ -35,9 +35,9 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module")
-def teacher():
-    return load_teacher(TEACHER)
+@pytest.fixture(scope="module", params=[TEACHER, TINY_VIT], ids=["pyramid", "transformer"])
+def teacher(request):
+    return load_teacher(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_the_teacher_is_the_same_to_the_bit_after_training(trial, teacher):
     before = teacher.weights()
     trainer = trial()
     trainer.run()
-    assert trainer.method.teacher.weights() == before == load_teacher(TEACHER).weights()
+    assert trainer.method.teacher.weights() == before == load_teacher(str(teacher.name)).weights()
     assert not any(module.training for module in trainer.method.teacher.modules())
     assert not any(parameter.requires_grad for parameter in trainer.method.teacher.parameters())
 

@@ -7,7 +7,8 @@ from helpers.trials import small_config
 
 from kdzoo.methods.base import Batch
 from kdzoo.methods.registry import build_method
-from kdzoo.teachers.backbone import LEVEL_REDUCTIONS, load_teacher
+from kdzoo.teachers.backbone import load_teacher
+from kdzoo.teachers.levels import LEVEL_REDUCTIONS
 
 IMAGENET, PLAIN = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), ((0.5,) * 3, (0.5,) * 3)
 
@@ -25,22 +26,23 @@ def one_thread():
         ("efficientnet_b4", (32, 56, 160), IMAGENET),
         ("mobilenetv3_large_100", (24, 40, 112), IMAGENET),
         ("tf_mobilenetv3_small_100", (16, 24, 48), PLAIN),
+        ("test_vit", (64, 64, 64), PLAIN, (16, 16, 16)),
     ],
     ids=lambda param: param[0],
 )
 def case(request):
-    architecture, *expected = request.param
-    return load_teacher(f"random-{architecture}"), *expected
+    architecture, channels, transform, *steps = request.param
+    return load_teacher(f"random-{architecture}"), channels, transform, *(steps or [LEVEL_REDUCTIONS])
 
 
 def test_levels_and_input_transform_are_those_of_the_backbone(case):
-    teacher, channels, transform = case
+    teacher, channels, transform, steps = case
     assert (teacher.mean, teacher.std) == transform
     published = timm.get_pretrained_cfg(teacher.name.architecture)
     assert (tuple(published.mean), tuple(published.std)) == transform
     levels = teacher(torch.rand(1, 3, 64, 96))
     assert [tuple(level.shape[1:]) for level in levels] == [
-        (width, 64 // step, 96 // step) for width, step in zip(channels, LEVEL_REDUCTIONS, strict=True)
+        (width, 64 // step, 96 // step) for width, step in zip(channels, steps, strict=True)
     ]
     assert all(level.std() > 0 for level in levels)
 

@@ -18,6 +18,7 @@ from kdzoo.training.spec import RunOptions, TrialSpec
 from kdzoo.training.trainer import Trainer
 
 TEACHER, SIZE = "random-resnet18", 64
+TINY_VIT = "random-test_vit"
 CPU = torch.device("cpu")
 
 

@@ -101,7 +101,7 @@ def test_it_trains_and_its_detector_opens_again(installed, tmp_path):
 
 
 def test_the_suite_of_all_methods_checks_it(installed):
-    """As the page says it is run, in a process of its own; a few of its checks, because all take their time."""
+    """As the page says it is run, in a process of its own; a few of its checks, of both kinds of teachers."""
     chosen = "stfpm and (overfits or maps_have or the_last_detects)"
     done = subprocess.run(
         [
@@ -122,7 +122,7 @@ def test_the_suite_of_all_methods_checks_it(installed):
         timeout=200,
     )
     assert done.returncode == 0, done.stdout
-    assert "5 passed" in done.stdout
+    assert "10 passed" in done.stdout
 
 
 def test_its_map_is_larger_where_student_and_teacher_differ(installed, tmp_path):

@@ -56,7 +56,7 @@ def _described(name: str, settings: Any, zoo: str | None) -> dict[str, Any]:
         teacher = build_teacher(TeacherName(architecture=card.architecture, source="local", card=card))
     if card is not None and parsed.file is not None:
         read_carded_file(parsed.file, card)
-    levels = {"channels": list(teacher.shape.channels), "reductions": [4, 8, 16]}
+    levels = {"channels": list(teacher.shape.channels), "reductions": list(teacher.shape.reductions)}
     where = {} if parsed.file is None else {"file": str(parsed.file)}
     if card is not None:
         return {"source": source, **where, "levels": levels, **card.document()}

@@ -53,7 +53,9 @@ class ADPS(Method):
         self.masks = nn.ModuleList(
             WeightMask(channels) for channels in (teacher.shape.channels if config.wmb_gain else ())
         )
-        self.segmenter = PostSegmentation(teacher.shape.channels, width=config.psm_channels)
+        self.segmenter = PostSegmentation(
+            teacher.shape.channels, width=config.psm_channels, reductions=teacher.shape.reductions
+        )
 
     def stages(self) -> Sequence[Stage]:
         """Distillation of the student, then segmentation with student and teacher frozen; both on synthetic anomalies.

@@ -7,7 +7,7 @@ from math import prod
 from kdzoo.methods.registry import build_method
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.run.disk import gigabytes
-from kdzoo.teachers.backbone import LEVEL_REDUCTIONS, Teacher
+from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.data import TrialData
 from kdzoo.training.without_init import WithoutRandomInit
 
@@ -42,7 +42,7 @@ def _bytes_of(plan: SweepPlan, category: str, teacher: Teacher) -> int:
     parts = TrialData(plan.dataset, category, options, cache=plan.settings.cache).parts
     # Under the synthetic protocol each selection image is there once more, with an anomaly planted.
     images = len(parts.train) + len(parts.select) * (2 if parts.synthetic_select else 1)
-    sides = [options.image_size // step for step in LEVEL_REDUCTIONS]
+    sides = [options.image_size // step for step in teacher.shape.reductions]
     pairs = zip(teacher.shape.channels, sides, strict=True)
     return images * sum(prod((channels, side, side, _FLOAT)) for channels, side in pairs)
 

@@ -66,6 +66,8 @@ def run_sweep(
     registry.probe()
     with folder.driven():
         teacher = obtain_teacher(plan.options.teacher, plan.settings, zoo=zoo, note=view.note)
+        for category in plan.spaces:
+            teacher.check_side(plan.options_of(category).image_size)
         data = prepare_data(plan, prepared)
         if before is not None:
             before.check(plan, data)

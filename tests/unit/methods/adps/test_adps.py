@@ -201,6 +201,22 @@ def test_every_level_reaches_the_segmentation():
     assert all(level.grad.any() for level in levels)
 
 
+@pytest.mark.parametrize(("patch", "steps"), [(4, 2), (8, 3), (14, 2), (16, 4), (32, 5), (1, 2), (7, 2)])
+def test_levels_of_one_size_are_enlarged_to_that_of_the_image(patch, steps):
+    decoder = PostSegmentation((4, 4, 4), width=8, reductions=(patch,) * 3).eval()
+    assert len(decoder.refine) == steps
+    assert decoder([torch.randn(1, 4, 2, 4) for _ in range(3)]).shape == (1, 1, 2 * patch, 4 * patch)
+
+
+def test_a_transformers_patches_count_in_its_own():
+    method = built(load_teacher("random-vit_small_patch32_224"), patch_grid=4)
+    with torch.no_grad():
+        assert method.eval().anomaly_map(torch.zeros(1, 3, 128, 128)).shape == (1, 128, 128)
+    with pytest.raises(ConfigError, match="patch_grid = 4 does not fit image size 64") as caught:
+        method.anomaly_map(torch.zeros(1, 3, 64, 64))
+    assert "128" in caught.value.hint
+
+
 def test_stages_and_their_rates(teacher):
     stages = built(teacher).stages()
     assert [(stage.name, stage.epochs, stage.detects) for stage in stages] == [

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from kdzoo.methods.layers.losses import hardest_positions_loss
 from kdzoo.methods.layers.maps import smooth
 from kdzoo.methods.layers.student import Student
-from kdzoo.teachers.backbone import FeatureShape
+from kdzoo.teachers.levels import FeatureShape
 
 
 def parameters(module):
@@ -30,6 +30,15 @@ def test_student_mirrors_the_teacher(size):
     features = [torch.randn(2, c, size[0] // r, size[1] // r) for c, r in zip(shape.channels, (4, 8, 16))]
     rebuilt = Student(shape)(features)
     assert [level.shape for level in rebuilt] == [level.shape for level in features]
+
+
+@pytest.mark.parametrize("reductions", [(16, 16, 16), (8, 16, 16), (8, 8, 16)])
+def test_between_levels_of_one_size_nothing_is_resized(reductions):
+    shape = FeatureShape(channels=(8, 12, 16), reductions=reductions)
+    features = [torch.randn(2, c, 64 // r, 96 // r) for c, r in zip(shape.channels, reductions, strict=True)]
+    student = Student(shape)
+    assert student.bottleneck(features).shape[2:] == (2, 3)
+    assert [level.shape for level in student(features)] == [level.shape for level in features]
 
 
 @pytest.mark.parametrize("size", [5, 16, 40])

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from helpers.layouts import make_dataset
 from helpers.sweeps import small_plan
-from helpers.trials import CPU
+from helpers.trials import CPU, TINY_VIT
 
 from kdzoo.data.cache.store import stored_entries
 from kdzoo.search.run.disk import gigabytes
@@ -51,6 +51,14 @@ def test_it_is_what_a_trial_takes(tmp_path, teacher, method, epochs, words, prot
     told = told_feature_room(plan, teacher)
     assert words in told and str(cache) in told
     assert any(gigabytes(size) in told for size in range(taken - HEADERS, taken))
+
+
+def test_levels_of_one_size_take_what_their_own_size_says(tmp_path):
+    plan = plan_of(tmp_path, "rd")
+    parts = TrialData(plan.dataset, "bottle", plan.options_of("bottle"), cache=plan.settings.cache).parts
+    images = len(parts.train) + len(parts.select)
+    told = told_feature_room(plan, load_teacher(TINY_VIT))
+    assert f"take {gigabytes(images * 3 * 64 * (64 // 16) ** 2 * 4)} of" in told
 
 
 def test_nothing_is_told_where_nothing_is_kept(tmp_path, teacher):
