@@ -55,6 +55,19 @@ class Frozen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """Normal images that `Method.settle` is shown.
+
+    Attributes:
+        images: ``[B, 3, H, W]``, normalised, as they are.
+        features: what `Method.frozen` gives of them, where the caller has it; None leaves it to the method.
+    """
+
+    images: Tensor
+    features: list[Tensor] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizerConfig:
     """Adam with steps down: the learning rate is multiplied by ``decay`` at each milestone.
 
@@ -135,14 +148,14 @@ class Method(nn.Module, ABC):
         """``[B, H, W]`` maps to ``[B]`` scores: the maximum."""
         return maps.flatten(1).amax(dim=1)
 
-    def settle(self, normal: Iterable[Tensor]) -> None:
+    def settle(self, normal: Iterable[Shown]) -> None:
         """Shows a few normal images of the selection part, for what a map must know of normal ones.
 
         Called in eval mode, whenever the weights have changed and are to be measured. What is learned of them belongs
         in buffers of a module, so that it is saved with the weights.
 
         Args:
-            normal: batches ``[B, 3, H, W]`` of normalised images, made as they are asked for.
+            normal: batches of them, made as they are asked for.
         """
 
     def settled(self) -> dict[str, Any]:

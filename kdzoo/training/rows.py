@@ -27,7 +27,7 @@ class Rows:
         self._values, self._device = values, device
         self._resident: Tensor | None = None
         if waits(device) and values.nbytes < free_memory(device) * RESIDENT_SHARE:
-            self._resident = torch.from_numpy(np.ascontiguousarray(values)).to(device)
+            self._resident = torch.from_numpy(np.array(values)).to(device)
 
     def take(self, indices: NDArray[np.int64]) -> Tensor:
         """``[B, ...]`` on the device: a copy of these rows."""

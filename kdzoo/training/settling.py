@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from kdzoo.methods.base import Method
+from kdzoo.methods.base import Method, Shown
 from kdzoo.training.evaluation import EVALUATION_BATCH, evaluating, exact
+from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
 
 MOST_SHOWN: Final = 64
@@ -24,7 +24,14 @@ PIXELS_SHOWN: Final = 64 * 256**2
 
 
 @exact()
-def settle(method: Method, source: ImageSource, labels: NDArray[np.int64], *, seed: int) -> None:
+def settle(
+    method: Method,
+    source: ImageSource,
+    labels: NDArray[np.int64],
+    *,
+    seed: int,
+    features: FeatureSource | None = None,
+) -> None:
     """Shows a method up to `MOST_SHOWN` normal images, always the same ones for a seed, in eval mode.
 
     A method that needs none of them reads none. Without normal images nothing is shown: whatever measures such a part
@@ -35,14 +42,17 @@ def settle(method: Method, source: ImageSource, labels: NDArray[np.int64], *, se
         source: of the selection part's images, on the method's device.
         labels: ``[N]`` of these, 1 for anomalous.
         seed: of the choice.
+        features: where the method's frozen features of the images come from; None leaves them to the method.
     """
     normal = np.flatnonzero(labels == 0)
     count = min(max(PIXELS_SHOWN // int(np.prod(source.images.shape[1:3])), FEWEST_SHOWN), MOST_SHOWN)
     chosen = np.sort(np.random.default_rng(seed).permutation(normal)[:count])
 
-    def batches() -> Iterator[Tensor]:
+    def batches() -> Iterator[Shown]:
         for start in range(0, len(chosen), EVALUATION_BATCH):
-            yield method.teacher.normalise(source.batch(chosen[start : start + EVALUATION_BATCH]))
+            indices = chosen[start : start + EVALUATION_BATCH]
+            images = method.teacher.normalise(source.batch(indices))
+            yield Shown(images=images, features=None if features is None else features.batch(indices, images))
 
     if len(chosen):
         with evaluating(method):

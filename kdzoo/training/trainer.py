@@ -362,26 +362,31 @@ class Trainer:
             self._selection_source = ImageSource(self.data.selection.images, self.device)
         return self._selection_source
 
-    def _scored(self) -> Scored:
-        """What the method says of the selection part after an epoch, with features kept as long as there is memory."""
+    def _selection_features(self) -> FeatureSource | None:
+        """Of the selection part after an epoch, kept as long as there is memory."""
         index, stage_epoch = self._position(self.epoch - 1)
-        stage, source = self.stages[index], self._selection()
+        stage = self.stages[index]
         passes = sum(self._due(stage, done) for done in range(stage_epoch + 1, stage.epochs + 1))
-        features = self._features.of_selection(stage, source, passes=passes)
+        return self._features.of_selection(stage, self._selection(), passes=passes)
+
+    def _scored(self, features: FeatureSource | None) -> Scored:
+        """What the method says of the selection part; features that are in the way are let go of."""
+        source, inside = self._selection(), self.data.inside
         try:
-            return score_images(self.method, source, inside=self.data.inside, features=features)
+            return score_images(self.method, source, inside=inside, features=features)
         except torch.OutOfMemoryError:
             if not self._features.give_up():
                 raise
         release_memory()
-        return score_images(self.method, source, inside=self.data.inside, features=features)
+        return score_images(self.method, source, inside=inside, features=features)
 
     def _measure(self) -> Report:
         try:
             with nullcontext() if self._average is None else self._average.in_place():
                 selection, seed = self.data.selection, self.spec.options.split_seed
-                settle(self.method, self._selection(), selection.labels, seed=seed)
-                return self._measured(self._scored())
+                features = self._selection_features()
+                settle(self.method, self._selection(), selection.labels, seed=seed, features=features)
+                return self._measured(self._scored(features))
         except NonFiniteLossError as error:
             raise NonFiniteLossError(
                 f"{error.message} in epoch {self.epoch} of {self.spec.method} on {self.spec.category_name} "

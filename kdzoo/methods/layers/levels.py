@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kdzoo.methods.base import Frozen, Method
+from kdzoo.methods.base import Frozen, Method, Shown
 from kdzoo.methods.config import LevelSumConfig
 from kdzoo.methods.layers.maps import smooth, sum_of_levels
 from kdzoo.teachers.backbone import Teacher
@@ -101,10 +101,10 @@ class LevelSum(Method):
         levels = self.distances(self.targets(images) if features is None else features)
         return self._mapped(levels if self.scale is None else self.scale(levels), images)
 
-    def settle(self, normal: Iterable[Tensor]) -> None:
+    def settle(self, normal: Iterable[Shown]) -> None:
         """Takes each level's centre and spread, where the levels are scaled by them."""
         if self.scale is not None:
-            self.scale.fit(self._maps_by_level(images) for images in normal)
+            self.scale.fit(self._maps_by_level(shown) for shown in normal)
 
     def settled(self) -> dict[str, Any]:
         """Each level's centre and spread, level 1 first, where the levels are scaled by them."""
@@ -112,8 +112,9 @@ class LevelSum(Method):
             return {}
         return {"level_centre": self.scale.centre.tolist(), "level_spread": self.scale.spread.tolist()}
 
-    def _maps_by_level(self, images: Tensor) -> list[Tensor]:
-        return [self._mapped([level], images) for level in self.distances(self.targets(images))]
+    def _maps_by_level(self, shown: Shown) -> list[Tensor]:
+        features = self.targets(shown.images) if shown.features is None else shown.features
+        return [self._mapped([level], shown.images) for level in self.distances(features)]
 
     def _mapped(self, levels: list[Tensor], images: Tensor) -> Tensor:
         return smooth(sum_of_levels(levels, size=(images.shape[-2], images.shape[-1])), self.config.smoothing_sigma)

@@ -9,12 +9,14 @@ from helpers.trials import TEACHER, small_config, small_trial
 
 from kdzoo.detector import Detector
 from kdzoo.errors import NonFiniteLossError
+from kdzoo.methods.base import Shown
 from kdzoo.methods.layers.levels import LevelScale
 from kdzoo.methods.layers.maps import cosine_distance_map, smooth
 from kdzoo.methods.registry import build_method
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training import settling
 from kdzoo.training.checkpoint import load_state, save_state
+from kdzoo.training.images import ImageSource
 from kdzoo.training.outcome import conclude
 from kdzoo.training.settling import settle
 
@@ -99,7 +101,7 @@ def test_the_papers_sum_is_the_default_to_the_bit_and_keeps_nothing(name, teache
         student = method.student(features)
         student = method.generation(student) if name == "mrkd" else student
         expected = smooth(cosine_distance_map(features, student, size=(64, 64)), method.config.smoothing_sigma)
-        method.settle(asked.append(each) or each for each in [images])
+        method.settle(asked.append(each) or Shown(images=each) for each in [images])
         assert torch.equal(method.anomaly_map(images), expected)
     assert method.config.level_scale == "sum"
     assert not any(key.startswith("scale.") for key in method.learned_state())
@@ -117,7 +119,7 @@ def test_a_map_of_z_scores_is_the_sum_of_the_levels_own(name, teacher):
         return smooth(full[:, 0], method.config.smoothing_sigma)
 
     with torch.no_grad():
-        method.settle([normal[:3], normal[3:]])
+        method.settle([Shown(images=normal[:3]), Shown(images=normal[3:])])
         expected = torch.zeros(2, 64, 64)
         for level in range(3):
             seen = maps(normal, level).double().numpy()
@@ -203,6 +205,25 @@ def test_a_few_normal_images_are_shown_the_same_ones_for_a_seed(teacher, monkeyp
     assert not any(index % 3 == 2 for index in shown[0] + shown[2])
     assert [len(batch) for batch in sources[0].asked] == [32, 8]
     assert shown[3] == [0, 1, 3]
+
+
+def test_kept_features_are_taken_in_place_of_the_teacher(teacher, monkeypatch):
+    """The same centres and spreads, to the bit, and the teacher is not asked."""
+
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+    source = ImageSource(pixels, torch.device("cpu"))
+    plain, method = (built("rd", teacher, level_scale="zscore") for _ in range(2))
+    features = plain.targets(plain.teacher.normalise(source.batch(np.arange(6))))
+
+    class Kept:
+        def batch(self, indices, images):
+            assert indices.tolist() == list(range(6))
+            return [level.detach() for level in features]
+
+    settle(plain, source, np.zeros(6, np.int64), seed=0)
+    monkeypatch.setattr(method, "targets", lambda *_: pytest.fail("the teacher was asked"))
+    settle(method, source, np.zeros(6, np.int64), seed=0, features=Kept())
+    assert method.settled() == plain.settled()
 
 
 def test_where_no_image_is_normal_none_is_shown(teacher):

@@ -46,13 +46,16 @@ def test_every_option_of_a_run_reaches_the_plan(tmp_path):
     asked = {
         "teacher": "random-resnet18", "image_size": 96, "protocol": "test", "objective": "image_ap", "split_seed": 3,
         "seed": 4, "skip_unreadable": True, "ema": 0.5, "foreground": "light", "intensity": "0,1023",
-        "calibration_folds": 3,
+        "calibration_folds": 3, "precision": "bfloat16",
     }  # fmt: skip
+    region = tmp_path / "roi.json"
+    region.write_text('{"polygons":[[[0.0,0.0],[0.5,0.0],[0.5,1.0]]]}')
     options = {parameter.name for parameter in run_options(lambda: None).__click_params__}
-    assert options & set(RunOptions.__dataclass_fields__) == set(asked)
-    words = ["rd", "--dataset", str(make_dataset(tmp_path / "parts"))]
+    assert options & set(RunOptions.__dataclass_fields__) == {*asked, "roi"}
+    words = ["rd", "--dataset", str(make_dataset(tmp_path / "parts")), "--roi", str(region)]
     for key, value in asked.items():
         words += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
     given = sweep_run.make_context("run", words).params
     plan = plan_of(given.pop("method"), given, Settings.from_environment())
     assert {key: getattr(plan.options, key) for key in asked} == asked
+    assert plan.options.roi == region.read_text()
