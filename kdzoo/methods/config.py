@@ -58,3 +58,6 @@ class LevelSumConfig(MethodConfig):
     level_scale: Literal["sum", "zscore"] = knob(
         "sum", "how levels are added: as they are, or each by its spread on normal images"
     )
+    student: Literal["mirror", "fitted"] = knob(
+        "mirror", "of a teacher that is no ResNet: a resnet18's decoder, or one with linear ends and smaller blocks"
+    )

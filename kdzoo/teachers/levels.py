@@ -41,6 +41,8 @@ class FeatureShape:
         base_width: inner width of a bottleneck block over a quarter of its output (2 for wide_resnet50_2).
         depths: blocks of backbone stages 1 to 4; the decoder mirrors the first three, OCBE takes the last.
         reductions: input size over feature size of each level; each is that of the level before, or twice it.
+        rectified: whether the levels hold no negative values: a ResNet's, which end with a ReLU. Of other backbones
+            most hold both.
     """
 
     channels: tuple[int, int, int]
@@ -48,6 +50,7 @@ class FeatureShape:
     base_width: float = 1.0
     depths: tuple[int, int, int, int] = (2, 2, 2, 2)
     reductions: tuple[int, int, int] = LEVEL_REDUCTIONS
+    rectified: bool = True
 
     @property
     def flat(self) -> bool:
@@ -145,10 +148,10 @@ def _shape(probe: Any, backbone: Any) -> FeatureShape:
     """What a student mirrors: of a ResNet its blocks, of any other backbone its channels and sizes alone."""
     channels: tuple[int, int, int] = tuple(backbone.feature_info.channels())
     if _is_flat(probe.feature_info.reduction()):
-        return FeatureShape(channels=channels, reductions=tuple(backbone.feature_info.reduction()))
+        return FeatureShape(channels=channels, reductions=tuple(backbone.feature_info.reduction()), rectified=False)
     stages = _residual_stages(probe)
     if len(stages) != 4:
-        return FeatureShape(channels=channels)
+        return FeatureShape(channels=channels, rectified=False)
     depths = (len(stages[0]), len(stages[1]), len(stages[2]), len(stages[3]))
     first = stages[2][0]
     if not hasattr(first, "conv3"):

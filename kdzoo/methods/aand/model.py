@@ -41,7 +41,7 @@ class AAND(LevelSum):
 
     def __init__(self, teacher: Teacher, config: AANDConfig) -> None:
         super().__init__(teacher, config)
-        self.student = Student(teacher.shape, width=config.width)
+        self.student = Student(teacher.shape, width=config.width, kind=config.student)
         self.amplifiers = nn.ModuleList(
             ResidualAmplifier(channels, prototypes=config.prototypes, temperature=config.temperature)
             for channels in (teacher.shape.channels if config.amplify_epochs else ())

@@ -8,11 +8,17 @@ Shapes: B images, C_k channels and H_k x W_k positions of level k = 1..3.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from kdzoo.methods.layers.blocks import Resize, conv_norm, initialise, residual_stage
 from kdzoo.teachers.levels import FeatureShape
+
+_EMBEDDING = 2
+"""Channels of the published embedding over C_3: those of a ResNet's last stage."""
 
 
 class Bottleneck(nn.Module):
@@ -20,10 +26,11 @@ class Bottleneck(nn.Module):
 
     Args:
         shape: the teacher's feature shape.
+        outputs: channels of the embedding.
         width: factor on the inner width of the residual stage.
     """
 
-    def __init__(self, shape: FeatureShape, *, width: float = 1.0) -> None:
+    def __init__(self, shape: FeatureShape, outputs: int, *, width: float = 1.0) -> None:
         super().__init__()
         first, second, third = shape.channels
         to_second, to_third = (_towards_third(step) for step in shape.steps)
@@ -32,13 +39,12 @@ class Bottleneck(nn.Module):
             *conv_norm(second, third, *to_third), nn.ReLU(inplace=True),
         )  # fmt: skip
         self.level2 = nn.Sequential(*conv_norm(second, third, *to_third), nn.ReLU(inplace=True))
-        outputs = 2 * third
         inner = _inner(outputs, shape, width)
         self.embed = residual_stage(3 * third, outputs, inner, depth=shape.depths[3], kind=shape.block, resize="down")
         initialise(self)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Three levels to ``[B, 2 C_3, H_3 / 2, W_3 / 2]``."""
+        """Three levels to ``[B, outputs, H_3 / 2, W_3 / 2]``."""
         first, second, third = features
         fused = torch.cat([self.level1(first), self.level2(second), third], dim=1)
         return self.embed(fused)  # type: ignore[no-any-return]
@@ -49,12 +55,13 @@ class Decoder(nn.Module):
 
     Args:
         shape: the teacher's feature shape.
+        inputs: channels of the embedding.
         width: factor on the blocks' inner width.
+        linear: give each level through a 1x1 convolution, whose values may be negative; a block ends with a ReLU.
     """
 
-    def __init__(self, shape: FeatureShape, *, width: float = 1.0) -> None:
+    def __init__(self, shape: FeatureShape, inputs: int, *, width: float = 1.0, linear: bool = False) -> None:
         super().__init__()
-        inputs = 2 * shape.channels[2]
         stages = []
         first, second = shape.steps
         growing = (2, second, first)
@@ -65,28 +72,42 @@ class Decoder(nn.Module):
             inputs = outputs
         self.stages = nn.ModuleList(stages)
         initialise(self)
+        self.heads = nn.ModuleList(nn.Conv2d(each, each, 1) for each in reversed(shape.channels)) if linear else None
 
     def forward(self, embedding: Tensor) -> list[Tensor]:
-        """``[B, 2 C_3, ...]`` to the three levels, level 1 first."""
+        """``[B, inputs, ...]`` to the three levels, level 1 first."""
         levels = []
         for stage in self.stages:
             embedding = stage(embedding)
             levels.append(embedding)
+        if self.heads is not None:
+            levels = [head(level) for head, level in zip(self.heads, levels, strict=True)]
         return levels[::-1]
 
 
 class Student(nn.Module):
     """OCBE followed by the decoder.
 
+    A ResNet's is the published one, whatever ``kind``: its levels end with a ReLU, as the decoder's do. Those of most
+    other backbones hold negative values, which such a decoder never gives. ``fitted`` ends it with linear layers there,
+    makes both of bottleneck blocks, which take less than half the time, and the embedding half as wide; ``mirror``
+    leaves it as a resnet18's, with the teacher's channels. Levels of one size are always ``fitted``.
+
     Args:
         shape: the teacher's feature shape.
         width: factor on the inner widths of both.
+        kind: see above.
     """
 
-    def __init__(self, shape: FeatureShape, *, width: float = 1.0) -> None:
+    def __init__(
+        self, shape: FeatureShape, *, width: float = 1.0, kind: Literal["mirror", "fitted"] = "mirror"
+    ) -> None:
         super().__init__()
-        self.bottleneck = Bottleneck(shape, width=width)
-        self.decoder = Decoder(shape, width=width)
+        fitted = not shape.rectified and (kind == "fitted" or shape.flat)
+        own = replace(shape, block="bottleneck", base_width=1.0) if fitted else shape
+        channels = own.channels[2] * (1 if fitted else _EMBEDDING)
+        self.bottleneck = Bottleneck(own, channels, width=width)
+        self.decoder = Decoder(own, channels, width=width, linear=fitted)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """The teacher's three levels to the student's."""

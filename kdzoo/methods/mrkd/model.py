@@ -39,7 +39,7 @@ class MRKD(LevelSum):
 
     def __init__(self, teacher: Teacher, config: MRKDConfig) -> None:
         super().__init__(teacher, config)
-        self.student = Student(teacher.shape, width=config.width)
+        self.student = Student(teacher.shape, width=config.width, kind=config.student)
         self.generation = Generation(teacher.shape.channels)
 
     def stages(self) -> Sequence[Stage]:

@@ -30,7 +30,7 @@ class RD(LevelSum):
 
     def __init__(self, teacher: Teacher, config: RDConfig) -> None:
         super().__init__(teacher, config)
-        self.student = Student(teacher.shape, width=config.width)
+        self.student = Student(teacher.shape, width=config.width, kind=config.student)
 
     def stages(self) -> Sequence[Stage]:
         """One stage of distillation on normal images."""

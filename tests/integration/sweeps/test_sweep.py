@@ -92,8 +92,8 @@ def test_the_first_trial_of_each_category_is_the_published_configuration(swept):
     for category in ("bottle", "cable"):
         rows = {row.number: row for row in swept.board.of(category)}
         assert sorted(rows) == list(range(TRIALS))
-        # On data of one's own the search space adds levels by their spread.
-        assert rows[0].config == AANDConfig(**SMALL, level_scale="zscore").as_dict()
+        # On data of one's own the search space adds levels by their spread, and fits the student to the teacher.
+        assert rows[0].config == AANDConfig(**SMALL, level_scale="zscore", student="fitted").as_dict()
         assert rows[1].config != rows[0].config
 
 

@@ -8,7 +8,7 @@ import torch
 from helpers.trials import TEACHER, small_config, small_trial
 
 from kdzoo.detector import Detector
-from kdzoo.errors import NonFiniteLossError
+from kdzoo.errors import CheckpointError, NonFiniteLossError
 from kdzoo.methods.base import Shown
 from kdzoo.methods.layers.levels import LevelScale
 from kdzoo.methods.layers.maps import cosine_distance_map, smooth
@@ -172,6 +172,25 @@ def test_a_document_from_before_the_knob_is_read_as_the_sum(root, teacher, tmp_p
     del former["config"]["level_scale"]
     opened = Detector.from_files(former, folder / "weights.safetensors", folder / "teacher.safetensors", device="cpu")
     assert opened.plan.config.level_scale == "sum"
+
+
+@SUMMING
+def test_a_document_from_before_students_were_fitted_is_read_as_the_mirror(name, root, tmp_path):
+    """Of a teacher that is no ResNet: its detector's weights are those of the student that it was trained with."""
+    trainer = small_trial(root, name, teacher=load_teacher("random-mobilenetv3_small_050"), epochs=1)
+    trainer.run()
+    outcome = conclude(trainer)
+    here = Detector(outcome.method, outcome.document, device="cpu")
+    folder = here.save(tmp_path / "saved")
+    former = copy.deepcopy(outcome.document)
+    assert former["config"].pop("student") == "mirror"
+    opened = Detector.from_files(former, folder / "weights.safetensors", folder / "teacher.safetensors", device="cpu")
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    assert np.array_equal(here.predict(image).anomaly_map, opened.predict(image).anomaly_map)
+    with pytest.raises(CheckpointError):
+        other = copy.deepcopy(former)
+        other["config"]["student"] = "fitted"
+        Detector.from_files(other, folder / "weights.safetensors", folder / "teacher.safetensors", device="cpu")
 
 
 class Counting:

@@ -1,5 +1,7 @@
 """Shapes, sizes and small hand-made cases of the shared layers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,48 @@ def test_between_levels_of_one_size_nothing_is_resized(reductions):
     student = Student(shape)
     assert student.bottleneck(features).shape[2:] == (2, 3)
     assert [level.shape for level in student(features)] == [level.shape for level in features]
+
+
+SIGNED = FeatureShape(channels=(8, 16, 32), rectified=False)
+
+
+def levels_of(student, shape):
+    torch.manual_seed(1)
+    return student([torch.randn(4, c, 64 // r, 64 // r) for c, r in zip(shape.channels, shape.reductions, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "signed"),
+    [
+        (SIGNED, "mirror", False),
+        (SIGNED, "fitted", True),
+        (FeatureShape(channels=(8, 16, 32)), "mirror", False),
+        (FeatureShape(channels=(8, 16, 32)), "fitted", False),
+        (dataclasses.replace(SIGNED, reductions=(16, 16, 16)), "mirror", True),
+    ],
+)
+def test_a_fitted_student_gives_negative_values_where_its_teacher_does(shape, kind, signed):
+    """A ResNet's levels end with a ReLU, and its student is the published one by either name."""
+    torch.manual_seed(0)
+    levels = levels_of(Student(shape, kind=kind), shape)
+    assert [bool((level < 0).any()) for level in levels] == [signed] * 3
+    assert all((level > 0).any() for level in levels)
+
+
+def test_of_a_resnet_both_kinds_are_the_same_to_the_bit():
+    shape, states = FeatureShape(channels=(8, 16, 32)), []
+    for kind in ("mirror", "fitted"):
+        torch.manual_seed(0)
+        states.append(Student(shape, kind=kind).state_dict())
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+def test_a_mirror_is_a_resnet18s_with_the_teachers_channels():
+    """What detectors of kdzoo before there was a choice hold, tensor for tensor."""
+    mirror, published = (Student(each).state_dict() for each in (SIGNED, dataclasses.replace(SIGNED, rectified=True)))
+    assert {key: value.shape for key, value in mirror.items()} == {key: each.shape for key, each in published.items()}
+    assert parameters(Student(SIGNED, kind="fitted")) < 0.3 * parameters(Student(SIGNED))
 
 
 @pytest.mark.parametrize("size", [5, 16, 40])

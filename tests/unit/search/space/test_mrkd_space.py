@@ -49,9 +49,9 @@ def test_a_study_starts_at_the_authors_settings(file, category):
 
 
 def test_the_settings_are_mvtecs_alone(file):
-    for dataset in ("demo", "elsewhere"):
+    for dataset, student in (("demo", "mirror"), ("elsewhere", "fitted")):
         start = file.space(dataset, "bottle").defaults
-        assert start.replace(epochs=200, batch_size=16) == MRKDConfig(level_scale="zscore")
+        assert start.replace(epochs=200, batch_size=16) == MRKDConfig(level_scale="zscore", student=student)
 
 
 def test_a_category_without_a_background_rule_does_not_search_it(file):

@@ -34,10 +34,10 @@ def test_a_shipped_space_is_valid_and_starts_at_the_published_values(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_own_data_sets_start_at_the_published_values_but_for_the_levels(method):
+def test_own_data_sets_start_at_the_published_values_but_for_the_levels_and_the_student(method):
     space = SpaceFile(method).space("elsewhere", "any")
-    scale = {} if method == "adps" else {"level_scale": "zscore"}
-    assert space.defaults == METHODS[method].config(**scale)
+    own = {} if method == "adps" else {"level_scale": "zscore", "student": "fitted"}
+    assert space.defaults == METHODS[method].config(**own)
     assert space.config(space.start()) == space.defaults
 
 
@@ -170,6 +170,15 @@ def test_levels_are_added_as_in_the_paper_where_papers_are_compared(method):
     expected = {"mvtec": "sum", "visa": "sum", "demo": "zscore", "parts": "zscore"}
     file = SpaceFile(method)
     assert {name: file.space(name, "").start()["level_scale"] for name in expected} == expected
+
+
+@pytest.mark.parametrize("method", ["rd", "mrkd", "aand"])
+def test_papers_are_compared_with_the_papers_student(method):
+    file = SpaceFile(method)
+    for name in ("mvtec", "visa", "demo"):
+        space = file.space(name, "")
+        assert space.defaults.student == "mirror" and "student" not in space.dimensions
+    assert file.space("parts", "").start()["student"] == "fitted"
 
 
 def test_a_change_fixes_a_knob_and_takes_it_out_of_the_space(write):
