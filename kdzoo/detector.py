@@ -137,6 +137,24 @@ class Detector:
             seen = [_rgb(image) for image in images[start : start + batch_size]]
             yield from self._predict_batch(seen)
 
+    def score_each(
+        self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH
+    ) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """Scores images without deciding: the image score and the ``[S, S]`` map at the input size of each.
+
+        Raises:
+            ImageError: an image cannot be read; names it.
+            CheckpointError: the weights give NaN or infinite scores.
+        """
+        for start in range(0, len(images), batch_size):
+            maps, scores = self._maps_and_scores([_rgb(image) for image in images[start : start + batch_size]])
+            self._check_finite(scores)
+            yield from zip(scores, maps.cpu().numpy(), strict=True)
+
+    def _check_finite(self, scores: list[float]) -> None:
+        if not all(map(math.isfinite, scores)):
+            raise CheckpointError(f"the weights of {self.plan.label} give scores that are NaN or infinite")
+
     @exact()
     def _maps_and_scores(self, seen: list[NDArray[np.uint8]]) -> tuple[Tensor, list[float]]:
         resized = np.stack([resize_rgb(image, self.size) for image in seen])
@@ -146,8 +164,7 @@ class Detector:
 
     def _predict_batch(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
         maps, scores = self._maps_and_scores(seen)
-        if not all(map(math.isfinite, scores)):
-            raise CheckpointError(f"the weights of {self.plan.label} give scores that are NaN or infinite")
+        self._check_finite(scores)
         scale = self.calibration.heat_scale()
         for image, small, score in zip(seen, maps, scores, strict=True):
             own_size = F.interpolate(small[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)

@@ -13,6 +13,7 @@ _PARTS = ("selection", "report")
 _ORIGINS = {
     "selection": "normal images of the selection part",
     "folds": "train images, scored by models that had not seen them",
+    "given": "normal images given for it",
 }
 
 
@@ -34,12 +35,16 @@ def calibrated_text(point: Mapping[str, Any]) -> str:
     count, images = share.get("count"), share.get("of")
     if not _counts(count, images):
         return ""
-    return f"{images} {_ORIGINS.get(str(stated.get('origin')), 'normal images')}, {count} of them above the threshold"
+    text = f"{images} {_ORIGINS.get(str(stated.get('origin')), 'normal images')}, {count} of them above the threshold"
+    missed = share_text(_of(stated, "misses"), interval=False)
+    return f"{text}; {missed} defects given for it missed" if missed else text
 
 
 def stated_text(point: Mapping[str, Any]) -> str:
     """What may be stated of the false alarms on images to come; no less than the calibration's images can show."""
     stated = _of(point, "calibration")
+    if stated.get("chosen_by") == "cost":
+        return _stated_by_cost(stated)
     asked, expected, most = (stated.get(name) for name in ("asked_rate", "expected_rate", "at_most"))
     if not (_is_number(asked) and _is_number(expected) and _is_number(most)):
         return ""
@@ -51,6 +56,14 @@ def stated_text(point: Mapping[str, Any]) -> str:
     if not _counts(to_hold, to_show):
         return f"{said}, and no number of them can"
     return f"{said}: {to_hold} would hold it on average, {to_show} without an alarm would show it"
+
+
+def _stated_by_cost(stated: Mapping[str, Any]) -> str:
+    """The bounds hold although the threshold was chosen by looking at these images."""
+    alarms, misses = stated.get("at_most"), stated.get("misses_at_most")
+    if not (_is_number(alarms) and _is_number(misses)):
+        return ""
+    return f"chosen by cost: at most {percent(alarms)} false alarms and {percent(misses)} misses with 95 % confidence"
 
 
 def share_text(share: Mapping[str, Any], *, interval: bool = True) -> str:
