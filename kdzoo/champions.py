@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdzoo.errors import PromotionError
-from zoo_registry import Alias, EntryName, Registry
+from kdzoo.metrics.comparison import COMPARED, paired_difference
+from kdzoo.training.kept_scores import KeptScores
+from zoo_registry import Alias, EntryName, Manifest, Registry
 from zoo_registry.errors import ConflictError, EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
 from zoo_registry.format.alias import Move
 from zoo_registry.zoo.aliasing import Reason
@@ -26,7 +28,7 @@ class Verdict:
     Attributes:
         against: the alias that was read; None when there is none.
         wins: whether the alias is to be moved.
-        loses: whether it was compared and is no better, so that there is nothing to publish.
+        loses: whether it was compared and its objective is no better, so that there is nothing to publish.
         note: one line that says why.
     """
 
@@ -36,11 +38,18 @@ class Verdict:
     note: str
 
 
-def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any]) -> Verdict:
+def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, weights: str | None = None) -> Verdict:
     """Compares a document with the champion of this moment.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size; one that cannot be compared is not.
+    size, where the images that both have judged tell the two apart; one that cannot be compared is not.
+
+    Args:
+        registry: the zoo.
+        entry: whose champion.
+        document: of the challenger.
+        weights: sha256 of its weights, where a release of the same weights may take the champion's place: then it
+            differs in its thresholds, on which a person has decided.
 
     Raises:
         RegistryError: the zoo cannot be read.
@@ -55,14 +64,52 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any]) -> 
     except ManifestInvalidError as error:
         note = f"not compared with the champion, which cannot be read: {error}"
         return Verdict(against=alias, wins=False, loses=False, note=note)
+    if weights is not None and weights == _weights(champion):
+        note = f"the weights of champion {champion.release} with other thresholds"
+        return Verdict(against=alias, wins=True, loses=False, note=note)
+    return _compared(document, champion, alias)
+
+
+def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> Verdict:
     number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
     if ours is None or theirs is None or ours[0] != theirs[0]:
         differs = "another protocol, split, objective, input size or data"
         note = f"not compared with champion {number}: {differs}; `kdzoo zoo promote --force` moves it"
         return Verdict(against=alias, wins=False, loses=False, note=note)
-    wins = ours[1] > theirs[1]
-    note = f"beats champion {number} ({theirs[1]:.4f})" if wins else f"champion {number} stays ({theirs[1]:.4f})"
-    return Verdict(against=alias, wins=wins, loses=not wins, note=note)
+    if ours[1] <= theirs[1]:
+        note = f"champion {number} stays ({theirs[1]:.4f})"
+        return Verdict(against=alias, wins=False, loses=True, note=note)
+    wins, told = _told_apart(document, champion.document)
+    if wins:
+        return Verdict(against=alias, wins=True, loses=False, note=f"beats champion {number} ({theirs[1]:.4f}), {told}")
+    note = (
+        f"champion {number} stays ({theirs[1]:.4f}, here {ours[1]:.4f}): {told}; `kdzoo zoo promote --force` moves it"
+    )
+    return Verdict(against=alias, wins=False, loses=False, note=note)
+
+
+def _told_apart(document: Mapping[str, Any], champion: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the images that both have judged tell a better document from the champion's, and a clause that says why.
+
+    The report part's images, where there are any: what is better was chosen on the selection part, by the best of many
+    epochs and trials there. So the report may keep a champion, and never makes one. Where single scores are not kept,
+    or the objective does not follow from them, the value of the objective decides alone.
+    """
+    metric = document["objective"]["name"]
+    if metric not in COMPARED:
+        return True, f"by the value alone: {metric} does not follow from single images' scores"
+    for part in ("report", "selection"):
+        ours, theirs = KeptScores.find(document, part), KeptScores.find(champion, part)
+        if ours is None or theirs is None or ours.images != theirs.images or list(ours.labels) != list(theirs.labels):
+            continue
+        if len(set(ours.labels.tolist())) < 2:
+            continue
+        found = paired_difference(metric, ours.scores, theirs.scores, ours.labels)
+        shown = f"{found.value:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}"
+        if found.low > 0:
+            return True, f"and {found.images} {part} images tell them apart ({shown})"
+        return False, f"{found.images} {part} images do not tell them apart ({shown})"
+    return True, "by the value alone: scores of single images are not kept of both"
 
 
 def crown(
@@ -108,9 +155,9 @@ def promote(
         ConflictError: somebody else moved the champion meanwhile.
         ManifestInvalidError: ``who`` or ``why`` cannot be logged, or the release's manifest is damaged.
     """
-    document = registry.resolve(entry, release).document
+    challenger = registry.resolve(entry, release)
     for _ in range(_MOVES):
-        verdict = judge(registry, entry, document)
+        verdict = judge(registry, entry, challenger.document, weights=_weights(challenger))
         if verdict.against is not None and verdict.against.release == release:
             return verdict.against
         if not verdict.wins and not force:
@@ -197,6 +244,11 @@ def rollback(
         )
     reason = Reason(action="rollback", who=who, why=why)
     return registry.set_alias(entry, alias, target, expected=moves[-1].alias, reason=reason)
+
+
+def _weights(manifest: Manifest) -> str | None:
+    ref = manifest.blobs.get("weights")
+    return None if ref is None else ref.sha256
 
 
 def _contended(entry: EntryName) -> ConflictError:

@@ -210,6 +210,25 @@ class Detector:
             if kept is not None:
                 silence(small[None], torch.from_numpy(kept).to(small.device))
 
+    def score_each(
+        self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH
+    ) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """Scores images without deciding: the image score and the ``[S, S]`` map at the input size of each.
+
+        Raises:
+            ImageError: an image cannot be read; names it.
+            CheckpointError: the weights give NaN or infinite scores.
+        """
+        for start in range(0, len(images), batch_size):
+            seen = [_rgb(image, self.intensity) for image in images[start : start + batch_size]]
+            maps, scores = self._maps_and_scores(seen)
+            self._check_finite(scores)
+            yield from zip(scores, maps.cpu().numpy(), strict=True)
+
+    def _check_finite(self, scores: list[float]) -> None:
+        if not all(map(math.isfinite, scores)):
+            raise CheckpointError(f"the weights of {self.plan.label} give scores that are NaN or infinite")
+
     @exact()
     def _maps_and_scores(self, seen: list[NDArray[np.uint8]]) -> tuple[Tensor, list[float]]:
         resized = np.stack([resize_rgb(image, self.size) for image in seen])
@@ -220,8 +239,7 @@ class Detector:
 
     def _predict_batch(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
         maps, scores = self._maps_and_scores(seen)
-        if not all(map(math.isfinite, scores)):
-            raise CheckpointError(f"the weights of {self.plan.label} give scores that are NaN or infinite")
+        self._check_finite(scores)
         scale = self.calibration.heat_scale()
         for image, small, score in zip(seen, maps, scores, strict=True):
             own_size = F.interpolate(small[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)

@@ -50,8 +50,11 @@ def evaluate(
     )  # fmt: skip
     from kdzoo.training.operating_point import calibration_part
 
-    # Of a threshold that a person chose there is nothing to state.
+    # Of a threshold that a person chose there is nothing to state; one that was chosen by cost says so in the document.
     stated = None if threshold is not None else calibration_part(detector.calibration, false_positive_rate)
+    if stated is not None and false_positive_rate is None and detector.calibration.chosen is not None:
+        point = detector.document.get("operating_point")
+        stated = point.get("calibration") if isinstance(point, dict) else None
     result = {**_measure(detector, dataset, part, download=download), "calibration": stated}
     if result["split_digest"] != detector.plan.split_digest:
         tell_note("these are not the images that the detector was selected with (another split digest)")

@@ -16,6 +16,7 @@ _COMMANDS = {
     "train": ("kdzoo.cli.train", "train", "Train one method on one category."),
     "evaluate": ("kdzoo.cli.evaluate", "evaluate", "Measure a detector on its data set."),
     "predict": ("kdzoo.cli.predict", "predict", "Judge images with a detector."),
+    "calibrate": ("kdzoo.cli.calibrate", "calibrate", "Give a detector new thresholds, without training."),
     "leaderboard": ("kdzoo.cli.leaderboard", "leaderboard", "Rank what sweeps have found."),
     "zoo": ("kdzoo.cli.zoo.group", "zoo", "List, show, pull and promote published detectors."),
     "teacher": (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from kdzoo.cli.image_files import image_files
 from kdzoo.cli.options import device_option, zoo_option
 from kdzoo.cli.source import load_source, region_options, source_options
 
@@ -54,7 +55,7 @@ def predict(
       kdzoo predict --from ~/.kdzoo/runs/rd-lid photos/*.jpg --out judged --format jsonl
     """
     method, name, files = (None, None, words) if folder else (words[0], (words[1:2] or (None,))[0], words[2:])
-    images = _images(files)
+    images = image_files(files)
     detector = load_source(
         method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
@@ -83,32 +84,6 @@ def predict(
         raise ImageError(f"none of {len(images)} images could be read")
     left_out = f", {skipped} unreadable left out" if skipped else ""
     click.echo(f"{alarms} of {judged} images are anomalous{left_out}; see {table}")
-
-
-def _images(words: tuple[str, ...]) -> list[Path]:
-    """The image files that are named, folders walked through.
-
-    Raises:
-        UsageError: nothing named, a name that is not there, or no image in a folder.
-    """
-    from kdzoo.data.files import IMAGE_SUFFIXES, printable
-    from kdzoo.errors import UsageError
-
-    if not words:
-        raise UsageError("no images named", hint="kdzoo predict METHOD DATASET/CATEGORY FILES... --out DIR")
-    images: list[Path] = []
-    for word in words:
-        path = Path(word)
-        if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
-            if not found:
-                raise UsageError(f"the folder '{printable(path)}' holds no images")
-            images += found
-        elif path.exists():
-            images.append(path)
-        else:
-            raise UsageError(f"there is no file '{printable(path)}'")
-    return images
 
 
 def _judged(

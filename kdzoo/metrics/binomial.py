@@ -78,6 +78,19 @@ def upper_bound(count: int, of: int, *, confidence: float = CONFIDENCE) -> float
     return _at_most(count, of, 1 - confidence)
 
 
+def bound_of_a_choice(count: int, of: int, *, confidence: float = CONFIDENCE) -> float:
+    """What the rate behind ``count`` of ``of`` is at most where the threshold was chosen by these very images.
+
+    Holds for all thresholds at once (the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant), and so
+    for whichever was chosen; a fraction, wider than `upper_bound`.
+
+    Raises:
+        UsageError: the count or the confidence is out of range.
+    """
+    _check(count, of, confidence)
+    return min(count / of + math.sqrt(math.log(1 / (1 - confidence)) / (2 * of)), 1.0) if of else 1.0
+
+
 def images_without_one(rate: float, *, confidence: float = CONFIDENCE) -> int | None:
     """How many images without a single one show that the rate is at most this; None of a rate of 0.
 

@@ -13,6 +13,7 @@ _PARTS = ("selection", "report")
 _ORIGINS = {
     "selection": "normal images of the selection part",
     "folds": "train images, scored by models that had not seen them",
+    "given": "normal images given for it",
 }
 
 
@@ -34,23 +35,51 @@ def calibrated_text(point: Mapping[str, Any]) -> str:
     count, images = share.get("count"), share.get("of")
     if not _counts(count, images):
         return ""
-    return f"{images} {_ORIGINS.get(str(stated.get('origin')), 'normal images')}, {count} of them above the threshold"
+    text = f"{images} {_ORIGINS.get(str(stated.get('origin')), 'normal images')}, {count} of them above the threshold"
+    missed = share_text(_of(stated, "misses"), interval=False)
+    return f"{text}; {missed} defects given for it missed" if missed else text
 
 
 def stated_text(point: Mapping[str, Any]) -> str:
     """What may be stated of the false alarms on images to come; no less than the calibration's images can show."""
     stated = _of(point, "calibration")
-    asked, expected, most = (stated.get(name) for name in ("asked_rate", "expected_rate", "at_most"))
-    if not (_is_number(asked) and _is_number(expected) and _is_number(most)):
+    if stated.get("chosen_by") == "cost":
+        return _stated_by_cost(stated)
+    bound, lacking = bound_text(point), lacking_text(point)
+    if not bound:
         return ""
-    bound = f"at most {percent(most)} false alarms with 95 % confidence"
-    if stated.get("holds") is True:
-        return f"{percent(expected)} expected, {bound}"
-    said = f"{bound}; {_of(stated, 'false_alarms').get('of')} normal images cannot show {percent(asked)}"
+    return f"{bound} false alarms with 95 % confidence" + (f"; {lacking}" if lacking else "")
+
+
+def bound_text(point: Mapping[str, Any]) -> str:
+    """The same in a few words: ``1.0 % expected, at most 2.9 %``, or the bound alone where no more may be stated."""
+    stated = _of(point, "calibration")
+    expected, most = stated.get("expected_rate"), stated.get("at_most")
+    if not _is_number(most):
+        return ""
+    bound = f"at most {percent(most)}"
+    return f"{percent(expected)} expected, {bound}" if stated.get("holds") is True and _is_number(expected) else bound
+
+
+def lacking_text(point: Mapping[str, Any]) -> str:
+    """How many images it would take to state what was asked for; empty where there are enough."""
+    stated = _of(point, "calibration")
+    asked, images = stated.get("asked_rate"), _of(stated, "false_alarms").get("of")
+    if stated.get("holds") is not False or not _is_number(asked) or not _counts(images):
+        return ""
+    said = f"{images} normal images cannot show {percent(asked)}"
     to_hold, to_show = stated.get("images_to_hold"), stated.get("images_to_show")
     if not _counts(to_hold, to_show):
         return f"{said}, and no number of them can"
     return f"{said}: {to_hold} would hold it on average, {to_show} without an alarm would show it"
+
+
+def _stated_by_cost(stated: Mapping[str, Any]) -> str:
+    """The bounds hold although the threshold was chosen by looking at these images."""
+    alarms, misses = stated.get("at_most"), stated.get("misses_at_most")
+    if not (_is_number(alarms) and _is_number(misses)):
+        return ""
+    return f"chosen by cost: at most {percent(alarms)} false alarms and {percent(misses)} misses with 95 % confidence"
 
 
 def share_text(share: Mapping[str, Any], *, interval: bool = True) -> str:

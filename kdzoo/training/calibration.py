@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -18,11 +19,12 @@ _MOST_IMAGES = 10**12
 _FORMER_REACH = 0.6
 """How far above the pixel threshold the colours are full, in thresholds, where the normal level is not known."""
 
-Rule = Literal["split-conformal", "share"]
+Rule = Literal["split-conformal", "share", "cost"]
 """Which score is the threshold. ``share``, of detectors that name no rule, let that share of the calibration's images
-alarm; of images not seen before, more do."""
-Origin = Literal["selection", "folds"]
-"""Where the normal images come from: the selection part, or train images scored by models that had not seen them."""
+alarm; of images not seen before, more do. ``cost``: one that was chosen by what alarms and misses cost."""
+Origin = Literal["selection", "folds", "given"]
+"""Where the normal images come from: the selection part, train images scored by models that had not seen them, or what
+a person gave later."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +38,10 @@ class Calibration:
         map_peaks: the largest map value of each, likewise; a mask marks pixels above what a normal image reaches.
         map_level: what a pixel of a normal map usually is, the median over images of the map's median; None in
             detectors of kdzoo before it was kept.
-        rule: which score is the threshold at a rate.
+        rule: which score is the threshold.
         origin: where the images come from.
+        chosen: the threshold that was chosen by cost; None under the other rules. Rates that are asked for at load and
+            the pixel threshold go by the conformal quantile then.
     """
 
     false_positive_rate: float
@@ -47,9 +51,12 @@ class Calibration:
     map_level: float | None = None
     rule: Rule = "split-conformal"
     origin: Origin = "selection"
+    chosen: float | None = None
 
     def threshold(self, false_positive_rate: float | None = None) -> float:
         """An image scoring above this is called anomalous."""
+        if false_positive_rate is None and self.chosen is not None:
+            return self.chosen
         return self._quantile(self.image_scores, self._rate(false_positive_rate))
 
     def pixel_threshold(self, false_positive_rate: float | None = None) -> float:
@@ -57,7 +64,7 @@ class Calibration:
         return self._quantile(self.map_peaks, self._rate(false_positive_rate))
 
     def claim(self, false_positive_rate: float | None = None) -> Claim:
-        """What these images let one state of the false alarms at a rate's threshold."""
+        """What these images let one state of the false alarms at a rate's threshold, the conformal quantile."""
         rate = self._rate(false_positive_rate)
         ranks = self._ranks(len(self.image_scores))
         return Claim.of(int(ranks[-1]), int(ranks[self._index(len(self.image_scores), rate)]), rate)
@@ -102,6 +109,7 @@ class Calibration:
                 _one_of(Rule, values.get("rule", "share")),
                 _one_of(Origin, values.get("origin", "selection")),
             )
+            chosen = _number(values["threshold"]) if rule == "cost" else None
         except KeyError as error:
             raise CheckpointError(f"the calibration lacks {error}") from error
         except (TypeError, ValueError, OverflowError) as error:
@@ -116,6 +124,7 @@ class Calibration:
             map_level=level,
             rule=rule,
             origin=origin,
+            chosen=chosen,
         )
 
     def _rate(self, given: float | None) -> float:
@@ -162,6 +171,15 @@ class NormalScores:
         levels = np.array([np.median(each) for each in maps], np.float64)
         return cls(scores=scores, peaks=maps.max(axis=(1, 2)), levels=levels)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The images of several sets, one after the other."""
+        return cls(
+            scores=np.concatenate([part.scores for part in parts]),
+            peaks=np.concatenate([part.peaks for part in parts]),
+            levels=np.concatenate([part.levels for part in parts]),
+        )
+
 
 def calibrate(
     scores: NDArray[np.float32], maps: NDArray[np.float32], labels: NDArray[np.int64], *, false_positive_rate: float
@@ -183,13 +201,16 @@ def calibrate(
     return calibrate_on(NormalScores.of(scores[normal], maps[normal]), false_positive_rate=false_positive_rate)
 
 
-def calibrate_on(normals: NormalScores, *, false_positive_rate: float, origin: Origin = "selection") -> Calibration:
+def calibrate_on(
+    normals: NormalScores, *, false_positive_rate: float, origin: Origin = "selection", chosen: float | None = None
+) -> Calibration:
     """Calibrates on what normal images score.
 
     Args:
         normals: of at least one image.
         false_positive_rate: share of normal images allowed above the threshold.
         origin: where the images come from.
+        chosen: a threshold that was chosen by cost; default the conformal quantile at the rate.
     """
     return Calibration(
         false_positive_rate=false_positive_rate,
@@ -197,7 +218,9 @@ def calibrate_on(normals: NormalScores, *, false_positive_rate: float, origin: O
         image_scores=_kept(normals.scores),
         map_peaks=_kept(normals.peaks),
         map_level=float(np.median(normals.levels)),
+        rule="split-conformal" if chosen is None else "cost",
         origin=origin,
+        chosen=chosen,
     )
 
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from kdzoo.errors import UsageError
 from kdzoo.training.calibration import NormalScores
 from kdzoo.training.evaluation import score_images
@@ -64,11 +62,7 @@ def cross_fit(trainer: Trainer, folds: int) -> CrossFitted:
         found.append(NormalScores.of(scored.scores, scored.maps))
         seconds += model.train_seconds + model.measure_seconds
     return CrossFitted(
-        normals=NormalScores(
-            scores=np.concatenate([each.scores for each in found]),
-            peaks=np.concatenate([each.peaks for each in found]),
-            levels=np.concatenate([each.levels for each in found]),
-        ),
+        normals=NormalScores.joined(found),
         folds=folds,
         seconds=seconds,
     )

@@ -10,22 +10,26 @@ from kdzoo.training.calibration import Calibration
 
 
 def operating_point(
-    calibration: Calibration, *, selection: Decisions, report: Decisions | None = None, folds: int = 0
+    calibration: Calibration,
+    *,
+    selection: Decisions | None = None,
+    report: Decisions | None = None,
+    folds: int = 0,
 ) -> dict[str, Any]:
     """The operating point as the document says it, in JSON values.
 
     Args:
         calibration: of the detector; gives the threshold.
-        selection: decisions on the selection part.
+        selection: decisions on the selection part; None where they are not known.
         report: decisions on the report part; None where there is none, or it could not be measured.
         folds: how many models scored the calibration's images; 0 where the detector did.
     """
-    parts = {"selection": selection} if report is None else {"selection": selection, "report": report}
+    parts = {"selection": selection, "report": report}
     return {
         "threshold": calibration.threshold(),
         "confidence": CONFIDENCE,
         "calibration": {**calibration_part(calibration), **({"folds": folds} if folds else {})},
-        **{name: decisions.as_dict() for name, decisions in parts.items()},
+        **{name: decisions.as_dict() for name, decisions in parts.items() if decisions is not None},
     }
 
 

@@ -27,6 +27,7 @@ from kdzoo.training.data import EvaluationSet
 from kdzoo.training.document import DOCUMENT_SCHEMA
 from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.images import ImageSource
+from kdzoo.training.kept_scores import KeptScores
 from kdzoo.training.operating_point import operating_point
 from kdzoo.training.trainer import Trainer
 
@@ -93,6 +94,7 @@ def conclude(trainer: Trainer) -> Outcome:
         folds=folded.folds if folded else 0,
     )
     document = _document(trainer, calibration, selected, undefined, metrics, point)
+    document["scores"] = _kept(selection=(data.selection, scored), report=(shown, shown_scored) if reported else None)
     if folded is not None:
         document["cost"]["calibration_seconds"] = folded.seconds
     title = f"{spec.method} on {spec.category_name} ({spec.options.protocol}): worst cases first, then best"
@@ -103,6 +105,16 @@ def conclude(trainer: Trainer) -> Outcome:
         picture=cases_picture(title, shown, shown_scored, calibration),
         trouble=trouble,
     )
+
+
+def _kept(**parts: tuple[EvaluationSet, Scored] | None) -> dict[str, Any]:
+    """The scores of single images, by part; without parts that are too large to keep."""
+    kept = {
+        part: KeptScores.of(given[0].names, given[0].labels, given[1].scores).as_dict()
+        for part, given in parts.items()
+        if given is not None
+    }
+    return {part: values for part, values in kept.items() if values is not None}
 
 
 def _calibrated(trainer: Trainer, scored: Scored, folded: CrossFitted | None) -> Calibration:

@@ -8,6 +8,8 @@ from kdzoo.zoo import publish
 from zoo_registry import EntryName, Registry
 from zoo_registry.errors import ConflictError, EntryNotFoundError, NameInvalidError, ReleaseNotFoundError
 
+ALONE = "by the value alone: scores of single images are not kept of both"
+"""Of documents like these, which earlier versions wrote."""
 ENTRY = EntryName(method="aand", dataset="parts", category="screw")
 
 
@@ -40,7 +42,7 @@ def moves(registry, alias=CHAMPION):
 def test_a_better_release_is_promoted_and_the_log_says_why(registry):
     released(registry, document(0.8), document(0.9))
     moved = promote(registry, ENTRY, 2, who="ada@line3")
-    assert (moved.release, moved.who, moved.why) == (2, "ada@line3", "beats champion 1 (0.8000)")
+    assert (moved.release, moved.who, moved.why) == (2, "ada@line3", f"beats champion 1 (0.8000), {ALONE}")
     assert registry.resolve(ENTRY).release == 2
     assert moves(registry) == [("set", None, 1), ("promote", 1, 2)]
     assert promote(registry, ENTRY, 2) == moved, "what is champion already is not moved"
@@ -64,6 +66,72 @@ def test_what_does_not_beat_the_champion_needs_force(registry, challenger):
     assert registry.resolve(ENTRY).release == 2
 
 
+def judged(value, scores, *, metric="image_auroc", images="aa", labels="000000111111", part="report"):
+    """A document that has kept what it says of single images."""
+    kept = {part: {"images": images, "labels": labels, "scores": [float(score) for score in scores]}}
+    return document(value) | {"scores": kept, "objective": {"name": metric, "value": value}}
+
+
+ALL_FOUND, ONE_MISSED, HALF_MISSED = [0] * 6 + [1] * 6, [0] * 6 + [1] * 5 + [-1], [0] * 6 + [1] * 3 + [-1] * 3
+
+
+def test_a_better_value_that_the_images_do_not_tell_apart_stands_beside(registry):
+    publish(registry, ENTRY, judged(0.8, ONE_MISSED), {})
+    beside = publish(registry, ENTRY, judged(0.9, ALL_FOUND), {})
+    assert (beside.release, beside.promoted) == (2, False)
+    assert "champion 1 stays (0.8000, here 0.9000): 12 report images do not tell them apart (+0.1667" in beside.note
+    with pytest.raises(PromotionError, match="do not tell them apart"):
+        promote(registry, ENTRY, 2)
+    assert promote(registry, ENTRY, 2, force=True).why == "by force"
+
+
+def test_what_the_images_tell_apart_is_champion(registry):
+    publish(registry, ENTRY, judged(0.8, HALF_MISSED), {})
+    better = publish(registry, ENTRY, judged(0.9, ALL_FOUND), {})
+    assert (better.release, better.promoted) == (2, True)
+    assert better.note.startswith(
+        "beats champion 1 (0.8000), and 12 report images tell them apart (+0.5000, 95 % interval"
+    )
+
+
+def test_the_report_makes_no_champion(registry):
+    """Better there, and no better where selection looked: selection decides, and the report may only keep."""
+    publish(registry, ENTRY, judged(0.9, HALF_MISSED), {})
+    worse = publish(registry, ENTRY, judged(0.9, ALL_FOUND), {})
+    assert (worse.release, worse.note) == (None, "champion 1 stays (0.9000)")
+
+
+def test_without_a_report_the_selection_part_tells(registry):
+    publish(registry, ENTRY, judged(0.8, ONE_MISSED, part="selection"), {})
+    assert (
+        "12 selection images do not tell" in publish(registry, ENTRY, judged(0.9, ALL_FOUND, part="selection"), {}).note
+    )
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger"),
+    [
+        (judged(0.8, ONE_MISSED), judged(0.9, ALL_FOUND, images="bb")),
+        (judged(0.8, ONE_MISSED), judged(0.9, ALL_FOUND, labels="000001111111")),
+        (judged(0.8, ONE_MISSED, labels="0" * 12), judged(0.9, ALL_FOUND, labels="0" * 12)),
+        (judged(0.8, ONE_MISSED), judged(0.9, ALL_FOUND[:-1])),
+        (judged(0.8, ONE_MISSED), judged(0.9, ALL_FOUND) | {"scores": "none"}),
+        (document(0.8), judged(0.9, ALL_FOUND)),
+    ],
+    ids=["other images", "other labels", "one class", "too few", "none", "an older champion"],
+)
+def test_where_single_images_do_not_compare_the_value_decides_and_the_note_says_so(registry, champion, challenger):
+    publish(registry, ENTRY, champion, {})
+    assert publish(registry, ENTRY, challenger, {}).note == f"beats champion 1 (0.8000), {ALONE}"
+
+
+def test_metrics_of_pixels_are_compared_by_their_value(registry):
+    publish(registry, ENTRY, judged(0.8, ONE_MISSED, metric="pixel_ap"), {})
+    better = publish(registry, ENTRY, judged(0.9, ALL_FOUND, metric="pixel_ap"), {})
+    assert better.promoted
+    assert better.note.endswith("by the value alone: pixel_ap does not follow from single images' scores")
+
+
 def test_other_aliases_are_free(registry):
     released(registry, document(0.8), document(0.7))
     assert point(registry, ENTRY, "staging", 2, why="on trial").why == "on trial"
@@ -75,7 +143,7 @@ def test_publishing_is_logged(registry):
         publish(registry, ENTRY, document(value), {}, who="sweep-7")
     assert moves(registry) == [("publish", None, 1), ("publish", 1, 2)]
     last = registry.read_alias(ENTRY, CHAMPION)
-    assert (last.who, last.why) == ("sweep-7", "beats champion 1 (0.8000)")
+    assert (last.who, last.why) == ("sweep-7", f"beats champion 1 (0.8000), {ALONE}")
 
 
 def test_rollback_goes_back_and_further_back(registry):

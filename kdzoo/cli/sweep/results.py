@@ -38,6 +38,8 @@ def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
     console.print(_table(board, plan))
     if any(outcome.operating_point for outcome in board.outcomes.values()):
         console.print(_decisions(board))
+        for line in _lacking(board):
+            console.print(line, soft_wrap=True, markup=False)
     for category in board.categories:
         console.print(f"{category}: {_turned(board.outcomes[category], plan)}", soft_wrap=True, markup=False)
     fronts = {category: [asdict(trial) for trial in board.outcomes[category].pareto] for category in board.categories}
@@ -88,11 +90,11 @@ def _table(board: SweepBoard, plan: SweepPlan) -> Table:
 def _decisions(board: SweepBoard) -> Table:
     """What each calibrated threshold decides, and what may be stated of it."""
     from kdzoo.cli.tables import make_table
-    from kdzoo.metrics.decision_words import share_text, stated_text
+    from kdzoo.metrics.decision_words import bound_text, share_text
 
     table = make_table(
         "At the calibrated threshold: validation → test, with 95 % intervals",
-        ("category", "false alarms", "misses", "stated of images to come"),
+        ("category", "false alarms", "misses", "false alarms to come"),
     )
     for category in board.categories:
         point = board.outcomes[category].operating_point
@@ -100,8 +102,20 @@ def _decisions(board: SweepBoard) -> Table:
         for kind in ("false_alarms", "misses"):
             before, after = (point.get(part, {}).get(kind, {}) for part in ("selection", "report"))
             cells.append(" → ".join((share_text(before, interval=not after) or "–", share_text(after) or "–")))
-        table.add_row(category, *cells, stated_text(point) or "–")
+        table.add_row(category, *cells, bound_text(point) or "–")
     return table
+
+
+def _lacking(board: SweepBoard) -> list[str]:
+    """Which categories have too few normal images for the rate that was asked for, and how many it would take."""
+    from kdzoo.metrics.decision_words import lacking_text
+
+    lacking: dict[str, list[str]] = {}
+    for category in board.categories:
+        text = lacking_text(board.outcomes[category].operating_point)
+        if text:
+            lacking.setdefault(text, []).append(category)
+    return [f"{', '.join(categories)}: {text}" for text, categories in lacking.items()]
 
 
 def reuse_text(reused: int, trials: int, seconds: float) -> str:

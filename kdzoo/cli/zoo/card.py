@@ -117,12 +117,21 @@ def _decision(document: Mapping[str, Any]) -> dict[str, Any]:
     if not found:
         return {}
     rows = {"threshold": found.get("threshold"), "pixel threshold": found.get("pixel_threshold")}
-    point = _of(document, "operating_point")
+    point, again = _of(document, "operating_point"), _of(document, "recalibrated")
+    if again:
+        rows["recalibrated"] = _recalibrated(again)
     if point:
         return rows | decision_rows(point)
     rate, images = _text(found.get("false_positive_rate")), _text(found.get("normal_images"))
     # An older kdzoo wrote no more than what it was asked for, and on how many images.
     return rows | {"false alarms": f"not measured; {rate} was asked for, on {images} normal images"}
+
+
+def _recalibrated(said: dict[str, Any]) -> str:
+    given = [f"{_text(_of(said, kind).get('images'))} {kind}" for kind in ("normals", "defects") if kind in said]
+    text = f"the weights of release {_text(said.get('from_release'))}, on {' and '.join(given) or 'images'}"
+    costs = _of(said, "costs")
+    return text + (f", {_text(costs.get('miss'))} a miss and {_text(costs.get('alarm'))} an alarm" if costs else "")
 
 
 def _training(document: Mapping[str, Any]) -> dict[str, Any]:

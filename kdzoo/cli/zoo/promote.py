@@ -13,7 +13,7 @@ from kdzoo.cli.zoos import open_zoo
 @click.command()
 @entry_argument
 @click.argument("release", type=click.IntRange(1))
-@click.option("--force", is_flag=True, help="Also if it is no better than the champion, or cannot be compared with it.")
+@click.option("--force", is_flag=True, help="Also if it is not known to be better than the champion.")
 @click.option("--alias", default="champion", show_default=True, help="The alias to move.")
 @log_options
 @zoo_option
@@ -24,7 +24,8 @@ def promote(
     """Make a release champion, which `kdzoo.load` follows, or move another alias to it.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size. Other aliases are free.
+    size, where the images that both have judged tell the two apart; or by other thresholds on its own weights. Other
+    aliases are free.
 
     \b
     Examples:

@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from kdzoo.errors import UsageError
-from kdzoo.metrics.binomial import Share, images_without_one, interval, upper_bound
+from kdzoo.metrics.binomial import Share, bound_of_a_choice, images_without_one, interval, upper_bound
 
 
 @given(st.integers(1, 3000).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))), st.floats(0.5, 0.999))
@@ -31,6 +32,23 @@ def test_known_intervals(count, of, low, high):
 def test_no_alarm_at_all_has_a_bound_that_a_pocket_calculator_gives():
     assert upper_bound(0, 9) == pytest.approx(1 - 0.05 ** (1 / 9))
     assert upper_bound(4, 4) == upper_bound(0, 0) == 1.0
+
+
+@pytest.mark.parametrize("of", [9, 50, 500])
+def test_the_bound_of_a_choice_holds_whichever_threshold_is_chosen(of):
+    """The worst that a person could choose, of each of 20,000 sets of uniform scores: the largest gap of all."""
+    scores = np.sort(np.random.default_rng(of).random((20_000, of)), axis=1)
+    above = np.arange(of - 1, -1, -1)
+    gaps = (1 - scores) - above / of  # how often the threshold at each score alarms, less how often it did here
+    bound = bound_of_a_choice(0, of)
+    assert (gaps.max(axis=1) <= bound).mean() > 0.945
+    assert bound > upper_bound(0, of)
+
+
+def test_the_bound_of_a_choice_at_its_ends():
+    assert bound_of_a_choice(9, 9) == bound_of_a_choice(0, 0) == bound_of_a_choice(0, 1) == 1.0
+    with pytest.raises(UsageError):
+        bound_of_a_choice(2, 1)
 
 
 @pytest.mark.parametrize(("rate", "images"), [(0.01, 299), (0.005, 598), (0.05, 59), (0.5, 5), (0.95, 1)])

@@ -176,6 +176,16 @@ def test_a_stranger_may_keep_fewer_scores_than_images_or_more():
     assert (more.threshold(), more.claim().images) == (2.0, 2)
 
 
+def test_a_threshold_chosen_by_cost_comes_back_and_rates_may_be_asked_for():
+    found = dataclasses.replace(of([1.0, 2.0, 3.0], 0.3), rule="cost", origin="given", chosen=7.5)
+    again = Calibration.from_dict(json.loads(json.dumps(found.as_dict())))
+    assert again == found and again.threshold() == again.as_dict()["threshold"] == 7.5
+    assert again.threshold(0.5) == 2.0 and again.pixel_threshold() == 3.0
+    for value in (None, "7", math.nan):
+        with pytest.raises(CheckpointError):
+            Calibration.from_dict(found.as_dict() | {"threshold": value})
+
+
 @pytest.mark.parametrize("key", ["rule", "origin"])
 @pytest.mark.parametrize("value", [None, "", "other", 1, ["share"]], ids=_short)
 def test_an_unknown_rule_or_origin_is_refused(key, value):

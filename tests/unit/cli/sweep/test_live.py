@@ -89,6 +89,11 @@ def test_alarms_and_misses_at_the_threshold_stand_below_the_metrics(capsys, boar
     show_results(board, plan, as_json=False)
     said = capsys.readouterr().out
     assert "– → 2 of 9 (2.8 to 60.0 %)" in said and "1 of 12 (0 to 40.0 %) → –" in said
-    assert "30.0 % expected, at most 55.0 % false alarms with 95 % confidence" in said
+    assert "30.0 % expected, at most 55.0 %" in said and "cannot show" not in said
+    point["calibration"] |= {"holds": False, "images_to_hold": 3, "images_to_show": 9}
+    show_results(board, plan, as_json=False)
+    said = capsys.readouterr().out
+    assert "at most 55.0 %" in said and "30.0 % expected" not in said
+    assert said.count("bottle: 9 normal images cannot show 30.0 %: 3 would hold it on average") == 1
     show_results(board, plan, as_json=True)
     assert json.loads(capsys.readouterr().out)["categories"][0]["operating_point"] == point
