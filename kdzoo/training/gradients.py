@@ -20,6 +20,7 @@ from torch import Tensor
 from kdzoo.errors import DeviceMemoryError
 from kdzoo.methods.base import Batch, Stage
 from kdzoo.training.precision import Precision
+from kdzoo.training.spec import TrialSpec
 
 HALVES = 2
 
@@ -71,6 +72,26 @@ class BatchGradients:
                 counted = value.detach() * share
                 totals[name] = totals[name] + counted if name in totals else counted
         return totals
+
+
+def out_of_memory(spec: TrialSpec, stage: str, parts: int, error: Exception) -> DeviceMemoryError:
+    """What to tell; the error that told it would keep the memory, so it is let go.
+
+    Args:
+        spec: the trial.
+        stage: name of the stage that ran out.
+        parts: in how many a batch was taken.
+        error: what PyTorch or `BatchGradients` raised.
+    """
+    said = str(error).splitlines()[0] if str(error) else "no more memory"
+    size = spec.config.batch_size
+    tried = f"batches of {size} images in {parts} parts" if parts > 1 else f"batches of {size} images"
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    release_memory()
+    return DeviceMemoryError(
+        f"the GPU's memory ran out in stage '{stage}' of {spec.method} on {spec.category_name} with {tried}: {said}",
+        hint="lower batch_size or --image-size, or let fewer trials share a GPU (--gpus-per-trial)",
+    )
 
 
 def release_memory() -> None:

@@ -29,7 +29,7 @@ from kdzoo.training.epoch_result import EpochResult
 from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.footprint import footprint
-from kdzoo.training.gradients import HALVES, BatchGradients, release_memory
+from kdzoo.training.gradients import HALVES, BatchGradients, out_of_memory, release_memory
 from kdzoo.training.images import ImageSource
 from kdzoo.training.learned import check_learned, load_learned
 from kdzoo.training.pace import Pace
@@ -131,7 +131,7 @@ class Trainer:
                 self._average = None
             report = self._measure() if self._due(stage, stage_epoch + 1) else None
         except (DeviceMemoryError, torch.OutOfMemoryError) as error:
-            raise self._out_of_memory(stage, error) from None
+            raise out_of_memory(self.spec, stage.name, self.parts, error) from None
         measured = time.perf_counter()
         self.train_seconds += trained - started
         self.measure_seconds += measured - trained
@@ -343,19 +343,6 @@ class Trainer:
         if self._average is not None:
             self._average.update()
         return losses
-
-    def _out_of_memory(self, stage: Stage, error: Exception) -> DeviceMemoryError:
-        """What to tell; the error that told it would keep the memory, so it is let go."""
-        said = str(error).splitlines()[0] if str(error) else "no more memory"
-        size = self.spec.config.batch_size
-        tried = f"batches of {size} images in {self.parts} parts" if self.parts > 1 else f"batches of {size} images"
-        error.__traceback__ = error.__cause__ = error.__context__ = None
-        release_memory()
-        return DeviceMemoryError(
-            f"the GPU's memory ran out in stage '{stage.name}' of {self.spec.method} on {self.spec.category_name} "
-            f"with {tried}: {said}",
-            hint="lower batch_size or --image-size, or let fewer trials share a GPU (--gpus-per-trial)",
-        )
 
     def _selection(self) -> ImageSource:
         if self._selection_source is None:
