@@ -31,16 +31,15 @@ from kdzoo.training.spec import RunOptions, TrialSpec
 from kdzoo.training.trainer import Trainer
 
 
-def measured(teacher, dataset, category, setting, seed, options, cache):
-    """Metrics on the report part after the last epoch, and CPU seconds of training."""
-    config = find_method(options.method).config.from_mapping(dict(pair.split("=") for pair in setting.split()))
+def measured(teacher, dataset, category, method, config, options, cache, *, seed=0):
+    """Metrics on the report part after the last epoch, and processor seconds of training."""
     run = RunOptions.from_mapping(
         {
             "teacher": str(teacher.name), "image_size": options.size, "protocol": "holdout", "seed": seed,
             "evaluations": 1,
         }
     )  # fmt: skip
-    spec = TrialSpec(method=options.method, config=config, dataset=dataset.name, category=category, options=run)
+    spec = TrialSpec(method=method, config=config, dataset=dataset.name, category=category, options=run)
     data = TrialData(dataset, category, run, cache=cache)
     device = choose_device(options.device)
     trainer = Trainer(spec, data, teacher, device)
@@ -77,7 +76,12 @@ def main():
                     continue
                 for setting in options.setting:
                     for seed in range(options.seeds):
-                        row = measured(teacher, dataset, category, setting, seed, options, Path(cache))
+                        config = find_method(options.method).config.from_mapping(
+                            dict(pair.split("=") for pair in setting.split())
+                        )
+                        row = measured(
+                            teacher, dataset, category, options.method, config, options, Path(cache), seed=seed
+                        )
                         rows.append({"dataset": dataset.name, "category": category, "setting": setting} | row)
                     tell(category, setting, rows[-options.seeds :], shown)
     for name in dict.fromkeys(row["dataset"] for row in rows):
@@ -92,9 +96,15 @@ def main():
         options.out.write_text(json.dumps({"options": vars(options) | {"out": None}, "rows": rows}, indent=1))
 
 
+def mean_of(values):
+    """Of those that are defined; NaN where none is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
 def tell(category, setting, rows, shown):
     """Means of some runs, as one line."""
-    means = {name: np.nanmean([np.nan if row[name] is None else row[name] for row in rows]) for name in shown}
+    means = {name: mean_of(row[name] for row in rows) for name in shown}
     print(f"{category:12}" + "".join(f"{means[name]:13.3f}" for name in shown) + f"  {setting}", flush=True)
 
 
