@@ -91,24 +91,25 @@ def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> 
 def _told_apart(document: Mapping[str, Any], champion: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether the images that both have judged tell a better document from the champion's, and a clause that says why.
 
-    The report part's images, where there are any: what is better was chosen on the selection part, by the best of many
-    epochs and trials there. So the report may keep a champion, and never makes one. Where single scores are not kept,
-    or the objective does not follow from them, the value of the objective decides alone.
+    The selection part's images, as for every choice: what the report part says is to be read and not to be chosen by.
+    Where single scores are not kept, or the objective does not follow from them, the value of the objective decides
+    alone.
     """
     metric = document["objective"]["name"]
     if metric not in COMPARED:
         return True, f"by the value alone: {metric} does not follow from single images' scores"
-    for part in ("report", "selection"):
-        ours, theirs = KeptScores.find(document, part), KeptScores.find(champion, part)
-        if ours is None or theirs is None or ours.images != theirs.images or list(ours.labels) != list(theirs.labels):
-            continue
-        if len(set(ours.labels.tolist())) < 2:
-            continue
+    ours, theirs = KeptScores.find(document, "selection"), KeptScores.find(champion, "selection")
+    if (
+        ours is not None
+        and theirs is not None
+        and (ours.images, ours.labels.tolist()) == (theirs.images, theirs.labels.tolist())
+        and len(set(ours.labels.tolist())) == 2
+    ):
         found = paired_difference(metric, ours.scores, theirs.scores, ours.labels)
         shown = f"{found.value:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}"
         if found.low > 0:
-            return True, f"and {found.images} {part} images tell them apart ({shown})"
-        return False, f"{found.images} {part} images do not tell them apart ({shown})"
+            return True, f"and {found.images} selection images tell them apart ({shown})"
+        return False, f"{found.images} selection images do not tell them apart ({shown})"
     return True, "by the value alone: scores of single images are not kept of both"
 
 

@@ -66,7 +66,7 @@ def test_what_does_not_beat_the_champion_needs_force(registry, challenger):
     assert registry.resolve(ENTRY).release == 2
 
 
-def judged(value, scores, *, metric="image_auroc", images="aa", labels="000000111111", part="report"):
+def judged(value, scores, *, metric="image_auroc", images="aa", labels="000000111111", part="selection"):
     """A document that has kept what it says of single images."""
     kept = {part: {"images": images, "labels": labels, "scores": [float(score) for score in scores]}}
     return document(value) | {"scores": kept, "objective": {"name": metric, "value": value}}
@@ -79,7 +79,7 @@ def test_a_better_value_that_the_images_do_not_tell_apart_stands_beside(registry
     publish(registry, ENTRY, judged(0.8, ONE_MISSED), {})
     beside = publish(registry, ENTRY, judged(0.9, ALL_FOUND), {})
     assert (beside.release, beside.promoted) == (2, False)
-    assert "champion 1 stays (0.8000, here 0.9000): 12 report images do not tell them apart (+0.1667" in beside.note
+    assert "champion 1 stays (0.8000, here 0.9000): 12 selection images do not tell them apart (+0.1667" in beside.note
     with pytest.raises(PromotionError, match="do not tell them apart"):
         promote(registry, ENTRY, 2)
     assert promote(registry, ENTRY, 2, force=True).why == "by force"
@@ -90,22 +90,26 @@ def test_what_the_images_tell_apart_is_champion(registry):
     better = publish(registry, ENTRY, judged(0.9, ALL_FOUND), {})
     assert (better.release, better.promoted) == (2, True)
     assert better.note.startswith(
-        "beats champion 1 (0.8000), and 12 report images tell them apart (+0.5000, 95 % interval"
+        "beats champion 1 (0.8000), and 12 selection images tell them apart (+0.5000, 95 % interval"
     )
 
 
-def test_the_report_makes_no_champion(registry):
-    """Better there, and no better where selection looked: selection decides, and the report may only keep."""
+def test_what_is_no_better_where_selection_looked_is_not_published(registry):
     publish(registry, ENTRY, judged(0.9, HALF_MISSED), {})
     worse = publish(registry, ENTRY, judged(0.9, ALL_FOUND), {})
     assert (worse.release, worse.note) == (None, "champion 1 stays (0.9000)")
 
 
-def test_without_a_report_the_selection_part_tells(registry):
-    publish(registry, ENTRY, judged(0.8, ONE_MISSED, part="selection"), {})
-    assert (
-        "12 selection images do not tell" in publish(registry, ENTRY, judged(0.9, ALL_FOUND, part="selection"), {}).note
-    )
+@pytest.mark.parametrize(("ours", "theirs"), [(ALL_FOUND, HALF_MISSED), (HALF_MISSED, ALL_FOUND)])
+def test_the_report_part_has_no_say_whatever_it_shows(registry, ours, theirs):
+    """It neither makes a champion nor keeps one: the test part takes part in no choice."""
+    of_report = [judged(0.5, scores, part="report")["scores"] for scores in (theirs, ours)]
+    champion, challenger = judged(0.8, HALF_MISSED), judged(0.9, ALL_FOUND)
+    publish(registry, ENTRY, champion | {"scores": champion["scores"] | of_report[0]}, {})
+    better = publish(registry, ENTRY, challenger | {"scores": challenger["scores"] | of_report[1]}, {})
+    assert better.promoted
+    alone = judged(0.95, ALL_FOUND, part="report")
+    assert publish(registry, ENTRY, alone, {}).note == f"beats champion 2 (0.9000), {ALONE}"
 
 
 @pytest.mark.parametrize(
