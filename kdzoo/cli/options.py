@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kdzoo.cli.rates import share
 from kdzoo.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +61,13 @@ def run_options(command: F) -> F:
                 type=click.Path(path_type=Path),
                 metavar="FOLDER",
                 help="Masks of the product, named as the train images; short for --foreground masks:FOLDER.",
+            ),
+            click.option(
+                "--false-alarms",
+                "false_positive_rate",
+                type=share,
+                metavar="RATE",
+                help="Share of normal images that the threshold may let alarm, such as 0.5%; default 1%.",
             ),
             click.option(
                 "--calibration-folds",

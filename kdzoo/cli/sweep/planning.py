@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     "image_size", "teacher", "protocol", "objective", "split_seed", "seed", "foreground", "foreground_masks",
-    "skip_unreadable", "ema", "calibration_folds"
+    "skip_unreadable", "ema", "calibration_folds", "false_positive_rate"
 )  # fmt: skip
 
 
