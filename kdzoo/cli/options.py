@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kdzoo.cli.rates import share
 from kdzoo.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -78,6 +79,13 @@ def run_options(command: F) -> F:
                 metavar="LOW,HIGH|auto",
                 help="Values of 10 to 16-bit images that are black and white; auto finds the camera's bits; default: "
                 "what a file can hold.",
+            ),
+            click.option(
+                "--false-alarms",
+                "false_positive_rate",
+                type=share,
+                metavar="RATE",
+                help="Share of normal images that the threshold may let alarm, such as 0.5%; default 1%.",
             ),
             click.option(
                 "--calibration-folds",

@@ -51,11 +51,12 @@ def test_every_option_of_a_run_reaches_the_plan(tmp_path):
     region = tmp_path / "roi.json"
     region.write_text('{"polygons":[[[0.0,0.0],[0.5,0.0],[0.5,1.0]]]}')
     options = {parameter.name for parameter in run_options(lambda: None).__click_params__}
-    assert options & set(RunOptions.__dataclass_fields__) == {*asked, "roi"}
+    assert options & set(RunOptions.__dataclass_fields__) == {*asked, "roi", "false_positive_rate"}
     words = ["rd", "--dataset", str(make_dataset(tmp_path / "parts")), "--roi", str(region)]
+    words += ["--false-alarms", "5%"]
     for key, value in asked.items():
         words += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
     given = sweep_run.make_context("run", words).params
     plan = plan_of(given.pop("method"), given, Settings.from_environment())
     assert {key: getattr(plan.options, key) for key in asked} == asked
-    assert plan.options.roi == region.read_text()
+    assert (plan.options.roi, plan.options.false_positive_rate) == (region.read_text(), 0.05)

@@ -99,13 +99,19 @@ def leaves() -> st.SearchStrategy:
             (
                 *("metrics", "protocol", "objective", "undefined", "dataset", "split", "teacher", "input", "method"),
                 *("calibration", "epochs", "cost", "mlflow", "sweep", "config", "options", "software"),
+                *("operating_point", "recalibrated", "scores"),
             )
         ),
         st.recursive(
             leaves(), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2)
         )
         | st.dictionaries(
-            st.sampled_from(["name", "seed", "size", "mean", "rule", "foreground", "notes", "skipped", "val_aupro"]),
+            st.sampled_from(
+                (
+                    *("name", "seed", "size", "mean", "rule", "foreground", "notes", "skipped", "val_aupro"),
+                    *("calibration", "report", "false_alarms", "at_most", "normals", "costs"),
+                )
+            ),
             leaves() | st.lists(leaves(), max_size=2) | st.just({"rule": 1, "share": "x"}),
         ),
     )
@@ -115,6 +121,25 @@ def test_any_document_has_a_card(document):
     text = card(dataclasses.replace(MANIFEST, document=document))
     assert text.startswith("rd/toy/bottle, release 3\n")
     assert all(char.isprintable() or char == "\n" for char in text)
+
+
+def test_a_release_with_the_weights_of_another_says_from_which_images():
+    again = {
+        "from_release": 4,
+        "normals": {"images": 150},
+        "defects": {"images": 40},
+        "costs": {"miss": 50.0, "alarm": 1.0},
+    }
+    shown = lines({"calibration": {"threshold": 2.5}, "recalibrated": again})
+    assert any(
+        "the weights of release 4, on 150 normals and 40 defects, 50.0000 a miss and 1.0000 an alarm" in line
+        for line in shown
+    )
+
+
+def test_an_older_release_claims_no_more_than_it_was_asked_for():
+    shown = lines({"calibration": {"threshold": 2.5, "false_positive_rate": 0.01, "normal_images": 9}})
+    assert "  false alarms         not measured; 0.0100 was asked for, on 9 normal images" in shown
 
 
 @pytest.mark.parametrize("document", [{}, {"metrics": {}}, {"metrics": {"val_aupro": 10**400}}])
