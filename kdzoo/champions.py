@@ -17,6 +17,8 @@ from zoo_registry.zoo.history import way_back
 CHAMPION = "champion"
 _MOVES = 20
 """How often to try anew when other publishers keep moving the champion."""
+_FORMER_RESIZE = "bilinear-antialiased-square"
+"""What a document does not say that is older than any other way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any]) -> 
     """Compares a document with the champion of this moment.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size; one that cannot be compared is not.
+    size and way of resizing; one that cannot be compared is not.
 
     Raises:
         RegistryError: the zoo cannot be read.
@@ -57,7 +59,7 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any]) -> 
         return Verdict(against=alias, wins=False, loses=False, note=note)
     number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
     if ours is None or theirs is None or ours[0] != theirs[0]:
-        differs = "another protocol, split, objective, input size or data"
+        differs = "another protocol, split, objective, input size, resizing or data"
         note = f"not compared with champion {number}: {differs}; `kdzoo zoo promote --force` moves it"
         return Verdict(against=alias, wins=False, loses=False, note=note)
     wins = ours[1] > theirs[1]
@@ -207,10 +209,11 @@ def _comparable(document: Mapping[str, Any]) -> tuple[tuple[Any, ...], float] | 
     """What two documents must share to be compared, and the value they are compared by; None when one does not say."""
     try:
         objective = document["objective"]
-        data, size = document["dataset"]["fingerprint"], document["input"]["size"]
-        shared = (document["protocol"], document["split"]["digest"], objective["name"], data, size)
+        data, given = document["dataset"]["fingerprint"], document["input"]
+        seen = given["size"], given.get("resize", _FORMER_RESIZE)
+        shared = (document["protocol"], document["split"]["digest"], objective["name"], data, seen)
         value = objective["value"]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None

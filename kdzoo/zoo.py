@@ -88,8 +88,8 @@ def publish(
     """Publishes a detector if it beats the champion.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size. One that cannot be compared stays champion, and the new release stands beside it. Whoever publishes at the
-    same time, the better of two comparable releases ends as champion.
+    size and way of resizing. One that cannot be compared stays champion, and the new release stands beside it. Whoever
+    publishes at the same time, the better of two comparable releases ends as champion.
 
     Args:
         registry: the zoo.

@@ -160,7 +160,7 @@ class Trainer:
         """Maps and scores of the selection part, of the method as it is."""
         source = self._selection()
         features = self._features.of_selection(None, source, passes=0)
-        scored = score_images(self.method, source, inside=self.data.inside, features=features)
+        scored = score_images(self.method, source, inside=self.data.selection.inside, features=features)
         self.close()
         return scored
 
@@ -367,14 +367,14 @@ class Trainer:
         index, stage_epoch = self._position(self.epoch - 1)
         stage, source = self.stages[index], self._selection()
         passes = sum(self._due(stage, done) for done in range(stage_epoch + 1, stage.epochs + 1))
-        features = self._features.of_selection(stage, source, passes=passes)
+        features, inside = self._features.of_selection(stage, source, passes=passes), self.data.selection.inside
         try:
-            return score_images(self.method, source, inside=self.data.inside, features=features)
+            return score_images(self.method, source, inside=inside, features=features)
         except torch.OutOfMemoryError:
             if not self._features.give_up():
                 raise
         release_memory()
-        return score_images(self.method, source, inside=self.data.inside, features=features)
+        return score_images(self.method, source, inside=inside, features=features)
 
     def _measure(self) -> Report:
         try:

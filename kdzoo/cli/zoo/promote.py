@@ -24,7 +24,7 @@ def promote(
     """Make a release champion, which `kdzoo.load` follows, or move another alias to it.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size. Other aliases are free.
+    size and way of resizing. Other aliases are free.
 
     \b
     Examples:

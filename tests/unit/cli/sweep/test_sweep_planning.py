@@ -43,16 +43,19 @@ def test_a_sweep_tells_each_note_once_with_its_categories(capsys, tmp_path):
 
 def test_every_option_of_a_run_reaches_the_plan(tmp_path):
     """What a command takes and then forgets is worse than what it refuses."""
+    region = '{"polygons":[[[0.0,0.0],[0.5,0.0],[0.5,1.0]]]}'
+    (tmp_path / "roi.json").write_text(region)
     asked = {
         "teacher": "random-resnet18", "image_size": 96, "protocol": "test", "objective": "image_ap", "split_seed": 3,
         "seed": 4, "skip_unreadable": True, "ema": 0.5, "foreground": "light", "intensity": "0,1023",
-        "calibration_folds": 3,
+        "calibration_folds": 3, "resize": "pad", "precision": "bfloat16", "roi": region,
     }  # fmt: skip
     options = {parameter.name for parameter in run_options(lambda: None).__click_params__}
     assert options & set(RunOptions.__dataclass_fields__) == set(asked)
     words = ["rd", "--dataset", str(make_dataset(tmp_path / "parts"))]
     for key, value in asked.items():
-        words += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
+        word = tmp_path / "roi.json" if key == "roi" else value
+        words += [f"--{key.replace('_', '-')}", *([] if value is True else [str(word)])]
     given = sweep_run.make_context("run", words).params
     plan = plan_of(given.pop("method"), given, Settings.from_environment())
     assert {key: getattr(plan.options, key) for key in asked} == asked
