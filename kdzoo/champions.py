@@ -19,6 +19,8 @@ from zoo_registry.zoo.history import way_back
 CHAMPION = "champion"
 _MOVES = 20
 """How often to try anew when other publishers keep moving the champion."""
+_FORMER_RESIZE = "bilinear-antialiased-square"
+"""What a document does not say that is older than any other way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,8 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, 
     """Compares a document with the champion of this moment.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size, where the images that both have judged tell the two apart; one that cannot be compared is not.
+    size and way of resizing, where the images that both have judged tell the two apart; one that cannot be compared is
+    not.
 
     Args:
         registry: the zoo.
@@ -73,7 +76,7 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, 
 def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> Verdict:
     number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
     if ours is None or theirs is None or ours[0] != theirs[0]:
-        differs = "another protocol, split, objective, input size or data"
+        differs = "another protocol, split, objective, input size, resizing or data"
         note = f"not compared with champion {number}: {differs}; `kdzoo zoo promote --force` moves it"
         return Verdict(against=alias, wins=False, loses=False, note=note)
     if ours[1] <= theirs[1]:
@@ -260,10 +263,11 @@ def _comparable(document: Mapping[str, Any]) -> tuple[tuple[Any, ...], float] | 
     """What two documents must share to be compared, and the value they are compared by; None when one does not say."""
     try:
         objective = document["objective"]
-        data, size = document["dataset"]["fingerprint"], document["input"]["size"]
-        shared = (document["protocol"], document["split"]["digest"], objective["name"], data, size)
+        data, given = document["dataset"]["fingerprint"], document["input"]
+        seen = given["size"], given.get("resize", _FORMER_RESIZE)
+        shared = (document["protocol"], document["split"]["digest"], objective["name"], data, seen)
         value = objective["value"]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None

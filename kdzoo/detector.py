@@ -23,6 +23,7 @@ from torch import Tensor
 
 from kdzoo.data.depth import Intensity
 from kdzoo.data.images import read_image, resize_rgb, to_rgb_array
+from kdzoo.data.placement import Place
 from kdzoo.data.roi import Roi, roi_of
 from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, UsageError
 from kdzoo.methods.base import Method
@@ -104,6 +105,7 @@ class Detector:
         self.document = document
         self.plan = parse_document(document)
         self.calibration, self.size = self.plan.calibration, self.plan.size
+        self.resize = self.plan.options.resize
         self.threshold = self.calibration.threshold()
         self.pixel_threshold = self.calibration.pixel_threshold()
         self.rule = RegionRule()
@@ -186,16 +188,20 @@ class Detector:
             seen = [_rgb(image, self.intensity) for image in images[start : start + batch_size]]
             yield from self._predict_batch(seen)
 
-    def _inside(self, shape: tuple[int, ...], size: int | None = None) -> NDArray[np.bool_] | None:
-        """What counts of an image, or of its square map: the region of interest without the border; None: all of it.
+    def _inside(self, shape: tuple[int, ...], grid: tuple[int, int] | None = None) -> NDArray[np.bool_] | None:
+        """What counts of an image: the region of interest without the border; None: all of it.
+
+        Args:
+            shape: of the image, height and width first, pixels.
+            grid: height and width of a map of the whole image, for which it is asked; default the image's own.
 
         Raises:
             ImageError: nothing counts.
         """
-        kept = self.rule.inside(shape, size)
+        kept = self.rule.inside(shape, grid)
         if self.roi is None:
             return kept
-        height, width = shape[:2] if size is None else (size, size)
+        height, width = grid or shape[:2]
         of_interest = self.roi.inside(height, width)
         if kept is not None:
             of_interest &= kept
@@ -203,12 +209,19 @@ class Detector:
                 raise ImageError("the region of interest lies in the border, so nothing is left", hint="lower --border")
         return of_interest
 
+    def _place(self, image: NDArray[np.uint8]) -> Place:
+        return Place.of(image.shape, self.size, self.resize)
+
     def _silence(self, maps: Tensor, seen: list[NDArray[np.uint8]]) -> None:
         """Gives of each map what does not count the least value of its rest, in place."""
         for small, image in zip(maps, seen, strict=True):
-            kept = self._inside(image.shape, self.size)
+            place = self._place(image)
+            grid = place.height, place.width
+            kept = self._inside(image.shape, grid)
+            if kept is None and not place.whole:
+                kept = np.ones(grid, dtype=bool)
             if kept is not None:
-                silence(small[None], torch.from_numpy(kept).to(small.device))
+                silence(small[None], torch.from_numpy(place.zero_padded(kept)).to(small.device))
 
     def score_each(
         self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH
@@ -231,7 +244,7 @@ class Detector:
 
     @exact()
     def _maps_and_scores(self, seen: list[NDArray[np.uint8]]) -> tuple[Tensor, list[float]]:
-        resized = np.stack([resize_rgb(image, self.size) for image in seen])
+        resized = np.stack([resize_rgb(image, self.size, self.resize) for image in seen])
         batch = torch.from_numpy(resized).to(self.device).permute(0, 3, 1, 2).float().div_(255)
         maps = self.method.anomaly_map(self.method.teacher.normalise(batch)).float()
         self._silence(maps, seen)
@@ -242,7 +255,9 @@ class Detector:
         self._check_finite(scores)
         scale = self.calibration.heat_scale()
         for image, small, score in zip(seen, maps, scores, strict=True):
-            own_size = F.interpolate(small[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)
+            place = self._place(image)
+            part = small[None, None, place.rows, place.columns]
+            own_size = F.interpolate(part, size=image.shape[:2], mode="bilinear", align_corners=False)
             full = own_size[0, 0].cpu().numpy()
             mask = self._marked(full)
             yield Prediction(

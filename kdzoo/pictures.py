@@ -135,7 +135,7 @@ def contact_sheet(title: str, cells: Sequence[Cell], *, across: int, side: int =
         title: the line at the top.
         cells: what is shown, row by row.
         across: pictures that each cell has room for.
-        side: of each picture, pixels; the ratio of its sides is not kept.
+        side: of the longer side of each picture, pixels.
         columns: cells in a row.
     """
     font = ImageFont.load_default(13)
@@ -150,7 +150,9 @@ def contact_sheet(title: str, cells: Sequence[Cell], *, across: int, side: int =
         draw.text((left, top), _fitted(cell.name, across * side, font), fill=_INK, font=font)
         draw.text((left, top + 15), cell.note, fill=_INK, font=font)
         for number, picture in enumerate(cell.pictures):
-            page.paste(picture.resize((side, side)), (left + number * (side + 4), top + 34))
+            shown = picture.resize(_fitting(picture.size, side))
+            beside, above = (side - shown.width) // 2, (side - shown.height) // 2
+            page.paste(shown, (left + number * (side + 4) + beside, top + 34 + above))
     return page
 
 
@@ -166,6 +168,12 @@ def as_png(picture: Image.Image) -> bytes:
     buffer = BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height of a picture whose longer side is brought to another length."""
+    longest = max(size)
+    return max(1, round(size[0] * side / longest)), max(1, round(size[1] * side / longest))
 
 
 def _fitted(text: str, width: int, font: Any) -> str:

@@ -29,12 +29,13 @@ class RegionRule(Config):
     min_area: int = knob(0, "regions of fewer pixels do not count", low=0, high=2**31)
     border: int = knob(0, "pixels along each edge of the image that cannot alarm", low=0, high=2**31)
 
-    def inside(self, shape: tuple[int, ...], size: int | None = None) -> NDArray[np.bool_] | None:
+    def inside(self, shape: tuple[int, ...], size: int | tuple[int, int] | None = None) -> NDArray[np.bool_] | None:
         """What is not border, ``[H, W]`` bool; None where there is no border.
 
         Args:
             shape: of the image, height and width first, pixels.
-            size: side of a square map of the whole image, which is then judged by the centres of its pixels.
+            size: height and width, or the side, of a map of the whole image, which is then judged by the centres of its
+                pixels.
 
         Raises:
             ImageError: the border leaves nothing of the image.
@@ -47,11 +48,13 @@ class RegionRule(Config):
                 f"a border of {self.border} pixels leaves nothing of an image of {width}x{height}",
                 hint="lower --border",
             )
-        rows, columns = (_beyond(extent, self.border, size or extent) for extent in (height, width))
+        high, wide = (size, size) if isinstance(size, int) else size or (height, width)
+        rows, columns = _beyond(height, self.border, high), _beyond(width, self.border, wide)
         kept: NDArray[np.bool_] = rows[:, None] & columns[None, :]
         if not kept.any():
             raise ImageError(
-                f"a border of {self.border} pixels leaves nothing of an image of {width}x{height} at the size {size}",
+                f"a border of {self.border} pixels leaves nothing of an image of {width}x{height} at the size "
+                f"{wide}x{high}",
                 hint="lower --border",
             )
         return kept

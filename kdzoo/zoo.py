@@ -88,9 +88,9 @@ def publish(
     """Publishes a detector if it beats the champion.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size, where the images that both have judged tell the two apart. One that cannot be compared, or told apart, stays
-    champion, and the new release stands beside it. Whoever publishes at the same time, of two comparable releases that
-    are told apart the better one ends as champion.
+    size and way of resizing, where the images that both have judged tell the two apart. One that cannot be compared, or
+    told apart, stays champion, and the new release stands beside it. Whoever publishes at the same time, of two
+    comparable releases that are told apart the better one ends as champion.
 
     Args:
         registry: the zoo.

@@ -30,6 +30,11 @@ def run_options(command: F) -> F:
                 "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Fix a knob of the method; repeatable."
             ),
             click.option("--image-size", type=int, help="Side of the square input, a multiple of 32."),
+            click.option(
+                "--resize",
+                metavar="stretch|pad",
+                help="How images that are not square become so; pad keeps the ratio of their sides; default stretch.",
+            ),
             click.option("--teacher", metavar="NAME[@FILE]", help="A timm backbone, or one of: kdzoo teacher list."),
             click.option("--protocol", metavar="synthetic|holdout|test", help="What selection may look at."),
             click.option(

@@ -34,6 +34,7 @@ from kdzoo.data.depth import (
     white_is_zero,
 )
 from kdzoo.data.files import printable
+from kdzoo.data.placement import Place, Resize
 from kdzoo.errors import ImageError
 
 MAX_PIXELS = 2**27
@@ -138,13 +139,14 @@ def found_intensity(paths: Sequence[Path]) -> Intensity | None:
     return range_of(max(known)) if known else None
 
 
-def read_rgb(path: Path, size: int, intensity: Intensity | None = None) -> Pixels:
+def read_rgb(path: Path, size: int, intensity: Intensity | None = None, resize: Resize = "stretch") -> Pixels:
     """Reads an image and resizes it with `resize_rgb`.
 
     Args:
         path: the image file.
         size: S, pixels.
         intensity: as `read_image` takes it.
+        resize: as `resize_rgb` takes it.
 
     Returns:
         ``[S, S, 3]`` uint8 RGB.
@@ -152,17 +154,19 @@ def read_rgb(path: Path, size: int, intensity: Intensity | None = None) -> Pixel
     Raises:
         ImageError: naming the file and what is wrong with it.
     """
-    return resize_rgb(read_image(path, intensity), size)
+    return resize_rgb(read_image(path, intensity), size, resize)
 
 
-def resize_rgb(image: AnyImage, size: int) -> Pixels:
-    """Resizes an image to a square: bilinear with antialiasing, the ratio of the sides is not kept.
+def resize_rgb(image: AnyImage, size: int, resize: Resize = "stretch") -> Pixels:
+    """Resizes an image to a square: bilinear with antialiasing.
 
     The only resize of images in kdzoo, so that a detector sees at prediction the pixels it was trained on.
 
     Args:
         image: as `to_rgb_array` takes it.
         size: S, pixels.
+        resize: whether the ratio of the sides is kept, and the image padded with its own edge; see
+            `kdzoo.data.placement`.
 
     Returns:
         ``[S, S, 3]`` uint8 RGB.
@@ -170,7 +174,9 @@ def resize_rgb(image: AnyImage, size: int) -> Pixels:
     Raises:
         ImageError: the image is damaged or not of a form that can be shown.
     """
-    return np.array(_rgb_image(image).resize((size, size), Image.Resampling.BILINEAR))
+    shown = _rgb_image(image)
+    place = Place.of((shown.height, shown.width), size, resize)
+    return place.edge_padded(np.array(shown.resize((place.width, place.height), Image.Resampling.BILINEAR)))
 
 
 def to_rgb_array(image: AnyImage, intensity: Intensity | None = None) -> Pixels:
@@ -191,7 +197,12 @@ def to_rgb_array(image: AnyImage, intensity: Intensity | None = None) -> Pixels:
 
 
 def read_mask(
-    path: Path, size: int, image_size: tuple[int, int] | None = None, *, image_path: Path | None = None
+    path: Path,
+    size: int,
+    image_size: tuple[int, int] | None = None,
+    *,
+    image_path: Path | None = None,
+    resize: Resize = "stretch",
 ) -> Pixels:
     """Reads pixel truth: every pixel that is not black is defect, unless it is wholly transparent.
 
@@ -200,6 +211,7 @@ def read_mask(
         size: S, pixels; the mask is resized to the nearest pixel.
         image_size: (width, height) of the image as `read_image` gives it, which the mask must share; None accepts any.
         image_path: the image's file, for the message.
+        resize: as `resize_rgb` takes it; padding is no defect.
 
     Returns:
         ``[S, S]`` uint8, 1 where there is a defect, else 0.
@@ -215,7 +227,9 @@ def read_mask(
             f"mask {printable(path)} is {width}x{height} pixels, but {owner} is {image_size[0]}x{image_size[1]}",
             hint="a mask must have the width and height of its image",
         )
-    return np.array(Image.fromarray(defect).resize((size, size), Image.Resampling.NEAREST))
+    place = Place.of((height, width), size, resize)
+    resized = Image.fromarray(defect).resize((place.width, place.height), Image.Resampling.NEAREST)
+    return place.zero_padded(np.array(resized))
 
 
 def read_full_mask(path: Path) -> Pixels:

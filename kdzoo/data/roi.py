@@ -9,7 +9,7 @@ shares of width and height, or pixels of a stated size::
     {"polygons": [[[0.1, 0.1], [0.9, 0.1], [0.9, 0.8]]]}
     {"size": [1920, 1200], "polygons": [[[200, 100], [1700, 100], [1700, 1000], [200, 1000]]]}
 
-Shapes: H height, W width.
+Shapes: H height, W width; N images, S side of the square that they lie in.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from PIL import Image
 
 from kdzoo.data.files import IMAGE_SUFFIXES, printable
 from kdzoo.data.images import read_full_mask
+from kdzoo.data.placement import Place
 from kdzoo.errors import ConfigError, UnknownNameError
 
 _LONGEST_SIDE: Final = 1024
@@ -183,6 +184,31 @@ def roi_of(text: str, category: str) -> Roi | None:
         own = {key: Roi._of(value) for key, value in by_category.items()}
         return own.get(category)
     return Roi._of(values)
+
+
+def counted(roi: Roi | None, places: Sequence[Place]) -> NDArray[np.bool_] | None:
+    """What counts of each image in its square: of the image and not its padding, what is of interest.
+
+    Args:
+        roi: of the images themselves; None: they are seen whole.
+        places: of each image, one at least.
+
+    Returns:
+        ``[S, S]`` bool where all images have the same place, else ``[N, S, S]``; None where everything counts.
+
+    Raises:
+        ConfigError: the region holds no pixel of an image.
+    """
+    masks = {place: _counted_at(roi, place) for place in dict.fromkeys(places)}
+    if len(masks) > 1:
+        return np.stack([masks[place] for place in places])
+    ((place, mask),) = masks.items()
+    return None if roi is None and place.whole else mask
+
+
+def _counted_at(roi: Roi | None, place: Place) -> NDArray[np.bool_]:
+    shape = place.height, place.width
+    return place.zero_padded(np.ones(shape, bool) if roi is None else roi.inside(*shape))
 
 
 def _json(text: str) -> Any:

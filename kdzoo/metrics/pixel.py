@@ -57,7 +57,8 @@ class PixelCurve:
         Args:
             maps: ``[N, H, W]`` float anomaly maps, higher is more anomalous, any range; left unchanged.
             masks: ``[N, H, W]`` bool or number, non-zero where a pixel is anomalous.
-            inside: ``[H, W]`` bool, the pixels that count; what of a region lies elsewhere is no part of it. None: all.
+            inside: ``[H, W]`` or ``[N, H, W]`` bool, the pixels that count; what of a region lies elsewhere is no part
+                of it. None: all.
 
         Raises:
             UsageError: the shapes differ or are not ``[N, H, W]``.

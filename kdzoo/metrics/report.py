@@ -68,7 +68,7 @@ def evaluate(
         image_scores: ``[N]`` float, one score an image.
         labels: ``[N]``, 1 for an anomalous image, 0 for a normal one.
         fpr_limit: AUPRO's false-positive limit, in (0, 1].
-        inside: ``[H, W]`` bool, the pixels that count; None: all.
+        inside: ``[H, W]`` or ``[N, H, W]`` bool, the pixels that count; None: all.
 
     Returns:
         The report. With one class only, the metrics are None and the reason is in ``undefined``.
@@ -97,6 +97,6 @@ def evaluate(
         fpr_limit=fpr_limit,
         images=len(maps),
         anomalous_images=image.anomalous,
-        pixels=int(maps.size) if inside is None else int(inside.sum()) * len(maps),
+        pixels=int(maps.size) if inside is None else int(np.broadcast_to(inside, maps.shape).sum()),
         undefined=tuple((name, reason) for name, reason in reasons.items() if reason),
     )

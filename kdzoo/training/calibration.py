@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -157,7 +157,7 @@ class NormalScores:
     Attributes:
         scores: ``[N]`` image scores.
         peaks: ``[N]`` largest values of their maps.
-        levels: ``[N]`` medians of their maps.
+        levels: ``[N]`` medians of what counts of their maps.
     """
 
     scores: NDArray[np.float32]
@@ -165,10 +165,22 @@ class NormalScores:
     levels: NDArray[np.float64]
 
     @classmethod
-    def of(cls, scores: NDArray[np.float32], maps: NDArray[np.float32]) -> Self:
-        """Of ``[N]`` scores and ``[N, S, S]`` maps of normal images."""
+    def of(
+        cls, scores: NDArray[np.float32], maps: NDArray[np.float32], inside: NDArray[np.bool_] | None = None
+    ) -> Self:
+        """Of ``[N]`` scores and ``[N, S, S]`` maps of normal images.
+
+        Args:
+            scores: ``[N]``.
+            maps: ``[N, S, S]``; what does not count holds their least value, and would pass for what is usual.
+            inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts; None: everything.
+        """
+        if inside is None:
+            counted: Iterable[NDArray[np.float32]] = maps
+        else:
+            counted = (each[kept] for each, kept in zip(maps, np.broadcast_to(inside, maps.shape), strict=True))
         # An image at a time: a median sorts a copy.
-        levels = np.array([np.median(each) for each in maps], np.float64)
+        levels = np.array([np.median(each) for each in counted], np.float64)
         return cls(scores=scores, peaks=maps.max(axis=(1, 2)), levels=levels)
 
     @classmethod
@@ -182,7 +194,12 @@ class NormalScores:
 
 
 def calibrate(
-    scores: NDArray[np.float32], maps: NDArray[np.float32], labels: NDArray[np.int64], *, false_positive_rate: float
+    scores: NDArray[np.float32],
+    maps: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    false_positive_rate: float,
+    inside: NDArray[np.bool_] | None = None,
 ) -> Calibration:
     """Calibrates on the normal images among scored ones.
 
@@ -191,6 +208,7 @@ def calibrate(
         maps: ``[N, S, S]`` anomaly maps.
         labels: ``[N]``, 1 for anomalous; those images are left out.
         false_positive_rate: share of normal images allowed above the threshold.
+        inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts of the maps; None: everything.
 
     Raises:
         UsageError: none is normal.
@@ -198,7 +216,9 @@ def calibrate(
     normal = labels == 0
     if not normal.any():
         raise UsageError("the decision threshold needs normal images, and selection has none")
-    return calibrate_on(NormalScores.of(scores[normal], maps[normal]), false_positive_rate=false_positive_rate)
+    kept = inside if inside is None or inside.ndim == 2 else inside[normal]
+    normals = NormalScores.of(scores[normal], maps[normal], kept)
+    return calibrate_on(normals, false_positive_rate=false_positive_rate)
 
 
 def calibrate_on(

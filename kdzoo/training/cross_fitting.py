@@ -58,8 +58,9 @@ def cross_fit(trainer: Trainer, folds: int) -> CrossFitted:
         finally:
             model.close()
         model.load_best()
-        scored = score_images(model.method.eval(), ImageSource(held_out.images, trainer.device), inside=data.inside)
-        found.append(NormalScores.of(scored.scores, scored.maps))
+        inside = data.inside_of(held_out)
+        scored = score_images(model.method.eval(), ImageSource(held_out.images, trainer.device), inside=inside)
+        found.append(NormalScores.of(scored.scores, scored.maps, inside))
         seconds += model.train_seconds + model.measure_seconds
     return CrossFitted(
         normals=NormalScores.joined(found),

@@ -7,7 +7,7 @@ the final report.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from kdzoo.data.cache.decoded import DecodedPart, decode
 from kdzoo.data.catalog import Dataset
 from kdzoo.data.depth import Intensity
-from kdzoo.data.foreground.estimate import find_foreground
 from kdzoo.data.foreground.masks import read_foreground_masks
+from kdzoo.data.foreground.placed import find_placed_foreground
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.images import found_intensity
-from kdzoo.data.roi import Roi, roi_of
+from kdzoo.data.placement import Place, places_of
+from kdzoo.data.roi import Roi, counted, roi_of
 from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, fold_of, split
 from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
@@ -48,7 +49,9 @@ class EvaluationSet:
         masks: ``[N, S, S]`` uint8 of {0, 1}; None when the data set has no pixel truth.
         labels: ``[N]`` int64, 1 for anomalous.
         names: what each image is called in pictures and reports.
-        inside: ``[S, S]`` bool, the region of interest, outside of which masks are 0; None: the whole image.
+        inside: ``[S, S]`` bool, or ``[N, S, S]`` where images differ in shape: what counts of them, in the image and in
+            the region of interest, outside of which masks are 0; None: everything.
+        places: of each image in its square; None where all fill it.
     """
 
     images: NDArray[np.uint8]
@@ -56,6 +59,7 @@ class EvaluationSet:
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     inside: NDArray[np.bool_] | None = None
+    places: tuple[Place, ...] | None = None
 
 
 class TrialData:
@@ -105,10 +109,16 @@ class TrialData:
             return asked
         return found_intensity([sample.path for sample in self.parts.train]) if asked == "auto" else None
 
-    @cached_property
-    def inside(self) -> NDArray[np.bool_] | None:
-        """``[S, S]`` bool: the region of interest; None where it is the whole image."""
-        return None if self.roi is None else self.roi.inside(self.options.image_size, self.options.image_size)
+    def places_of(self, part: DecodedPart) -> list[Place]:
+        """Where each image of a part lies in its square."""
+        size, resize = self.options.image_size, self.options.resize
+        if part.shapes is None:
+            return [Place.of((size, size), size, "stretch")] * len(part.images)
+        return places_of(part.shapes, size, resize)
+
+    def inside_of(self, part: DecodedPart) -> NDArray[np.bool_] | None:
+        """What counts of a part's images, as `EvaluationSet.inside` says it."""
+        return counted(self.roi, self.places_of(part)) if len(part.images) else None
 
     @cached_property
     def train(self) -> DecodedPart:
@@ -149,15 +159,15 @@ class TrialData:
         part = self._decode(self.parts.select, masks=not self.parts.synthetic_select)
         if self.parts.synthetic_select:
             product = self._foreground_of(part)
-            return _with_synthetic_anomalies(part, product, seed=self.options.split_seed, inside=self.inside)
-        return _evaluation_set(part, self.inside)
+            return _with_synthetic_anomalies(self._evaluation_set(part), product, seed=self.options.split_seed)
+        return self._evaluation_set(part)
 
     @cached_property
     def report(self) -> EvaluationSet | None:
         """What the final report is measured on; None when the data set has no test part."""
         if not self.parts.report:
             return None
-        return _evaluation_set(self._decode(self.parts.report, masks=True), self.inside)
+        return self._evaluation_set(self._decode(self.parts.report, masks=True))
 
     def fold(self, number: int, folds: int) -> tuple[TrialData, DecodedPart]:
         """The same data without a fold of the train images, and that fold.
@@ -184,17 +194,35 @@ class TrialData:
             "report_images": len(self.parts.report) - self._skipped_of(self.parts.report),
             "skipped": sorted(self.skipped),
             "foreground": self._describe_foreground(),
-            **({} if self.inside is None else {"roi": {"share": float(self.inside.mean())}}),
+            **self._describe_what_counts(),
         }
+
+    def _describe_what_counts(self) -> dict[str, Any]:
+        """Shares of the region of interest, of an image, and of padding, of the train images' squares."""
+        told: dict[str, Any] = {}
+        size = self.options.image_size
+        if self.roi is not None:
+            told["roi"] = {"share": float(self.roi.inside(size, size).mean())}
+        if self.train.shapes is not None:
+            seen = np.mean([place.height * place.width for place in self.places_of(self.train)])
+            told["padding"] = {"share": 1 - float(seen) / size**2}
+        return told
 
     def _describe_foreground(self) -> dict[str, Any]:
         """The rule, the share of the train images that is product, and of a person's masks their digest."""
         if self._rule.kind == "masks":
-            share = float(self.foreground.mean())
+            share = self._share(self.foreground, self.places_of(self.train))
             return {"rule": self._rule.label, "share": share, "sha256": self._foreground_digest()}
         # Some of the images tell it as well, and a method that never asks for the foreground pays little for it.
-        some = self.train.images[np.unique(np.linspace(0, len(self.train.images) - 1, _DESCRIBED).round().astype(int))]
-        return {"rule": self._rule.label, "share": float(self._estimated(some).mean())}
+        some = np.unique(np.linspace(0, len(self.train.images) - 1, _DESCRIBED).round().astype(int))
+        everywhere = self.places_of(self.train)
+        places = [everywhere[number] for number in some.tolist()]
+        found = self._estimated(self.train.images[some], places)
+        return {"rule": self._rule.label, "share": self._share(found, places)}
+
+    def _share(self, masks: NDArray[np.bool_], places: Sequence[Place]) -> float:
+        """Of the images' pixels, without their padding, that masks cover."""
+        return float(masks.sum() / sum(place.height * place.width for place in places))
 
     def _foreground_digest(self) -> str:
         return hashlib.sha256(np.packbits(self.foreground).tobytes()).hexdigest()
@@ -202,15 +230,30 @@ class TrialData:
     def _foreground_of(self, part: DecodedPart) -> NDArray[np.bool_]:
         folder = self._rule.folder
         if folder is None:
-            found = self._estimated(part.images)
+            found = self._estimated(part.images, self.places_of(part))
         else:
             names = (self.index.category, self.index.root.name)
-            found = read_foreground_masks(folder, part.samples, size=self.options.image_size, names=names)
-        return found if self.inside is None else found & self.inside
+            found = read_foreground_masks(
+                folder, part.samples, size=self.options.image_size, names=names, resize=self.options.resize
+            )
+        inside = self.inside_of(part)
+        return found if inside is None else found & inside
 
-    def _estimated(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def _estimated(self, images: NDArray[np.uint8], places: Sequence[Place]) -> NDArray[np.bool_]:
         """By the rule; whether a category shows objects is for its train images to say, also of held-out ones."""
-        return find_foreground(images, self._rule, of_category=self.train.images)
+        category = self.train.images, self.places_of(self.train)
+        return find_placed_foreground(images, places, self._rule, of_category=category)
+
+    def _evaluation_set(self, part: DecodedPart) -> EvaluationSet:
+        inside = self.inside_of(part)
+        return EvaluationSet(
+            images=part.images,
+            masks=part.masks if part.masks is None or inside is None else part.masks * inside.astype(np.uint8),
+            labels=part.labels,
+            names=tuple(sample.id for sample in part.samples),
+            inside=inside,
+            places=None if part.shapes is None else tuple(self.places_of(part)),
+        )
 
     def _skipped_of(self, samples: tuple[Sample, ...]) -> int:
         return sum(sample.id in self.skipped for sample in samples)
@@ -224,16 +267,11 @@ class TrialData:
             skip_unreadable=self.options.skip_unreadable,
             progress=self._progress,
             intensity=self.intensity,
+            resize=self.options.resize,
         )
         reasons = dict(part.skipped)
         self.skipped |= {sample.id: reasons[sample.path] for sample in samples if sample.path in reasons}
         return part
-
-
-def _evaluation_set(part: DecodedPart, inside: NDArray[np.bool_] | None) -> EvaluationSet:
-    names = tuple(sample.id for sample in part.samples)
-    masks = part.masks if part.masks is None or inside is None else part.masks * inside.astype(np.uint8)
-    return EvaluationSet(images=part.images, masks=masks, labels=part.labels, names=names, inside=inside)
 
 
 def _selection_digest(parts: Parts, rule: ForegroundRule, roi: Roi | None) -> str:
@@ -249,9 +287,7 @@ def _selection_digest(parts: Parts, rule: ForegroundRule, roi: Roi | None) -> st
     return digest if roi is None else hashlib.sha256(f"{digest}\0{roi.text}".encode()).hexdigest()
 
 
-def _with_synthetic_anomalies(
-    part: DecodedPart, product: NDArray[np.bool_], *, seed: int, inside: NDArray[np.bool_] | None
-) -> EvaluationSet:
+def _with_synthetic_anomalies(normal: EvaluationSet, product: NDArray[np.bool_], *, seed: int) -> EvaluationSet:
     """Held-out normal images, and the same once more with an anomaly planted on each.
 
     Made on the CPU from the split's seed, so that every trial on every machine selects on the same pixels.
@@ -260,20 +296,21 @@ def _with_synthetic_anomalies(
     synthesizer = Perlin(PerlinConfig(probability=1.0))
     foreground = torch.from_numpy(product)[:, None]
     planted, masks = [], []
-    for start in range(0, len(part.images), _CHUNK):
-        chunk = torch.from_numpy(np.array(part.images[start : start + _CHUNK])).permute(0, 3, 1, 2).float() / 255
+    for start in range(0, len(normal.images), _CHUNK):
+        chunk = torch.from_numpy(np.array(normal.images[start : start + _CHUNK])).permute(0, 3, 1, 2).float() / 255
         made = synthesizer(chunk, foreground[start : start + _CHUNK], generator)
         planted.append((made.images * 255).round().byte().permute(0, 2, 3, 1).numpy())
         masks.append(made.masks[:, 0].byte().numpy())
-    mask = np.concatenate(masks)
+    mask, inside = np.concatenate(masks), normal.inside
     if inside is not None:
         mask = mask * inside.astype(np.uint8)
     anomalous = np.asarray(mask.any(axis=(1, 2)))
-    names = [sample.id for sample in part.samples]
+    again = np.flatnonzero(anomalous).tolist()
     return EvaluationSet(
-        images=np.concatenate([part.images, np.concatenate(planted)[anomalous]]),
+        images=np.concatenate([normal.images, np.concatenate(planted)[anomalous]]),
         masks=np.concatenate([np.zeros_like(mask), mask[anomalous]]),
         labels=np.concatenate([np.zeros(len(mask), np.int64), np.ones(int(anomalous.sum()), np.int64)]),
-        names=tuple(names + [f"{name} + synthetic" for name, kept in zip(names, anomalous, strict=True) if kept]),
-        inside=inside,
+        names=(*normal.names, *(f"{normal.names[number]} + synthetic" for number in again)),
+        inside=inside if inside is None or inside.ndim == 2 else np.concatenate([inside, inside[anomalous]]),
+        places=None if normal.places is None else (*normal.places, *(normal.places[number] for number in again)),
     )

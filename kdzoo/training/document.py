@@ -9,8 +9,9 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from kdzoo.data.placement import Resize
 from kdzoo.errors import CheckpointError, KdzooError, StorageError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
@@ -19,6 +20,11 @@ from kdzoo.training.calibration import Calibration
 from kdzoo.training.spec import RunOptions
 
 DOCUMENT_SCHEMA = "kdzoo-detector/1"
+RESIZES: Final[dict[Resize, str]] = {
+    "stretch": "bilinear-antialiased-square",
+    "pad": "bilinear-antialiased-padded",
+}
+"""What `kdzoo.data.images.resize_rgb` does, under the names that the document's schema explains."""
 
 _LARGEST = 8 * 2**20
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -95,7 +101,8 @@ def parse_document(document: dict[str, Any]) -> DetectorPlan:
     try:
         config = find_method(method).config.from_mapping(_value(document, "config", dict))
         size = RunOptions(image_size=_value(document, "input.size", int)).image_size
-        options = RunOptions.from_record({**_value(document, "options", dict), "image_size": size})
+        seen = {"image_size": size, "resize": _resize(document)}
+        options = RunOptions.from_record({**_value(document, "options", dict), **seen})
     except CheckpointError:
         raise
     except KdzooError as error:
@@ -131,6 +138,15 @@ def _value(document: dict[str, Any], key: str, kind: type) -> Any:
     if not isinstance(found, kind) or isinstance(found, bool):
         raise _unusable(key, kind.__name__, found)
     return found
+
+
+def _resize(document: dict[str, Any]) -> Resize:
+    """How images are brought to the square: wrongly done, every map would be wrong."""
+    name = document["input"].get("resize", RESIZES["stretch"])
+    for resize, known in RESIZES.items():
+        if name == known:
+            return resize
+    raise _unusable("input.resize", " or ".join(RESIZES.values()), name)
 
 
 def _text(document: dict[str, Any], key: str) -> str:

@@ -71,7 +71,8 @@ def score_images(
     Args:
         method: to be run.
         source: the images.
-        inside: ``[S, S]`` bool, the region of interest: elsewhere maps have their least value in it; None: everywhere.
+        inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts: elsewhere maps have their least value in it; None:
+            everywhere.
         features: where the method's frozen features of them come from; None leaves them to the method.
         batch_size: images at once.
 
@@ -86,7 +87,8 @@ def score_images(
             given = () if features is None else (features.batch(np.arange(start, start + len(raw)), images),)
             made = method.anomaly_map(images, *given)
             if inside is not None:
-                silence(made, torch.from_numpy(inside).to(made.device))
+                own = inside if inside.ndim == 2 else inside[start : start + len(raw)]
+                silence(made, torch.from_numpy(own).to(made.device))
             maps.append(made.float().cpu())
             scores.append(method.image_score(made).float().cpu())
     found = Scored(maps=torch.cat(maps).numpy(), scores=torch.cat(scores).numpy())
@@ -96,18 +98,18 @@ def score_images(
 
 
 def silence(maps: Tensor, inside: Tensor) -> None:
-    """Gives all of each map that is not of interest the least value of what is, in place.
+    """Gives all of each map that does not count the least value of what does, in place.
 
     Args:
         maps: ``[B, S, S]``.
-        inside: ``[S, S]`` bool, true somewhere.
+        inside: ``[S, S]`` or ``[B, S, S]`` bool, true somewhere in each.
     """
-    least = maps[:, inside].amin(dim=1)
+    least = torch.where(inside, maps, torch.inf).flatten(1).amin(dim=1)
     maps.copy_(torch.where(inside, maps, least[:, None, None]))
 
 
 def measure(scored: Scored, truth: EvaluationSet, *, aupro_limit: float) -> Report:
-    """The seven metrics of scored images against their truth, those of pixels in the region of interest alone."""
+    """The seven metrics of scored images against their truth, those of pixels on what counts alone."""
     return evaluate(scored.maps, truth.masks, scored.scores, truth.labels, fpr_limit=aupro_limit, inside=truth.inside)
 
 

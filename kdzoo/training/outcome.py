@@ -24,7 +24,7 @@ from kdzoo.training.best import objective_value
 from kdzoo.training.calibration import Calibration, calibrate, calibrate_on
 from kdzoo.training.cross_fitting import CrossFitted, cross_fit
 from kdzoo.training.data import EvaluationSet
-from kdzoo.training.document import DOCUMENT_SCHEMA
+from kdzoo.training.document import DOCUMENT_SCHEMA, RESIZES
 from kdzoo.training.evaluation import Scored, measure, score_images
 from kdzoo.training.images import ImageSource
 from kdzoo.training.kept_scores import KeptScores
@@ -32,8 +32,6 @@ from kdzoo.training.operating_point import operating_point
 from kdzoo.training.trainer import Trainer
 
 _SHOWN = 4
-_RESIZE = "bilinear-antialiased-square"
-"""What `kdzoo.data.images.resize_rgb` does, under the name that the document's schema explains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +78,7 @@ def conclude(trainer: Trainer) -> Outcome:
     try:
         if data.report is not None:
             shown, source = data.report, ImageSource(data.report.images, trainer.device)
-            shown_scored = score_images(method, source, inside=data.inside)
+            shown_scored = score_images(method, source, inside=shown.inside)
             reported = measure(shown_scored, data.report, aupro_limit=spec.options.aupro_limit)
             undefined = {f"test_{name}": reason for name, reason in reported.undefined}
     except KdzooError as error:
@@ -121,7 +119,8 @@ def _calibrated(trainer: Trainer, scored: Scored, folded: CrossFitted | None) ->
     rate = trainer.spec.options.false_positive_rate
     if folded is not None:
         return calibrate_on(folded.normals, false_positive_rate=rate, origin="folds")
-    return calibrate(scored.scores, scored.maps, trainer.data.selection.labels, false_positive_rate=rate)
+    truth = trainer.data.selection
+    return calibrate(scored.scores, scored.maps, truth.labels, false_positive_rate=rate, inside=truth.inside)
 
 
 def cases_picture(title: str, truth: EvaluationSet, scored: Scored, calibration: Calibration) -> bytes:
@@ -138,17 +137,21 @@ def cases_picture(title: str, truth: EvaluationSet, scored: Scored, calibration:
     goods = normal[np.argsort(-scored.scores[normal], kind="stable")]
     worst = [*defects[:_SHOWN], *goods[:_SHOWN]]
     best = [*defects[::-1][:_SHOWN], *goods[::-1][:_SHOWN]]
-    cases = [
-        Case(
-            name=truth.names[index],
-            note=f"{'defect' if truth.labels[index] else 'normal'}, score {scored.scores[index]:.3f}",
-            image=truth.images[index],
-            anomaly_map=scored.maps[index],
-            truth=None if truth.masks is None else truth.masks[index],
-        )
-        for index in worst + best
-    ]
+    cases = [_case(truth, scored, int(index)) for index in worst + best]
     return as_png(sheet(title, cases, threshold=calibration.pixel_threshold(), scale=calibration.heat_scale()))
+
+
+def _case(truth: EvaluationSet, scored: Scored, index: int) -> Case:
+    """One of the images, without its padding."""
+    place = None if truth.places is None else truth.places[index]
+    seen = (slice(None), slice(None)) if place is None else (place.rows, place.columns)
+    return Case(
+        name=truth.names[index],
+        note=f"{'defect' if truth.labels[index] else 'normal'}, score {scored.scores[index]:.3f}",
+        image=truth.images[index][seen],
+        anomaly_map=scored.maps[index][seen],
+        truth=None if truth.masks is None else truth.masks[index][seen],
+    )
 
 
 def _document(
@@ -176,7 +179,7 @@ def _document(
         "teacher": _described(teacher),
         "input": {
             "size": options.image_size,
-            "resize": _RESIZE,
+            "resize": RESIZES[options.resize],
             "mean": list(teacher.mean),
             "std": list(teacher.std),
         },

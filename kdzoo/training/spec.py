@@ -49,6 +49,9 @@ class RunOptions(Config):
         "auto", "of products in training; auto: float32, as TF32 on a GPU"
     )
     intensity: str = knob("full", "what of more than 8 bits is black and white: full, auto or LOW,HIGH")
+    resize: Literal["stretch", "pad"] = knob(
+        "stretch", "how images that are not square are brought to it: pad keeps the ratio of their sides"
+    )
     roi: str = knob("", "the region of interest, as kdzoo.data.roi writes it; empty: the whole image")
     foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
 

@@ -160,7 +160,7 @@ class Trainer:
         """Maps and scores of the selection part, of the method as it is."""
         source = self._selection()
         features = self._features.of_selection(None, source, passes=0)
-        scored = score_images(self.method, source, inside=self.data.inside, features=features)
+        scored = score_images(self.method, source, inside=self.data.selection.inside, features=features)
         self.close()
         return scored
 
@@ -358,7 +358,7 @@ class Trainer:
 
     def _scored(self, features: FeatureSource | None) -> Scored:
         """What the method says of the selection part; features that are in the way are let go of."""
-        source, inside = self._selection(), self.data.inside
+        source, inside = self._selection(), self.data.selection.inside
         try:
             return score_images(self.method, source, inside=inside, features=features)
         except torch.OutOfMemoryError:

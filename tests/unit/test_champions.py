@@ -13,13 +13,13 @@ ALONE = "by the value alone: scores of single images are not kept of both"
 ENTRY = EntryName(method="aand", dataset="parts", category="screw")
 
 
-def document(value, *, protocol="holdout", digest="aa"):
+def document(value, *, protocol="holdout", digest="aa", **seen):
     return {
         "protocol": protocol,
         "split": {"digest": digest, "seed": 0},
         "objective": {"name": "image_auroc", "value": value},
         "dataset": {"fingerprint": "ff"},
-        "input": {"size": 256},
+        "input": {"size": 256, **seen},
     }
 
 
@@ -33,6 +33,14 @@ def released(registry, *documents):
 @pytest.fixture
 def registry(tmp_path):
     return Registry.open(tmp_path / "zoo", cache=tmp_path / "cache")
+
+
+def test_a_release_that_sees_images_in_another_shape_stands_beside(registry):
+    padded = document(0.9, resize="bilinear-antialiased-padded")
+    released(registry, document(0.8), padded, document(0.9, resize="bilinear-antialiased-square"))
+    with pytest.raises(PromotionError, match="another protocol, split, objective, input size, resizing or data"):
+        promote(registry, ENTRY, 2)
+    assert promote(registry, ENTRY, 3).release == 3, "what an early document does not say is what there was"
 
 
 def moves(registry, alias=CHAMPION):

@@ -136,6 +136,14 @@ def test_a_contact_sheet_shows_each_picture_in_its_place():
         assert (page[top : top + 20, left : left + 20] == colour).all()
 
 
+def test_a_picture_on_a_sheet_keeps_the_ratio_of_its_sides():
+    """A third as high as wide: 7 of 20 rows, with 6 above."""
+    cells = [Cell(name="a", note="b", pictures=(Image.new("RGB", (90, 30), (9, 9, 9)),))]
+    page = np.asarray(contact_sheet("t", cells, across=1, side=20, columns=1))
+    shown = (page[36 + 34 : 36 + 34 + 20, 16:36] == (9, 9, 9)).all(axis=2)
+    assert shown.tolist() == [[6 <= row < 13] * 20 for row in range(20)]
+
+
 def test_marked_outlines_the_mask_and_leaves_the_image():
     image, mask = np.full((9, 9, 3), 7, np.uint8), np.zeros((9, 9))
     mask[2:7, 2:7] = 1

@@ -106,6 +106,9 @@ def _model(document: Mapping[str, Any]) -> dict[str, Any]:
         size = _text(given["size"])
         how = f" ({_text(given['resize'])})" if "resize" in given else ""
         rows["input"] = f"RGB, {size} x {size} pixels{how}, mean {mean}, std {std}"
+    padding = _of(_of(document, "dataset"), "padding")
+    if "share" in padding:
+        rows["padding"] = f"{_number(padding['share'])} of the input: the ratio of an image's sides is kept"
     black_and_white = _of(document, "options").get("intensity")
     if black_and_white not in (None, "full"):
         rows["intensity"] = f"{_text(black_and_white)} of deep images are black and white"

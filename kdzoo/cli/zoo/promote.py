@@ -24,8 +24,8 @@ def promote(
     """Make a release champion, which `kdzoo.load` follows, or move another alias to it.
 
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size, where the images that both have judged tell the two apart; or by other thresholds on its own weights. Other
-    aliases are free.
+    size and way of resizing, where the images that both have judged tell the two apart; or by other thresholds on its
+    own weights. Other aliases are free.
 
     \b
     Examples:

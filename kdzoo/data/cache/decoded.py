@@ -30,6 +30,7 @@ from kdzoo.data.cache.store import DECODED, IMAGES, INDEX, MASKS, lock_entry, ma
 from kdzoo.data.cores import usable_cores
 from kdzoo.data.depth import Intensity, dark_note
 from kdzoo.data.files import printable
+from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
 from kdzoo.errors import ConfigError, KdzooError, StorageError
 from kdzoo.settings import Settings
@@ -56,6 +57,8 @@ class DecodedPart:
         skipped: path and reason of each image that was left out because it cannot be used.
         folder: the entry in the cache.
         peak: the largest value, 0..65535, of the 16-bit images among those to train on; None when there are none.
+        shapes: ``[N, 2]`` int64, height and width of each image in its file; None where images are stretched, which
+            fill the square whatever their shape.
     """
 
     images: npt.NDArray[np.uint8]
@@ -65,6 +68,7 @@ class DecodedPart:
     skipped: tuple[tuple[Path, str], ...]
     folder: Path
     peak: int | None
+    shapes: npt.NDArray[np.int64] | None = None
 
 
 def decode(
@@ -80,6 +84,7 @@ def decode(
     part: str | None = None,
     limit: int | None = None,
     intensity: Intensity | None = None,
+    resize: Resize = "stretch",
 ) -> DecodedPart:
     """Decodes images, or opens what was decoded before from the same files.
 
@@ -96,6 +101,7 @@ def decode(
         limit: the most bytes that all entries, features included, may take; default ``KDZOO_CACHE_LIMIT``, else half
             of what the disk has free or the cache has taken. More is taken when all that is there is in use.
         intensity: which values of more than 8 bits are black and white; None: the full range of a file.
+        resize: how images and masks are brought to the square.
 
     Raises:
         ImageError: images or masks cannot be used (with ``skip_unreadable``: none can); says how many, and names the
@@ -116,6 +122,7 @@ def decode(
         name=_folder_name(samples) if name is None else name,
         part=_splits(samples) if part is None else part,
         intensity=intensity,
+        resize=resize,
     )
     decoded = _found_or_built(decoding, cache_dir.absolute() / DECODED, limit, workers, progress)
     if decoded.peak is not None:
@@ -202,6 +209,8 @@ def _key(decoding: Decoding) -> str:
     header: list[object] = [DECODER_VERSION, decoding.size, decoding.masks, decoding.skip_unreadable]
     if decoding.intensity is not None:
         header.append(decoding.intensity.label)
+    if decoding.resize != "stretch":
+        header.append({"resize": decoding.resize})
     digest = hashlib.sha256(json.dumps(header).encode())
     for sample in decoding.samples:
         files = [sample.path]
@@ -241,6 +250,7 @@ def _opened(folder: Path, decoding: Decoding) -> DecodedPart | None:
         skipped=tuple((decoding.samples[position].path, reason) for position, reason in skipped.items()),
         folder=folder,
         peak=found.peak,
+        shapes=None if decoding.resize == "stretch" else np.array(found.shapes, dtype=np.int64).reshape(-1, 2),
     )
 
 
@@ -263,4 +273,21 @@ def _read_index(path: Path, decoding: Decoding) -> Found | None:
                 skipped[position] = reason
             case _:
                 return None
-    return Found(skipped=skipped, peak=peak)
+    if decoding.resize == "stretch":
+        return Found(skipped=skipped, peak=peak)
+    shapes = _shapes(content.get("shapes"), len(decoding.samples) - len(skipped))
+    return None if shapes is None else Found(skipped=skipped, peak=peak, shapes=shapes)
+
+
+def _shapes(rows: object, count: int) -> tuple[tuple[int, int], ...] | None:
+    """Height and width of each image as an index has them; None when they are not there or damaged."""
+    if not isinstance(rows, list) or len(rows) != count:
+        return None
+    found: list[tuple[int, int]] = []
+    for row in rows:
+        match row:
+            case [int(height), int(width)] if height > 0 and width > 0:
+                found.append((height, width))
+            case _:
+                return None
+    return tuple(found)

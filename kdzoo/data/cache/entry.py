@@ -25,14 +25,15 @@ from kdzoo.data.cache.store import IMAGES, INDEX, MASKS, SPARE_BYTES, unique_bes
 from kdzoo.data.depth import Intensity
 from kdzoo.data.files import printable
 from kdzoo.data.images import Pixels, read_mask, read_with_peak, resize_rgb
+from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
 from kdzoo.errors import ImageError, StorageError
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
-# Image [S, S, 3], mask [S, S] and the largest value of a 16-bit image, or what is wrong with them.
-_Outcome = tuple[Pixels, Pixels, int | None] | ImageError
+# Image [S, S, 3], mask [S, S], the largest value of a 16-bit image, its own height and width; or what is wrong with it.
+_Outcome = tuple[Pixels, Pixels, int | None, tuple[int, int]] | ImageError
 
 _NAMED_IN_ERROR = 5
 
@@ -44,10 +45,12 @@ class Found:
     Attributes:
         skipped: position and reason of each image that was left out.
         peak: the largest value, 0..65535, of the 16-bit images to train on; None when there are none.
+        shapes: height and width of each image that was not left out; kept where they decide where an image lies.
     """
 
     skipped: dict[int, str]
     peak: int | None
+    shapes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,7 @@ class Decoding:
         name: ``dataset/category``, for those who list the cache.
         part: which part of the data it is, likewise.
         intensity: which values of more than 8 bits are black and white; None: the full range of a file.
+        resize: how images and masks are brought to the square.
     """
 
     samples: tuple[Sample, ...]
@@ -71,6 +75,7 @@ class Decoding:
     name: str
     part: str
     intensity: Intensity | None = None
+    resize: Resize = "stretch"
 
     @property
     def bytes_needed(self) -> int:
@@ -159,6 +164,7 @@ def _write_arrays(folder: Path, decoding: Decoding, workers: int, progress: Prog
     """Writes the arrays."""
     unreadable: dict[int, ImageError] = {}
     peak: int | None = None
+    shapes: list[tuple[int, int]] = []
     total, size = len(decoding.samples), decoding.size
     with contextlib.ExitStack() as files:
         images = files.enter_context(ArrayWriter(folder / IMAGES, (size, size, 3)))
@@ -169,6 +175,7 @@ def _write_arrays(folder: Path, decoding: Decoding, workers: int, progress: Prog
                 unreadable[position] = outcome
             elif decoding.skip_unreadable or not unreadable:  # else all that is left to do is count the bad ones
                 images.append(outcome[0])
+                shapes.append(outcome[3])
                 if masks is not None:
                     masks.append(outcome[1])
                 if outcome[2] is not None and decoding.samples[position].split == "train":
@@ -180,7 +187,8 @@ def _write_arrays(folder: Path, decoding: Decoding, workers: int, progress: Prog
         images.finish()
         if masks is not None:
             masks.finish()
-    return Found(skipped={position: error.message for position, error in unreadable.items()}, peak=peak)
+    skipped = {position: error.message for position, error in unreadable.items()}
+    return Found(skipped=skipped, peak=peak, shapes=tuple(shapes))
 
 
 def _decoded_in_order(decoding: Decoding, workers: int) -> Generator[_Outcome, None, None]:
@@ -199,15 +207,15 @@ def _decoded_in_order(decoding: Decoding, workers: int) -> Generator[_Outcome, N
 
 
 def _decode_one(sample: Sample, decoding: Decoding) -> _Outcome:
-    """An image, its mask (zeros for a normal image) and its peak, or what is wrong with them."""
-    size = decoding.size
+    """An image, its mask (zeros for a normal image), its peak and its own shape, or what is wrong with them."""
+    size, resize = decoding.size, decoding.resize
     try:
         image, peak = read_with_peak(sample.path, decoding.intensity)
         if decoding.masks and sample.label and sample.mask_path is not None:
-            mask = read_mask(sample.mask_path, size, image.size, image_path=sample.path)
+            mask = read_mask(sample.mask_path, size, image.size, image_path=sample.path, resize=resize)
         else:
             mask = np.zeros((size, size), np.uint8)
-        return resize_rgb(image, size), mask, peak
+        return resize_rgb(image, size, resize), mask, peak, (image.height, image.width)
     except ImageError as error:
         return error
 
@@ -229,6 +237,7 @@ def _write_index(path: Path, decoding: Decoding, found: Found) -> None:
         "masks": decoding.masks,
         "skipped": list(found.skipped.items()),
         "peak": found.peak,
+        **({} if decoding.resize == "stretch" else {"shapes": found.shapes}),
     }
     with path.open("x", encoding="utf-8") as file:
         json.dump(content, file)

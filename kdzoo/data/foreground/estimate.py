@@ -87,21 +87,25 @@ def find_foreground(
     return np.ones(images.shape[:3], dtype=bool)
 
 
-def shows_object(images: NDArray[np.uint8]) -> bool:
+def shows_object(*images: NDArray[np.uint8]) -> bool:
     """Whether a category is an object on a plain background, rather than a surface that fills the image.
 
     It is when, in most images, most of the frame is plain, and what differs from it stands out, covers a sensible share
     of the image, and lies mostly away from the frame.
 
     Args:
-        images: ``[N, H, W, 3]`` uint8, RGB, of one category; at most 64 of them, evenly spaced, are looked at.
+        images: ``[N, H, W, 3]`` uint8, RGB, of one category, an array for each size; about 64 of them, evenly spaced,
+            are looked at.
 
     Raises:
         UsageError: not uint8, or not of that shape, or no image.
     """
-    _check(images)
-    asked = np.unique(np.linspace(0, len(images) - 1, min(len(images), _VOTERS)).round().astype(int))
-    votes = [_votes(_look(images[asked[at : at + _CHUNK]], "any")) for at in range(0, len(asked), _CHUNK)]
+    total, votes = sum(map(len, images)), []
+    for alike in images:
+        _check(alike)
+        voters = min(len(alike), -(-_VOTERS * len(alike) // total))
+        asked = np.unique(np.linspace(0, len(alike) - 1, voters).round().astype(int))
+        votes += [_votes(_look(alike[asked[at : at + _CHUNK]], "any")) for at in range(0, len(asked), _CHUNK)]
     return bool(np.concatenate(votes).mean() >= _MAJORITY)
 
 

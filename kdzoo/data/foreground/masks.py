@@ -22,6 +22,7 @@ from kdzoo.data.cores import usable_cores
 from kdzoo.data.files import image_files, printable
 from kdzoo.data.images import read_image, read_mask
 from kdzoo.data.layouts.pairing import one_spelling
+from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
 from kdzoo.errors import DatasetError, DatasetNotFoundError, ImageError
 
@@ -29,7 +30,7 @@ _TOLD = 5
 
 
 def read_foreground_masks(
-    folder: Path, samples: Sequence[Sample], *, size: int, names: Iterable[str]
+    folder: Path, samples: Sequence[Sample], *, size: int, names: Iterable[str], resize: Resize = "stretch"
 ) -> NDArray[np.bool_]:
     """Reads the foreground mask of each image.
 
@@ -38,6 +39,7 @@ def read_foreground_masks(
         samples: images of one category.
         size: S, pixels.
         names: what the category's own folder within ``folder`` may be called.
+        resize: how images are brought to the square; padding is no product.
 
     Returns:
         ``[N, S, S]`` bool, in the order of the samples.
@@ -50,7 +52,7 @@ def read_foreground_masks(
     """
     files = _paired(_place(folder, names), samples)
     with ThreadPoolExecutor(usable_cores()) as pool:
-        read = list(pool.map(partial(_read, size=size), samples, files))
+        read = list(pool.map(partial(_read, size=size, resize=resize), samples, files))
     troubles = [trouble for _, trouble in read if trouble]
     if troubles:
         listed = "; ".join(troubles[:_TOLD]) + ("; ..." if len(troubles) > _TOLD else "")
@@ -124,10 +126,11 @@ def _called(files: dict[str, Path], stem: str) -> Path | None:
     return files.get(f"{stem}_mask") or files.get(stem)
 
 
-def _read(sample: Sample, path: Path, *, size: int) -> tuple[NDArray[np.bool_], str]:
+def _read(sample: Sample, path: Path, *, size: int, resize: Resize) -> tuple[NDArray[np.bool_], str]:
     """The mask, and what is wrong with it."""
     try:
-        mask = read_mask(path, size, read_image(sample.path).size, image_path=sample.path).astype(bool)
+        shape = read_image(sample.path).size
+        mask = read_mask(path, size, shape, image_path=sample.path, resize=resize).astype(bool)
     except ImageError as error:  # told with the others, when all have been looked at
         return np.zeros((size, size), bool), str(error)
     return mask, "" if mask.any() else f"{printable(path)} is empty: no pixel of it is product"

@@ -7,7 +7,7 @@ from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from kdzoo.errors import ConfigError, NonFiniteLossError, UsageError
-from kdzoo.metrics import PixelCurve
+from kdzoo.metrics import PixelCurve, evaluate
 
 # Few distinct values, both zeros among them, so that ties are everywhere.
 TIED = st.sampled_from([-1.5, -0.0, 0.0, 0.25, 0.5, 0.75, 3.0])
@@ -186,3 +186,19 @@ def test_pixels_that_do_not_count_are_as_if_they_were_cut_off():
         assert getattr(found, name)() == pytest.approx(getattr(cut, name)())
     assert found.aupro(0.3) == pytest.approx(cut.aupro(0.3))
     assert (found.normal, found.anomalous, found.regions) == (cut.normal, cut.anomalous, cut.regions)
+
+
+def test_what_counts_may_differ_from_image_to_image():
+    """A wide image and a tall one in one square: as if both had been cut, the tall one turned."""
+    generator = np.random.default_rng(3)
+    maps, masks = generator.random((2, 9, 9)), generator.random((2, 9, 9)) > 0.8
+    inside = np.zeros((2, 9, 9), bool)
+    inside[0, 2:6], inside[1, :, 2:6] = True, True
+    cut_maps, cut_masks = (np.stack([each[0, 2:6], each[1, :, 2:6].T]) for each in (maps, masks))
+    found, cut = PixelCurve.from_maps(maps, masks, inside), PixelCurve.from_maps(cut_maps, cut_masks)
+    assert found.pixel_ap() == pytest.approx(cut.pixel_ap())
+    assert found.aupro(0.3) == pytest.approx(cut.aupro(0.3))
+    assert (found.normal, found.anomalous, found.regions) == (cut.normal, cut.anomalous, cut.regions)
+    report = evaluate(maps, masks, np.array([1.0, 2.0]), np.array([0, 1]), inside=inside)
+    assert report.pixels == 2 * 4 * 9
+    assert evaluate(maps, masks, np.array([1.0, 2.0]), np.array([0, 1]), inside=inside[0]).pixels == 2 * 4 * 9

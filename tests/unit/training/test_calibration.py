@@ -121,6 +121,17 @@ def test_the_level_is_what_a_pixel_of_a_normal_map_usually_is():
     assert found.map_level == 4.0
 
 
+def test_what_does_not_count_has_no_say_in_the_level():
+    """It holds the least value of the rest: 1 and 6 would be the medians, of what counts they are 2 and 7."""
+    maps = np.float32([[[1, 2, 9, 1, 1]], [[70, 80, 90, 70, 70]], [[7, 6, 8, 6, 6]]])
+    inside, labels = np.array([[True, True, True, False, False]]), np.array([0, 1, 0])
+    given = {"false_positive_rate": 0.0, "inside": inside}
+    assert calibrate(np.float32([9, 90, 8]), maps, labels, **given).map_level == 4.5
+    given["inside"] = np.stack([inside, ~inside, np.array([[True, False, True, False, False]])])
+    assert calibrate(np.float32([9, 90, 8]), maps, labels, **given).map_level == (2 + 7.5) / 2
+    assert calibrate(np.float32([9, 90, 8]), maps, labels, false_positive_rate=0.0).map_level == (1 + 6) / 2
+
+
 def test_colours_begin_where_normal_images_end_and_are_full_as_far_above():
     found = of([6.0, 10.0])
     known = dataclasses.replace(found, map_level=4.0)

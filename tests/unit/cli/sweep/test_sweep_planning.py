@@ -46,7 +46,7 @@ def test_every_option_of_a_run_reaches_the_plan(tmp_path):
     asked = {
         "teacher": "random-resnet18", "image_size": 96, "protocol": "test", "objective": "image_ap", "split_seed": 3,
         "seed": 4, "skip_unreadable": True, "ema": 0.5, "foreground": "light", "intensity": "0,1023",
-        "calibration_folds": 3, "precision": "bfloat16",
+        "calibration_folds": 3, "resize": "pad", "precision": "bfloat16",
     }  # fmt: skip
     region = tmp_path / "roi.json"
     region.write_text('{"polygons":[[[0.0,0.0],[0.5,0.0],[0.5,1.0]]]}')

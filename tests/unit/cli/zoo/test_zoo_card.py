@@ -68,6 +68,14 @@ def test_a_real_detector_shows_all_a_person_asks_for(tmp_path):
     assert "image_scores" not in text
 
 
+def test_a_detector_that_keeps_the_ratio_of_sides_says_so():
+    seen = {"size": 64, "resize": "bilinear-antialiased-padded", "mean": [0.0], "std": [1.0]}
+    shown = lines(DOCUMENT | {"input": seen, "dataset": DOCUMENT["dataset"] | {"padding": {"share": 2 / 3}}})
+    assert "  input                RGB, 64 x 64 pixels (bilinear-antialiased-padded), mean 0.0000, std 1.0000" in shown
+    assert "  padding              0.6667 of the input: the ratio of an image's sides is kept" in shown
+    assert not any("padding" in line for line in lines(DOCUMENT))
+
+
 def test_metrics_stand_by_part_and_undefined_ones_say_why():
     shown = lines(DOCUMENT)
     assert next(line for line in shown if "image_auroc" in line).split() == ["image_auroc", "0.7500", "0.5000"]

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import multiprocessing
 import os
@@ -18,7 +19,7 @@ from helpers.layouts import HEIGHT, WIDTH, make_category, write_image, write_mas
 
 from kdzoo.data import file_lock
 from kdzoo.data.cache import entry as cache_entry
-from kdzoo.data.cache.decoded import decode
+from kdzoo.data.cache.decoded import DECODER_VERSION, decode
 from kdzoo.data.images import read_mask, read_rgb
 from kdzoo.data.layouts.mvtec import read_category
 from kdzoo.data.samples import Sample
@@ -401,3 +402,52 @@ decode(samples, size=8, cache_dir=Path(sys.argv[2]), masks=True, progress=progre
         assert entries(cache) == [] and len(leftovers(cache)) == 1
         assert_right(decoded(samples, cache), samples)
         assert len(entries(cache)) == 1
+
+
+class TestShapes:
+    """Images that keep the ratio of their sides: where each lies is for its own shape to say."""
+
+    def test_the_shapes_are_remembered(self, tmp_path, samples, cache, no_decoding):
+        path = write_image(tmp_path / "tall.png", size=(3, 9))
+        mixed = [samples[0], Sample(id="train/good/tall.png", path=path, split="train", defect_type="good"), samples[1]]
+        part = decoded(mixed, cache, resize="pad")
+        assert part.shapes.tolist() == [[HEIGHT, WIDTH], [9, 3], [HEIGHT, WIDTH]]
+        assert np.array_equal(part.images, np.stack([read_rgb(one.path, SIZE, resize="pad") for one in mixed]))
+        no_decoding()
+        assert np.array_equal(decoded(mixed, cache, resize="pad").shapes, part.shapes)
+
+    def test_masks_lie_as_the_images_do(self, samples, cache):
+        part = decoded(samples, cache, resize="pad")
+        for sample, mask in zip(samples, part.masks, strict=True):
+            expected = read_mask(sample.mask_path, SIZE, resize="pad") if sample.label else np.zeros((SIZE, SIZE))
+            assert np.array_equal(mask, expected)
+        assert not part.masks[:, :1].any() and not part.masks[:, 6:].any()  # 8 * 8 / 12 = 5 rows, 1 above, 2 below
+
+    def test_of_images_that_were_left_out_there_is_no_shape(self, samples, cache):
+        samples[1].path.write_bytes(b"")
+        part = decoded(samples, cache, resize="pad", skip_unreadable=True)
+        assert part.shapes.tolist() == [[HEIGHT, WIDTH]] * (len(samples) - 1)
+
+    def test_stretched_images_have_the_entry_that_they_always_had(self, samples, cache):
+        part = decoded(samples, cache, resize="stretch")
+        assert part.shapes is None
+        digest = hashlib.sha256(json.dumps([DECODER_VERSION, SIZE, True, False]).encode())
+        for sample in samples:
+            files = [sample.path, sample.mask_path] if sample.label else [sample.path]
+            told = [file.stat() for file in files]
+            states = [(str(file), one.st_size, one.st_mtime_ns, one.st_ctime_ns) for file, one in zip(files, told)]
+            digest.update(b"\n" + json.dumps([sample.id, sample.defect_type, *states]).encode())
+        assert part.folder.name == digest.hexdigest()
+        assert "shapes" not in json.loads((part.folder / "index.json").read_text())
+        assert decoded(samples, cache, resize="pad").folder != part.folder
+
+    @pytest.mark.parametrize("row", [None, 8, ["8", 12], [0, 12], [8, 12, 3]], ids=str)
+    @pytest.mark.parametrize("whole", [False, True])
+    def test_an_index_that_does_not_tell_them_is_rebuilt(self, samples, cache, row, whole):
+        index = decoded(samples, cache, resize="pad").folder / "index.json"
+        content = json.loads(index.read_text())
+        shapes = content["shapes"]
+        told = row if whole else [*shapes[:-1], *([] if row is None else [row])]
+        index.write_text(json.dumps(content | {"shapes": told}))
+        assert decoded(samples, cache, resize="pad").shapes.tolist() == shapes
+        assert json.loads(index.read_text())["shapes"] == shapes
