@@ -33,12 +33,29 @@ def test_a_shipped_space_is_valid_and_starts_at_the_published_values(method):
     assert space.config(space.start()) == space.defaults
 
 
+QUICK = {"epochs": 12, "epoch_steps": 25, "batch_size": 8, "learning_rate": 0.01, "schedule": "cosine", "warmup": 0.1}
+OWN = {
+    "rd": QUICK | {"level_scale": "zscore", "student": "fitted"},
+    "mrkd": QUICK | {"level_scale": "zscore", "student": "fitted"},
+    "aand": {
+        "amplify_epochs": 4, "distil_epochs": 12, "epoch_steps": 15, "batch_size": 4,
+        "level_scale": "zscore", "student": "fitted",
+    },
+    "adps": {
+        "distil_epochs": 6, "segment_epochs": 20, "epoch_steps": 10, "batch_size": 4,
+        "schedule": "cosine", "warmup": 0.1,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dataset", ["elsewhere", "elpv"])
 @pytest.mark.parametrize("method", METHODS)
-def test_own_data_sets_start_at_the_published_values_but_for_the_levels_and_the_student(method):
-    space = SpaceFile(method).space("elsewhere", "any")
-    own = {} if method == "adps" else {"level_scale": "zscore", "student": "fitted"}
-    assert space.defaults == METHODS[method].config(**own)
+def test_data_sets_without_published_settings_start_at_a_number_of_steps(method, dataset):
+    space = SpaceFile(method).space(dataset, "any")
+    assert space.defaults == METHODS[method].config(**OWN[method])
     assert space.config(space.start()) == space.defaults
+    # Stages cost the same in all trials, however many images there are, and none is searched.
+    assert not set(space.dimensions) & set(space.defaults.epoch_keys())
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -175,10 +192,13 @@ def test_levels_are_added_as_in_the_paper_where_papers_are_compared(method):
 @pytest.mark.parametrize("method", ["rd", "mrkd", "aand"])
 def test_papers_are_compared_with_the_papers_student(method):
     file = SpaceFile(method)
-    for name in ("mvtec", "visa", "demo"):
+    for name in ("mvtec", "visa", "mvtec3d", "ksdd2"):
         space = file.space(name, "")
         assert space.defaults.student == "mirror" and "student" not in space.dimensions
-    assert file.space("parts", "").start()["student"] == "fitted"
+    assert file.space("parts", "").start()["student"] == file.space("elpv", "").start()["student"] == "fitted"
+    # On the drawn materials it costs `rd` and `mrkd` a tenth of weave's image AUROC, and gains where aand trains.
+    demo = file.space("demo", "")
+    assert demo.defaults.student == ("fitted" if method == "aand" else "mirror") and "student" not in demo.dimensions
 
 
 def test_a_change_fixes_a_knob_and_takes_it_out_of_the_space(write):
