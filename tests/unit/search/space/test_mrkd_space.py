@@ -49,7 +49,7 @@ def test_a_study_starts_at_the_authors_settings(file, category):
 
 
 def test_the_settings_are_mvtecs_alone(file):
-    quick = {"epoch_steps": 25, "schedule": "cosine", "warmup": 0.1, "learning_rate": 0.01, "student": "fitted"}
+    quick = {"epoch_steps": 20, "schedule": "cosine", "warmup": 0.1, "student": "fitted"}
     for dataset, given in (("demo", {"student": "mirror"}), ("elsewhere", quick)):
         start = file.space(dataset, "bottle").defaults
         assert start.replace(epochs=200, batch_size=16) == MRKDConfig(level_scale="zscore", **given)

@@ -33,7 +33,7 @@ def test_a_shipped_space_is_valid_and_starts_at_the_published_values(method):
     assert space.config(space.start()) == space.defaults
 
 
-QUICK = {"epochs": 12, "epoch_steps": 25, "batch_size": 8, "learning_rate": 0.01, "schedule": "cosine", "warmup": 0.1}
+QUICK = {"epochs": 12, "epoch_steps": 20, "batch_size": 4, "schedule": "cosine", "warmup": 0.1}
 OWN = {
     "rd": QUICK | {"level_scale": "zscore", "student": "fitted"},
     "mrkd": QUICK | {"level_scale": "zscore", "student": "fitted"},
