@@ -17,6 +17,8 @@ from kdzoo.metrics.binomial import CONFIDENCE
 from kdzoo.metrics.image import ImageScores
 
 DRAWS: Final = 1000
+_CELLS: Final = 2**21
+"""Of an array of draws by images: 16 MB of float64."""
 COMPARED: Final = ("image_auroc", "image_ap", "image_f1_max")
 """Metrics that follow from one score an image."""
 
@@ -67,17 +69,48 @@ def paired_difference(
     classes = [np.flatnonzero(labels == label) for label in (0, 1)]
     if not all(map(len, classes)):
         raise UsageError("a comparison takes normal and anomalous images")
-    generator = np.random.default_rng(seed)
-    found = np.empty(draws)
-    for draw in range(draws):
-        drawn = np.concatenate([generator.choice(members, len(members)) for members in classes])
-        found[draw] = _gain(metric, ours[drawn], theirs[drawn], labels[drawn])
+    generator, found = np.random.default_rng(seed), []
+    for start in range(0, draws, _at_once(len(labels))):
+        counts = np.zeros((min(_at_once(len(labels)), draws - start), len(labels)))
+        for members in classes:
+            shares = np.full(len(members), 1 / len(members))
+            counts[:, members] = generator.multinomial(len(members), shares, size=len(counts))
+        found.append(_drawn(metric, ours, labels, counts) - _drawn(metric, theirs, labels, counts))
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(found, (tail, 1 - tail))
-    value = _gain(metric, ours, theirs, labels)
-    return Difference(value=value, low=float(low), high=float(high), images=len(labels))
-
-
-def _gain(metric: str, ours: NDArray[np.float64], theirs: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    low, high = np.quantile(np.concatenate(found), (tail, 1 - tail))
     first, second = (getattr(ImageScores(scores=scores, labels=labels), metric)() for scores in (ours, theirs))
-    return float(first - second)
+    return Difference(value=float(first - second), low=float(low), high=float(high), images=len(labels))
+
+
+def _at_once(images: int) -> int:
+    """Draws that are computed together: as many as keep the arrays small."""
+    return max(1, _CELLS // images)
+
+
+def _drawn(
+    metric: str, scores: NDArray[np.float64], labels: NDArray[np.int64], counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The metric of each of D draws, as `ImageScores` gives it of the drawn images.
+
+    Args:
+        metric: one of `COMPARED`.
+        scores: ``[N]``.
+        labels: ``[N]``.
+        counts: ``[D, N]``, how often each image was drawn; each class at least once.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # of equal scores
+    anomalous = labels[order] == 1
+    drawn = counts[:, order]
+    hits = np.cumsum(drawn * anomalous, axis=1)[:, last]
+    alarms = np.cumsum(drawn * ~anomalous, axis=1)[:, last]
+    defects, normals = hits[:, -1], alarms[:, -1]
+    if metric == "image_f1_max":
+        return np.asarray((2 * hits / (hits + alarms + defects[:, None])).max(axis=1))
+    before = np.pad(hits, ((0, 0), (1, 0)))[:, :-1]
+    if metric == "image_ap":
+        precision = hits / np.maximum(hits + alarms, 1)  # where nothing was drawn yet, there is no step either
+        return np.asarray(((hits - before) * precision).sum(axis=1) / defects)
+    steps = np.diff(alarms, axis=1, prepend=0)
+    return np.asarray((steps * (hits + before)).sum(axis=1) / (2 * defects * normals))

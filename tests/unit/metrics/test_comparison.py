@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kdzoo.errors import UsageError
-from kdzoo.metrics.comparison import COMPARED, paired_difference
+from kdzoo.metrics import comparison
+from kdzoo.metrics.comparison import COMPARED, _drawn, paired_difference
 from kdzoo.metrics.image import ImageScores
 
 
@@ -24,6 +27,35 @@ def test_the_difference_is_that_of_the_metrics(metric):
     values = [getattr(ImageScores(scores=scores, labels=labels), metric)() for scores in (ours, theirs)]
     assert found.value == pytest.approx(values[0] - values[1])
     assert found.low <= found.high and found.images == 35
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    normals=st.integers(1, 12),
+    defects=st.integers(1, 12),
+    levels=st.integers(1, 8),
+)
+def test_draws_by_counts_are_the_metrics_of_the_drawn_images(seed, normals, defects, levels):
+    """Ties included: scores are of a few levels."""
+    generator = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], [normals, defects])
+    scores = generator.integers(0, levels, len(labels)).astype(float)
+    classes = [np.flatnonzero(labels == each) for each in (0, 1)]
+    drawn = [np.concatenate([generator.choice(each, len(each)) for each in classes]) for _ in range(4)]
+    counts = np.stack([np.bincount(each, minlength=len(labels)) for each in drawn]).astype(float)
+    for metric in COMPARED:
+        expected = [getattr(ImageScores(scores=scores[each], labels=labels[each]), metric)() for each in drawn]
+        assert _drawn(metric, scores, labels, counts).tolist() == pytest.approx(expected)
+
+
+def test_many_images_are_drawn_a_few_at_a_time(monkeypatch):
+    labels, scored = images(30, 30, seed=1, noise=1.0)
+    whole = paired_difference("image_ap", scored(1), scored(2), labels, draws=400)
+    monkeypatch.setattr(comparison, "_CELLS", 60 * 7)
+    parts = paired_difference("image_ap", scored(1), scored(2), labels, draws=400)
+    assert parts.value == whole.value
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), abs=0.03)
 
 
 def test_the_same_scores_differ_by_nothing_and_the_draws_repeat():
