@@ -106,8 +106,8 @@ def test_a_knob_that_is_not_named_counts(trial, shared, name):
         "weight_decay": 0.01,
     }
     turned |= {"aand": {"amplify_learning_rate": 0.001, "prototypes": 5, "temperature": 0.5, "margin": 0.1,
-                        "amplify_weight": 0.3, "focal_alpha": 0.5, "focal_gamma": 1.0, "width": 0.5, "student": "fitted",
-                        "amplify_epochs": 3},
+                        "amplify_weight": 0.3, "focal_alpha": 0.5, "focal_gamma": 1.0, "width": 0.5,
+                        "student": "fitted", "amplify_epochs": 3},
                "adps": {"distil_learning_rate": 0.001, "patch_grid": 1, "push_weight": 0.3, "push_margin": 0.2,
                         "distil_epochs": 3}}[name]  # fmt: skip
     assert set(turned) == set(config) - named
