@@ -194,3 +194,13 @@ def test_huge_numbers(zoo, number, key):
         assert mutated != text
         with pytest.raises(ManifestInvalidError):
             Manifest.parse(mutated.encode())
+
+
+def test_a_document_says_how_images_are_brought_to_the_square(tmp_path):
+    trainer = small_trial(tmp_path, "rd", epochs=1, resize="pad")
+    trainer.step()
+    document = conclude(trainer).document
+    assert wrong("detector", document) == []
+    assert document["input"]["resize"] == "bilinear-antialiased-padded" and document["dataset"]["padding"]["share"] > 0
+    odd = document | {"input": document["input"] | {"resize": "bicubic"}}
+    assert [error.split(":")[0] for error in wrong("detector", odd)] == ["['input', 'resize']"]
