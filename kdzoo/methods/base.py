@@ -135,7 +135,7 @@ class Method(nn.Module, ABC):
         """``[B, H, W]`` maps to ``[B]`` scores: the maximum."""
         return maps.flatten(1).amax(dim=1)
 
-    def settle(self, normal: Iterable[Tensor]) -> None:
+    def settle(self, normal: Iterable[Tensor], inside: Iterable[Tensor] | None = None) -> None:
         """Shows a few normal images of the selection part, for what a map must know of normal ones.
 
         Called in eval mode, whenever the weights have changed and are to be measured. What is learned of them belongs
@@ -143,6 +143,7 @@ class Method(nn.Module, ABC):
 
         Args:
             normal: batches ``[B, 3, H, W]`` of normalised images, made as they are asked for.
+            inside: ``[B, H, W]`` bool for each batch, what counts of its images; left out where everything does.
         """
 
     def settled(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,7 +25,14 @@ PIXELS_SHOWN: Final = 64 * 256**2
 
 
 @exact()
-def settle(method: Method, source: ImageSource, labels: NDArray[np.int64], *, seed: int) -> None:
+def settle(
+    method: Method,
+    source: ImageSource,
+    labels: NDArray[np.int64],
+    *,
+    seed: int,
+    inside: NDArray[np.bool_] | None = None,
+) -> None:
     """Shows a method up to `MOST_SHOWN` normal images, always the same ones for a seed, in eval mode.
 
     A method that needs none of them reads none. Without normal images nothing is shown: whatever measures such a part
@@ -35,6 +43,7 @@ def settle(method: Method, source: ImageSource, labels: NDArray[np.int64], *, se
         source: of the selection part's images, on the method's device.
         labels: ``[N]`` of these, 1 for anomalous.
         seed: of the choice.
+        inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts of the images; None: everything.
     """
     normal = np.flatnonzero(labels == 0)
     count = min(max(PIXELS_SHOWN // int(np.prod(source.images.shape[1:3])), FEWEST_SHOWN), MOST_SHOWN)
@@ -44,6 +53,12 @@ def settle(method: Method, source: ImageSource, labels: NDArray[np.int64], *, se
         for start in range(0, len(chosen), EVALUATION_BATCH):
             yield method.teacher.normalise(source.batch(chosen[start : start + EVALUATION_BATCH]))
 
+    def counted(masks: NDArray[np.bool_]) -> Iterator[Tensor]:
+        for start in range(0, len(chosen), EVALUATION_BATCH):
+            rows = chosen[start : start + EVALUATION_BATCH]
+            yield torch.from_numpy(np.broadcast_to(masks, (len(source), *masks.shape[-2:]))[rows])
+
     if len(chosen):
         with evaluating(method):
-            method.settle(batches())
+            # A method need not know of what does not count until there is such.
+            method.settle(batches(), *(() if inside is None else (counted(inside),)))

@@ -380,7 +380,7 @@ class Trainer:
         try:
             with nullcontext() if self._average is None else self._average.in_place():
                 selection, seed = self.data.selection, self.spec.options.split_seed
-                settle(self.method, self._selection(), selection.labels, seed=seed)
+                settle(self.method, self._selection(), selection.labels, seed=seed, inside=selection.inside)
                 return self._measured(self._scored())
         except NonFiniteLossError as error:
             raise NonFiniteLossError(

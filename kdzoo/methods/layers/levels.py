@@ -49,13 +49,17 @@ class LevelScale(nn.Module):
         self.register_buffer("centre", torch.zeros(levels))
         self.register_buffer("spread", torch.ones(levels))
 
-    def fit(self, batches: Iterable[list[Tensor]]) -> None:
-        """Takes centre and spread over all pixels of all images: exact quantiles, the same for the same maps.
+    def fit(self, batches: Iterable[list[Tensor]], inside: Iterable[Tensor] | None = None) -> None:
+        """Takes centre and spread over the pixels of all images: exact quantiles, the same for the same maps.
 
         Args:
             batches: of normal images, at least one: a map ``[B, H, W]`` for each level.
+            inside: ``[B, H, W]`` bool for each batch, the pixels that count; None: all.
         """
         kept = [[level.detach().float().cpu().numpy() for level in batch] for batch in batches]
+        if inside is not None:
+            counted = [each.cpu().numpy() for each in inside]
+            kept = [[level[mask] for level in batch] for batch, mask in zip(kept, counted, strict=True)]
         for k, maps in enumerate(zip(*kept, strict=True)):
             pixels = np.concatenate([each.ravel() for each in maps]).astype(np.float64)
             centre, upper = np.quantile(pixels, (_CENTRE, _UPPER))
@@ -101,10 +105,10 @@ class LevelSum(Method):
         levels = self.distances(self.targets(images) if features is None else features)
         return self._mapped(levels if self.scale is None else self.scale(levels), images)
 
-    def settle(self, normal: Iterable[Tensor]) -> None:
+    def settle(self, normal: Iterable[Tensor], inside: Iterable[Tensor] | None = None) -> None:
         """Takes each level's centre and spread, where the levels are scaled by them."""
         if self.scale is not None:
-            self.scale.fit(self._maps_by_level(images) for images in normal)
+            self.scale.fit((self._maps_by_level(images) for images in normal), inside)
 
     def settled(self) -> dict[str, Any]:
         """Each level's centre and spread, level 1 first, where the levels are scaled by them."""
