@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from kdzoo.methods.base import Method, Shown
@@ -31,6 +32,7 @@ def settle(
     *,
     seed: int,
     features: FeatureSource | None = None,
+    inside: NDArray[np.bool_] | None = None,
 ) -> None:
     """Shows a method up to `MOST_SHOWN` normal images, always the same ones for a seed, in eval mode.
 
@@ -43,16 +45,23 @@ def settle(
         labels: ``[N]`` of these, 1 for anomalous.
         seed: of the choice.
         features: where the method's frozen features of the images come from; None leaves them to the method.
+        inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts of the images; None: everything.
     """
     normal = np.flatnonzero(labels == 0)
     count = min(max(PIXELS_SHOWN // int(np.prod(source.images.shape[1:3])), FEWEST_SHOWN), MOST_SHOWN)
     chosen = np.sort(np.random.default_rng(seed).permutation(normal)[:count])
 
+    masks = None if inside is None else np.broadcast_to(inside, source.images.shape[:3])
+
     def batches() -> Iterator[Shown]:
         for start in range(0, len(chosen), EVALUATION_BATCH):
             indices = chosen[start : start + EVALUATION_BATCH]
             images = method.teacher.normalise(source.batch(indices))
-            yield Shown(images=images, features=None if features is None else features.batch(indices, images))
+            yield Shown(
+                images=images,
+                features=None if features is None else features.batch(indices, images),
+                inside=None if masks is None else torch.from_numpy(masks[indices]).to(images.device),
+            )
 
     if len(chosen):
         with evaluating(method):

@@ -371,8 +371,8 @@ class Trainer:
         try:
             with nullcontext() if self._average is None else self._average.in_place():
                 selection, seed = self.data.selection, self.spec.options.split_seed
-                features = self._selection_features()
-                settle(self.method, self._selection(), selection.labels, seed=seed, features=features)
+                features, inside = self._selection_features(), selection.inside
+                settle(self.method, self._selection(), selection.labels, seed=seed, features=features, inside=inside)
                 return self._measured(self._scored(features))
         except NonFiniteLossError as error:
             raise NonFiniteLossError(

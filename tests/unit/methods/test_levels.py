@@ -268,3 +268,17 @@ def test_nan_features_end_in_the_error_of_nan_maps(root, teacher):
             parameter.fill_(float("nan"))
     with pytest.raises(NonFiniteLossError):
         trainer._measure()
+
+
+@SUMMING
+def test_what_does_not_count_has_no_say_in_the_spread(name, teacher):
+    method = built(name, teacher, level_scale="zscore")
+    normal, inside = torch.randn(5, 3, 64, 64), torch.zeros(5, 64, 64, dtype=torch.bool)
+    inside[:3, 20:40], inside[3:, :, 20:40] = True, True
+    with torch.no_grad():
+        method.settle([Shown(images=normal[:3], inside=inside[:3]), Shown(images=normal[3:], inside=inside[3:])])
+        levels = method._maps_by_level(Shown(images=normal))
+    for level, centre, spread in zip(levels, method.scale.centre, method.scale.spread, strict=True):
+        half, upper = np.quantile(level[inside].double().numpy(), (0.5, 0.95))
+        assert centre.item() == pytest.approx(half, rel=1e-5)
+        assert spread.item() == pytest.approx((upper - half) / SIGMAS, rel=1e-5)

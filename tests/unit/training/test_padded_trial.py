@@ -154,3 +154,16 @@ def test_a_document_says_how_its_images_are_resized(root):
     for odd in ("bicubic", 3, None):
         with pytest.raises(CheckpointError, match=r"unusable 'input\.resize'"):
             parse_document(document | {"input": document["input"] | {"resize": odd}})
+
+
+@pytest.mark.parametrize("roi", ["", '{"polygons": [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]}'])
+def test_levels_are_scaled_by_what_counts(root, roi):
+    trainer = small_trial(root, "rd", resize="pad", roi=roi, epochs=1, config={"level_scale": "zscore"})
+    trainer.run()
+    part = trainer.data.selection
+    normal, method = part.labels == 0, trainer.method.eval()
+    with torch.no_grad():
+        images = ImageSource(part.images[normal], CPU).batch(np.arange(normal.sum()))
+        levels = method._maps_by_level(method.teacher.normalise(images))
+    for level, centre in zip(levels, method.scale.centre, strict=True):
+        assert centre.item() == pytest.approx(np.median(level.numpy()[part.inside[normal]]), rel=1e-4)
