@@ -61,10 +61,12 @@ class Shown:
     Attributes:
         images: ``[B, 3, H, W]``, normalised, as they are.
         features: what `Method.frozen` gives of them, where the caller has it; None leaves it to the method.
+        inside: ``[B, H, W]`` bool, what counts of them; None: everything.
     """
 
     images: Tensor
     features: list[Tensor] | None = None
+    inside: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kdzoo.methods.base import Method, Shown
 from kdzoo.training.evaluation import EVALUATION_BATCH, evaluating, exact
@@ -30,6 +32,7 @@ def settle(
     labels: NDArray[np.int64],
     *,
     seed: int,
+    inside: NDArray[np.bool_] | None = None,
     features: FeatureSource | None = None,
 ) -> None:
     """Shows a method up to `MOST_SHOWN` normal images, always the same ones for a seed, in eval mode.
@@ -42,6 +45,7 @@ def settle(
         source: of the selection part's images, on the method's device.
         labels: ``[N]`` of these, 1 for anomalous.
         seed: of the choice.
+        inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts of the images; None: everything.
         features: where the method's frozen features of the images come from; None leaves them to the method.
     """
     normal = np.flatnonzero(labels == 0)
@@ -52,8 +56,19 @@ def settle(
         for start in range(0, len(chosen), EVALUATION_BATCH):
             indices = chosen[start : start + EVALUATION_BATCH]
             images = method.teacher.normalise(source.batch(indices))
-            yield Shown(images=images, features=None if features is None else features.batch(indices, images))
+            yield Shown(
+                images=images,
+                features=None if features is None else features.batch(indices, images),
+                inside=None if inside is None else _inside_of(inside, indices).to(images.device),
+            )
 
     if len(chosen):
         with evaluating(method):
             method.settle(batches())
+
+
+def _inside_of(inside: NDArray[np.bool_], indices: NDArray[np.intp]) -> Tensor:
+    """``[B, S, S]`` bool, what counts of some of the images."""
+    if inside.ndim == 2:
+        return torch.from_numpy(inside).expand(len(indices), -1, -1)
+    return torch.from_numpy(inside[indices])

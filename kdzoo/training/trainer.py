@@ -372,7 +372,8 @@ class Trainer:
             with nullcontext() if self._average is None else self._average.in_place():
                 selection, seed = self.data.selection, self.spec.options.split_seed
                 features = self._selection_features()
-                settle(self.method, self._selection(), selection.labels, seed=seed, features=features)
+                inside = selection.inside
+                settle(self.method, self._selection(), selection.labels, seed=seed, inside=inside, features=features)
                 return self._measured(self._scored(features))
         except NonFiniteLossError as error:
             raise NonFiniteLossError(

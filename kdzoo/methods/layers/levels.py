@@ -53,7 +53,7 @@ class LevelScale(nn.Module):
         """Takes centre and spread over all pixels of all images: exact quantiles, the same for the same maps.
 
         Args:
-            batches: of normal images, at least one: a map ``[B, H, W]`` for each level.
+            batches: of normal images, at least one: for each level a map ``[B, H, W]``, or what counts of it.
         """
         kept = [[level.detach().float().cpu().numpy() for level in batch] for batch in batches]
         for k, maps in enumerate(zip(*kept, strict=True)):
@@ -114,7 +114,8 @@ class LevelSum(Method):
 
     def _maps_by_level(self, shown: Shown) -> list[Tensor]:
         features = self.targets(shown.images) if shown.features is None else shown.features
-        return [self._mapped([level], shown.images) for level in self.distances(features)]
+        maps = [self._mapped([level], shown.images) for level in self.distances(features)]
+        return maps if shown.inside is None else [each[shown.inside] for each in maps]
 
     def _mapped(self, levels: list[Tensor], images: Tensor) -> Tensor:
         return smooth(sum_of_levels(levels, size=(images.shape[-2], images.shape[-1])), self.config.smoothing_sigma)
