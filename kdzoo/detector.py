@@ -150,7 +150,7 @@ class Detector:
             ConfigError: there is no such file, or it holds no region of interest.
         """
         self.roi = Roi.read(Path(roi)) if isinstance(roi, str | Path) else roi
-        self._known.clear()
+        self._known = {}  # a new one: another thread may be in the middle of the old
         return self
 
     def set_regions(self, *, min_area: int = 0, border: int = 0) -> Self:
@@ -166,7 +166,7 @@ class Detector:
             ConfigError: a number is negative.
         """
         self.rule = RegionRule(min_area=min_area, border=border)
-        self._known.clear()
+        self._known = {}  # a new one: another thread may be in the middle of the old
         return self
 
     @overload
@@ -206,13 +206,14 @@ class Detector:
         """
         if self.roi is None:
             return self.rule.inside(shape, grid)
-        key = shape[:2], grid
-        if key not in self._known:  # at the size of a camera's image it takes longer than the network
+        key, known = (shape[:2], grid), self._known
+        found = known.get(key)
+        if found is None:  # at the size of a camera's image it takes longer than the network
             found = self._of_interest(self.roi, shape, grid)
-            while len(self._known) >= _SHAPES_KNOWN:
-                del self._known[next(iter(self._known))]
-            self._known[key] = found
-        return self._known[key]
+            if len(known) >= _SHAPES_KNOWN:
+                known.clear()
+            known[key] = found
+        return found
 
     def _of_interest(self, roi: Roi, shape: tuple[int, ...], grid: tuple[int, int] | None) -> NDArray[np.bool_]:
         kept = self.rule.inside(shape, grid)
