@@ -42,6 +42,9 @@ DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensor
 _BOXES = 20
 """Regions that get a box in a picture; more would hide what they are about."""
 
+_SHAPES_KNOWN = 4
+"""Masks of what counts that are kept; the images of a camera have one shape, and two masks."""
+
 Picture = str | Path | Image.Image | NDArray[Any] | Tensor
 """What can be predicted: a path, a PIL image, a uint8 or uint16 HWC array, a ``[3, H, W]`` tensor (uint8, or float in
 [0, 1])."""
@@ -110,6 +113,7 @@ class Detector:
         self.pixel_threshold = self.calibration.pixel_threshold()
         self.rule = RegionRule()
         self.roi = roi_of(self.plan.options.roi, "")
+        self._known: dict[tuple[tuple[int, ...], tuple[int, int] | None], NDArray[np.bool_]] = {}
         asked = Intensity.parse(self.plan.options.intensity)
         self.intensity = asked if isinstance(asked, Intensity) else None
 
@@ -146,6 +150,7 @@ class Detector:
             ConfigError: there is no such file, or it holds no region of interest.
         """
         self.roi = Roi.read(Path(roi)) if isinstance(roi, str | Path) else roi
+        self._known = {}  # a new one: another thread may be in the middle of the old
         return self
 
     def set_regions(self, *, min_area: int = 0, border: int = 0) -> Self:
@@ -161,6 +166,7 @@ class Detector:
             ConfigError: a number is negative.
         """
         self.rule = RegionRule(min_area=min_area, border=border)
+        self._known = {}  # a new one: another thread may be in the middle of the old
         return self
 
     @overload
@@ -198,11 +204,21 @@ class Detector:
         Raises:
             ImageError: nothing counts.
         """
-        kept = self.rule.inside(shape, grid)
         if self.roi is None:
-            return kept
+            return self.rule.inside(shape, grid)
+        key, known = (shape[:2], grid), self._known
+        found = known.get(key)
+        if found is None:  # at the size of a camera's image it takes longer than the network
+            found = self._of_interest(self.roi, shape, grid)
+            if len(known) >= _SHAPES_KNOWN:
+                known.clear()
+            known[key] = found
+        return found
+
+    def _of_interest(self, roi: Roi, shape: tuple[int, ...], grid: tuple[int, int] | None) -> NDArray[np.bool_]:
+        kept = self.rule.inside(shape, grid)
         height, width = grid or shape[:2]
-        of_interest = self.roi.inside(height, width)
+        of_interest = roi.inside(height, width)
         if kept is not None:
             of_interest &= kept
             if not of_interest.any():
@@ -215,18 +231,26 @@ class Detector:
     def _silence(self, maps: Tensor, seen: list[NDArray[np.uint8]]) -> None:
         """Gives of each map what does not count the least value of its rest, in place."""
         for small, image in zip(maps, seen, strict=True):
-            place = self._place(image)
-            grid = place.height, place.width
-            kept = self._inside(image.shape, grid)
-            if kept is None and not place.whole:
-                kept = np.ones(grid, dtype=bool)
-            if kept is not None:
-                silence(small[None], torch.from_numpy(place.zero_padded(kept)).to(small.device))
+            counted = self._counted(image)
+            if counted is not None:
+                silence(small[None], torch.from_numpy(counted).to(small.device))
+
+    def _counted(self, image: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+        """``[S, S]``, what counts of an image in its square; None: all of it."""
+        place = self._place(image)
+        grid = place.height, place.width
+        kept = self._inside(image.shape, grid)
+        if kept is None:
+            return None if place.whole else place.zero_padded(np.ones(grid, dtype=bool))
+        return place.zero_padded(kept)
 
     def score_each(
         self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH
-    ) -> Iterator[tuple[float, NDArray[np.float32]]]:
-        """Scores images without deciding: the image score and the ``[S, S]`` map at the input size of each.
+    ) -> Iterator[tuple[float, NDArray[np.float32], NDArray[np.bool_] | None]]:
+        """Scores images without deciding.
+
+        Gives of each the image score, the ``[S, S]`` map at the input size, and what counts of that: likewise, bool;
+        None where all of it does.
 
         Raises:
             ImageError: an image cannot be read; names it.
@@ -236,7 +260,7 @@ class Detector:
             seen = [_rgb(image, self.intensity) for image in images[start : start + batch_size]]
             maps, scores = self._maps_and_scores(seen)
             self._check_finite(scores)
-            yield from zip(scores, maps.cpu().numpy(), strict=True)
+            yield from zip(scores, maps.cpu().numpy(), map(self._counted, seen), strict=True)
 
     def _check_finite(self, scores: list[float]) -> None:
         if not all(map(math.isfinite, scores)):
@@ -274,9 +298,10 @@ class Detector:
     def _marked(self, full: NDArray[np.float32]) -> NDArray[np.bool_]:
         """What of a map at the image's own size is marked; what does not count is silenced there, too."""
         kept = self._inside(full.shape)
+        mask: NDArray[np.bool_] = full > self.pixel_threshold
         if kept is not None:
             full[~kept] = full[kept].min()
-        mask: NDArray[np.bool_] = full > self.pixel_threshold
+            mask &= kept  # where all that counts is anomalous, its least value is, too
         return find_regions(mask, full, min_area=self.rule.min_area)[1] if self.rule.min_area > 1 else mask
 
     def save(self, folder: str | Path) -> Path:

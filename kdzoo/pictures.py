@@ -90,13 +90,19 @@ def overlay(
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One row of a sheet: an image, what the detector says, and the truth."""
+    """One row of a sheet: an image, what the detector says, and the truth; ``inside`` is what counts, None: all."""
 
     name: str
     note: str
     image: NDArray[np.uint8]
     anomaly_map: NDArray[np.float32]
     truth: NDArray[np.uint8] | None
+    inside: NDArray[np.bool_] | None = None
+
+    def marked(self, threshold: float) -> NDArray[np.bool_]:
+        """What counts and lies above a threshold, of the map's shape."""
+        above: NDArray[np.bool_] = self.anomaly_map > threshold
+        return above if self.inside is None else above & self.inside
 
 
 def sheet(
@@ -109,9 +115,7 @@ def sheet(
             note=case.note,
             pictures=(
                 Image.fromarray(np.ascontiguousarray(case.image)),
-                overlay(
-                    case.image, case.anomaly_map, marked=case.anomaly_map > threshold, scale=scale, truth=case.truth
-                ),
+                overlay(case.image, case.anomaly_map, marked=case.marked(threshold), scale=scale, truth=case.truth),
             ),
         )
         for case in cases

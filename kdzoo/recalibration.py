@@ -73,12 +73,21 @@ def judge_files(detector: Detector, paths: Sequence[Path], told: Callable[[int],
     for start in range(0, len(files), _BATCH):
         chunk = files[start : start + _BATCH]
         judged = list(detector.score_each(chunk))
-        maps = np.stack([each for _, each in judged])
-        found.append(NormalScores.of(np.array([score for score, _ in judged], np.float32), maps))
+        scores, maps, counted = zip(*judged, strict=True)
+        found.append(NormalScores.of(np.array(scores, np.float32), np.stack(maps), _inside(counted, maps)))
         if told is not None:
             told(len(chunk))
     digest = hashlib.sha256("\n".join(sorted(by_digest)).encode()).hexdigest()
     return Judged(normals=NormalScores.joined(found), digest=digest, copies=len(paths) - len(files))
+
+
+def _inside(
+    counted: Sequence[NDArray[np.bool_] | None], maps: Sequence[NDArray[np.float32]]
+) -> NDArray[np.bool_] | None:
+    """``[N, S, S]`` what counts of maps; None: all of all."""
+    if all(each is None for each in counted):
+        return None
+    return np.stack([np.ones(made.shape, bool) if each is None else each for each, made in zip(counted, maps)])
 
 
 def file_digest(path: Path) -> str:

@@ -11,7 +11,6 @@ Shapes: H height, W width, C channels.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -27,10 +26,16 @@ FULL: Final = 65535
 _DARK: Final = 65536 // 8
 """16-bit images that never reach this come out with fewer than 32 of the 256 grays."""
 
+_FARTHEST, _NARROWEST = 1e30, 1e-30
+"""Values of black and white, and what lies between them: such that float32 holds what is computed with them."""
+
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 # Pillow keeps 8 bits of each channel of colour. Its names of what lies in a file say which of a value's two bytes it
 # keeps: the first of big-endian ones, the second of little-endian ones, the machine's for what libtiff unpacked.
 _OTHER_BYTE: Final = {"16B": "16L", "16L": "16B"}
+# Of a PNG's gray with alpha it knows the first bytes alone; taken for four channels of 8 bits, the four bytes of a
+# pixel come out as they lie there.
+_GRAY_ALPHA: Final = "LA;16B"
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -44,14 +49,15 @@ class Intensity:
         high: this and more is white; above ``low``.
 
     Raises:
-        ConfigError: they are not finite, or not in order.
+        ConfigError: they are not finite, not in order, or beyond what a float32 tells apart.
     """
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        # Written so that NaN fails too.
+        if not (self.low >= -_FARTHEST and self.high <= _FARTHEST and self.high - self.low >= _NARROWEST):
             raise ConfigError(
                 f"an intensity of {self.low:g},{self.high:g} shows nothing",
                 hint="the value of black, then a larger one of white: --intensity 0,4095",
@@ -70,7 +76,7 @@ class Intensity:
             low, high = (float(part) for part in text.split(","))
         except ValueError:
             raise ConfigError(
-                f"'{text}' is no intensity", hint="full, auto, or the values of black and white such as 0,4095"
+                f"'{text[:60]}' is no intensity", hint="full, auto, or the values of black and white such as 0,4095"
             ) from None
         return cls(low=low, high=high)
 
@@ -88,7 +94,8 @@ class Intensity:
         if values.dtype.kind == "f" and np.isnan(values).any():
             raise ImageError("holds NaN")
         # In float32: 24 bits tell any two values of 16 bits apart, and half the memory of float64 is touched.
-        scaled = (values.astype(np.float32) - np.float32(self.low)) * np.float32(255 / (self.high - self.low))
+        with np.errstate(over="ignore"):  # of floats far beyond white, which are white
+            scaled = (values.astype(np.float32) - np.float32(self.low)) * np.float32(255 / (self.high - self.low))
         shown: Pixels = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
         return shown
 
@@ -158,15 +165,31 @@ def deep_layout(image: Image.Image) -> str | None:
 
 
 def take_other_byte(image: ImageFile.ImageFile) -> None:
-    """Makes a file's colour of 16 bits decode to the low byte of each value, in place of the high one."""
+    """Makes a file's colour of 16 bits decode to the low byte of each value, in place of the high one.
+
+    `low_bytes` takes them from what is decoded.
+    """
     tiles = []
     for tile in image.tile:
         name, rest = _layout(tile.args)
         mode, _, kind = name.partition(";")
         # libtiff gives the machine's order, of which every machine that PyTorch runs on has the little end first.
-        other = f"{mode};{_OTHER_BYTE.get(kind, '16B')}"
+        other = "RGBA" if name == _GRAY_ALPHA else f"{mode};{_OTHER_BYTE.get(kind, '16B')}"
         tiles.append(tile._replace(args=other if rest is None else (other, *rest)))
     image.tile = tiles
+
+
+def low_bytes(image: Image.Image, layout: str) -> Image.Image:
+    """The low byte of each channel, as the high ones lie.
+
+    Args:
+        image: decoded, after `take_other_byte`.
+        layout: what `deep_layout` said of it before.
+    """
+    if layout != _GRAY_ALPHA:
+        return image
+    _, gray, _, alpha = image.split()
+    return Image.merge("RGBA", (gray, gray, gray, alpha))
 
 
 def shown_colour(high: Image.Image, low: Image.Image, intensity: Intensity) -> Image.Image:

@@ -26,6 +26,7 @@ from kdzoo.data.depth import (
     eight_bit,
     full_range,
     is_deep,
+    low_bytes,
     peak_of,
     range_of,
     shown_colour,
@@ -250,10 +251,11 @@ def _open(path: Path, *, low: bool) -> Iterator[_Decoded]:
         layout, below = deep_layout(image), None
         image.load()
         if low and layout is not None:
-            below = Image.open(file, formats=_FORMATS)
-            take_other_byte(below)
-            below.load()
-        yield _Decoded(image=_upright(image), low=None if below is None else _upright(below), layout=layout)
+            other = Image.open(file, formats=_FORMATS)
+            take_other_byte(other)
+            other.load()
+            below = low_bytes(_upright(other), layout)
+        yield _Decoded(image=_upright(image), low=below, layout=layout)
 
 
 @contextmanager
@@ -322,10 +324,16 @@ def _rgb_image(image: AnyImage, intensity: Intensity | None = None) -> Image.Ima
             raise ImageError(
                 f"of shape {list(values.shape)} is not an image", hint="give [H, W], [H, W, 3] or [H, W, 4]"
             )
-        # An alpha channel has a range of its own.
-        deep = values.dtype == np.uint16 and (values.ndim == 2 or values.shape[2] == 3)
-        shown = intensity.shown(values) if intensity is not None and deep else eight_bit(values)
+        deep = values.dtype.kind == "u" and values.dtype.itemsize == 2  # of either byte order
+        shown = _shown_array(values, intensity) if intensity is not None and deep else eight_bit(values)
         return _to_rgb(Image.fromarray(np.ascontiguousarray(shown)))
+
+
+def _shown_array(values: npt.NDArray[np.uint16], intensity: Intensity) -> Pixels:
+    """Deep values of an array as 8 bits, of the same shape; an alpha channel has a range of its own."""
+    if values.ndim == 2 or values.shape[2] == 3:
+        return intensity.shown(values)
+    return np.concatenate([intensity.shown(values[:, :, :-1]), eight_bit(values[:, :, -1:])], axis=2)
 
 
 def _to_rgb(image: Image.Image, intensity: Intensity | None = None) -> Image.Image:

@@ -37,6 +37,8 @@ _LONGEST_SIDE: Final = 1024
 """Of a mask as it is kept: finer than any network's input sees."""
 _LARGEST_FILE: Final = 2**24
 _MOST_CORNERS: Final = 100_000
+_MOST_POLYGONS: Final = 1000
+"""Each costs a pass over its part of every image, and a stranger may have written the text."""
 _EXAMPLE: Final = 'a mask picture, or JSON such as {"polygons": [[[0.1, 0.1], [0.9, 0.1], [0.9, 0.8]]]}'
 
 
@@ -110,7 +112,7 @@ class Roi:
         else:
             found = np.zeros((height, width), dtype=bool)
             for polygon in self.polygons:
-                found |= _filled(np.array(polygon) * (width, height), height, width)
+                _fill(found, np.array(polygon) * (width, height))
         if not found.any():
             raise ConfigError(f"the region of interest holds no pixel of an image of {width}x{height}", hint=_EXAMPLE)
         return found
@@ -181,8 +183,11 @@ def roi_of(text: str, category: str) -> Roi | None:
         by_category = values["categories"]
         if set(values) != {"categories"} or not isinstance(by_category, dict):
             raise ConfigError("the regions of interest of categories are a JSON object", hint=_EXAMPLE)
-        own = {key: Roi._of(value) for key, value in by_category.items()}
-        return own.get(category)
+        own = None
+        for key, value in by_category.items():
+            roi = Roi._of(value)  # checked, and not kept: a short text may hold masks that fill the memory
+            own = roi if key == category else own
+        return own
     return Roi._of(values)
 
 
@@ -230,8 +235,13 @@ def _size(value: Any) -> tuple[int, int]:
 def _polygons(value: Any, size: tuple[int, int] | None) -> tuple[tuple[tuple[float, float], ...], ...]:
     width, height = size or (1, 1)
     corners = [len(each) for each in value if isinstance(each, list)] if isinstance(value, list) else []
-    if not corners or sum(corners) > _MOST_CORNERS:
+    if not corners:
         raise ConfigError("a region of interest has one polygon or more", hint=_EXAMPLE)
+    if len(corners) > _MOST_POLYGONS or sum(corners) > _MOST_CORNERS:
+        raise ConfigError(
+            f"a region of interest has {_MOST_POLYGONS} polygons and {_MOST_CORNERS} corners at most",
+            hint="draw it as a mask picture",
+        )
     found = []
     for polygon in value:
         if not isinstance(polygon, list) or len(polygon) < 3:
@@ -243,34 +253,37 @@ def _polygons(value: Any, size: tuple[int, int] | None) -> tuple[tuple[tuple[flo
 def _share(corner: Any, axis: int, extent: int) -> float:
     numbers = isinstance(corner, list) and len(corner) == 2
     value = corner[axis] if numbers else None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
         raise ConfigError(f"a corner is [x, y], not {str(corner)[:40]}", hint=_EXAMPLE)
-    share = value / extent
+    try:
+        share = value / extent
+    except OverflowError:  # JSON's whole numbers have no end
+        share = math.inf
     if not -1e-9 <= share <= 1 + 1e-9:
         raise ConfigError(
-            f"the corner {corner} lies outside of the image",
+            f"the corner {str(corner)[:40]} lies outside of the image",
             hint='shares of width and height from 0 to 1, or pixels with "size": [width, height]',
         )
     return min(max(share, 0.0), 1.0)
 
 
-def _filled(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
-    """Pixels whose centre lies in a polygon, by the parity of the edges to their left: ``[H, W]`` bool.
+def _fill(region: NDArray[np.bool_], corners: NDArray[np.float64]) -> None:
+    """Adds the pixels whose centre lies in a polygon, by the parity of the edges to their left.
 
     Args:
-        corners: ``[C, 2]`` x and y in pixels.
-        height: H.
-        width: W.
+        region: ``[H, W]``, changed in place.
+        corners: ``[C, 2]`` x and y in pixels, all of them in the image.
     """
-    rows = np.arange(height) + 0.5
-    crossings = np.zeros((height, width + 1), np.uint8)
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    part = region[top:bottom, left:right]
+    rows = np.arange(top, top + len(part)) + 0.5
+    crossings = np.zeros((len(part), part.shape[1] + 1), np.uint8)
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         crossed = np.flatnonzero((y0 <= rows) != (y1 <= rows))
         x = x0 + (rows[crossed] - y0) * (x1 - x0) / (y1 - y0) if len(crossed) else rows[crossed]
-        first = np.clip(np.ceil(x - 0.5), 0, width).astype(int)
+        first = np.clip(np.ceil(x - 0.5) - left, 0, part.shape[1]).astype(int)
         crossings[crossed, first] ^= 1
-    parity: NDArray[np.bool_] = np.bitwise_xor.accumulate(crossings[:, :width], axis=1).astype(bool)
-    return parity
+    part |= np.bitwise_xor.accumulate(crossings[:, :-1], axis=1).view(bool)
 
 
 def _unpacked(text: Any, width: int, height: int) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -216,7 +217,7 @@ def _result(run: Any) -> CategoryResult | None:
 def _share(metrics: Mapping[str, float], count: str, images: str, rate: str) -> Share | None:
     """A share of the report's images, as `kdzoo.training.operating_point.as_metrics` names its numbers."""
     names = (f"test_{count}", f"test_{images}", f"test_{rate}_low", f"test_{rate}_high")
-    if not all(name in metrics for name in names):
+    if not all(math.isfinite(metrics.get(name, math.nan)) for name in names):  # a stranger may have logged NaN
         return None
     counted, of, low, high = (metrics[name] for name in names)
     return Share(count=int(counted), of=int(of), low=low, high=high)

@@ -180,6 +180,7 @@ class TrialData:
         data = TrialData(self.dataset, self.index.category, self.options, cache=self.cache, progress=self._progress)
         digest = hashlib.sha256(f"{self.parts.digest}\0fold {number} of {folds}".encode()).hexdigest()
         data.parts = replace(self.parts, train=kept, digest=digest)
+        data.intensity = self.intensity  # found from all train images: the brightest may be in the fold
         return data, self._decode(held_out, masks=False)
 
     def describe(self) -> dict[str, Any]:

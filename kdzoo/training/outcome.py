@@ -145,12 +145,14 @@ def _case(truth: EvaluationSet, scored: Scored, index: int) -> Case:
     """One of the images, without its padding."""
     place = None if truth.places is None else truth.places[index]
     seen = (slice(None), slice(None)) if place is None else (place.rows, place.columns)
+    inside = truth.inside if truth.inside is None or truth.inside.ndim == 2 else truth.inside[index]
     return Case(
         name=truth.names[index],
         note=f"{'defect' if truth.labels[index] else 'normal'}, score {scored.scores[index]:.3f}",
         image=truth.images[index][seen],
         anomaly_map=scored.maps[index][seen],
         truth=None if truth.masks is None else truth.masks[index][seen],
+        inside=None if inside is None else inside[seen],
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kdzoo.methods.base import Method, Shown
 from kdzoo.training.evaluation import EVALUATION_BATCH, evaluating, exact
@@ -31,8 +32,8 @@ def settle(
     labels: NDArray[np.int64],
     *,
     seed: int,
-    features: FeatureSource | None = None,
     inside: NDArray[np.bool_] | None = None,
+    features: FeatureSource | None = None,
 ) -> None:
     """Shows a method up to `MOST_SHOWN` normal images, always the same ones for a seed, in eval mode.
 
@@ -44,14 +45,12 @@ def settle(
         source: of the selection part's images, on the method's device.
         labels: ``[N]`` of these, 1 for anomalous.
         seed: of the choice.
-        features: where the method's frozen features of the images come from; None leaves them to the method.
         inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts of the images; None: everything.
+        features: where the method's frozen features of the images come from; None leaves them to the method.
     """
     normal = np.flatnonzero(labels == 0)
     count = min(max(PIXELS_SHOWN // int(np.prod(source.images.shape[1:3])), FEWEST_SHOWN), MOST_SHOWN)
     chosen = np.sort(np.random.default_rng(seed).permutation(normal)[:count])
-
-    masks = None if inside is None else np.broadcast_to(inside, source.images.shape[:3])
 
     def batches() -> Iterator[Shown]:
         for start in range(0, len(chosen), EVALUATION_BATCH):
@@ -60,9 +59,16 @@ def settle(
             yield Shown(
                 images=images,
                 features=None if features is None else features.batch(indices, images),
-                inside=None if masks is None else torch.from_numpy(masks[indices]).to(images.device),
+                inside=None if inside is None else _inside_of(inside, indices).to(images.device),
             )
 
     if len(chosen):
         with evaluating(method):
             method.settle(batches())
+
+
+def _inside_of(inside: NDArray[np.bool_], indices: NDArray[np.intp]) -> Tensor:
+    """``[B, S, S]`` bool, what counts of some of the images."""
+    if inside.ndim == 2:
+        return torch.from_numpy(inside).expand(len(indices), -1, -1)
+    return torch.from_numpy(inside[indices])

@@ -88,6 +88,14 @@ def test_a_region_of_interest_is_one_of_the_image(detector, image):
     assert detector.predict(image).score == 0.0
 
 
+def test_nothing_is_marked_beside_a_region_of_interest_that_is_anomalous_all_over(detector, image):
+    detector.drawn[:] = 1.0
+    found = detector.set_roi(Roi(polygons=(((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)),))).predict(image)
+    assert found.mask[:, 48:].all() and not found.mask[:, :48].any()
+    found = detector.set_roi(None).set_regions(border=4).predict(image)
+    assert [region.box for region in found.regions] == [(4, 4, WIDTH - 4, HEIGHT - 4)]
+
+
 def test_small_regions_are_counted_in_pixels_of_the_image(detector, image):
     detector.drawn[TOP + 7 : TOP + 14, 32:48] = 1.0
     area = detector.predict(image).regions[0].area
@@ -114,3 +122,22 @@ def test_a_square_image_is_seen_as_by_a_detector_that_stretches(outcome):
         Detector(outcome.method, each, device="cpu").predict(square) for each in (outcome.document, stretched)
     )
     assert one.score == other.score and np.array_equal(one.anomaly_map, other.anomaly_map)
+
+
+def test_what_counts_is_made_once_for_images_of_one_shape(detector, image, monkeypatch):
+    """A polygon at the size of a camera's image takes longer than the network."""
+    made = []
+    inside = Roi.inside
+    monkeypatch.setattr(Roi, "inside", lambda roi, *shape: made.append(shape) or inside(roi, *shape))
+    upper_left = Roi(polygons=(((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)),))
+    first = detector.set_roi(upper_left).predict(image)
+    again = detector.predict([image, image])
+    assert made == [(21, 64), (HEIGHT, WIDTH)]
+    assert all(np.array_equal(each.anomaly_map, first.anomaly_map) for each in again)
+    detector.drawn[:] = 1.0
+    detector.drawn[TOP + 8, 16] = 0.0
+    assert not detector.set_regions(border=8).predict(image).mask[:8].any(), "another rule"
+    assert detector.set_regions().set_roi(None).predict(image).mask[-8:].all(), "another region"
+    shapes = [image[:, :width] for width in (96, 64, 48, 40, 32)]
+    detector.set_roi(upper_left).predict([*shapes, *shapes])
+    assert len(detector._known) <= 4

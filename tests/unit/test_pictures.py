@@ -151,3 +151,17 @@ def test_marked_outlines_the_mask_and_leaves_the_image():
     assert (shown == MARK).all(axis=2).sum() == 16
     assert (shown == 7).all(axis=2).sum() == 81 - 16
     assert (image == 7).all()
+
+
+def test_a_case_is_marked_where_it_counts():
+    """Where all that counts is above the threshold, so is what lies outside, which holds the least value of it."""
+    inside = np.zeros((6, 8), bool)
+    inside[1:4, 2:5] = True
+    image, high = np.zeros((6, 8, 3), np.uint8), np.full((6, 8), 2.0, np.float32)
+    case = Case(name="a", note="", image=image, anomaly_map=high, truth=None, inside=inside)
+    assert np.array_equal(case.marked(1.0), inside) and not case.marked(2.0).any()
+    pages = [
+        sheet("a", [each], threshold=1.0, scale=HeatScale(begin=3.0, full=4.0))
+        for each in (case, Case(name="a", note="", image=image, anomaly_map=high, truth=None))
+    ]
+    assert np.asarray(pages[0]).tolist() != np.asarray(pages[1]).tolist()

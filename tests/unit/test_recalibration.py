@@ -1,5 +1,6 @@
 """New thresholds without training: what they rest on, and that a release shares the weights of another."""
 
+import copy
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from jsonschema import Draft202012Validator
 from safetensors.torch import save
 
 from kdzoo.champions import CHAMPION, promote
+from kdzoo.data.roi import Roi
 from kdzoo.detector import Detector
 from kdzoo.errors import ImageError, PromotionError, UsageError
 from kdzoo.metrics.binomial import bound_of_a_choice, upper_bound
@@ -75,6 +77,19 @@ def test_the_releases_own_parts_are_decided_anew(detector, given):
     assert set(recalibrated(detector, judge_files(detector, given[0]), release=1)["operating_point"]) == {
         "threshold", "confidence", "calibration"
     }  # fmt: skip
+
+
+def test_what_is_usual_is_asked_of_what_counts(outcome, given):
+    """Outside of it a map holds its least value: the colours of pictures would begin to fade from there."""
+    document = copy.deepcopy(outcome.document)
+    corner = Roi(polygons=(((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)),))
+    document["options"]["roi"] = corner.text
+    detector = Detector(outcome.method, document, device="cpu")
+    judged = judge_files(detector, given[0])
+    maps = np.stack([made for _, made, _ in detector.score_each(given[0])])
+    inside = corner.inside(*maps.shape[1:])
+    assert judged.normals.levels == pytest.approx([float(np.median(made[inside])) for made in maps])
+    assert (judged.normals.levels > maps.min(axis=(1, 2))).all()
 
 
 def test_by_cost(detector, given):

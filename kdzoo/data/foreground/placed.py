@@ -57,6 +57,9 @@ def _alike(
     images: NDArray[np.uint8], places: Sequence[Place]
 ) -> Iterator[tuple[Place, NDArray[np.intp], NDArray[np.uint8]]]:
     """Images of one place at a time: the place, which they are, and what they show without their padding."""
-    for place in dict.fromkeys(places):
-        chosen = np.array([number for number, each in enumerate(places) if each == place], dtype=np.intp)
+    numbers: dict[Place, list[int]] = {}
+    for number, place in enumerate(places):
+        numbers.setdefault(place, []).append(number)
+    for place, alike in numbers.items():
+        chosen = np.array(alike, dtype=np.intp)
         yield place, chosen, images[chosen, place.rows, place.columns]

@@ -82,7 +82,10 @@ def numbers(value: Any, place: str, key: str) -> list[float]:
     """
     if not isinstance(value, list) or not all(isinstance(each, int | float) and each is not True for each in value):
         raise wrong(place, key, f"a list of numbers belongs here, not {_short(value)}")
-    return [float(each) for each in value]
+    try:
+        return [float(each) for each in value]
+    except OverflowError as error:  # JSON's whole numbers have no end
+        raise wrong(place, key, "a number is too large") from error
 
 
 def _short(value: Any) -> str:

@@ -27,6 +27,8 @@ from kdzoo.data.tables.shapes import brush_mask, empty_mask, polygon_mask
 
 _DRAWN = ("polygon", "polygonlabels", "brush", "brushlabels")
 _BOXES = ("rectangle", "rectanglelabels", "ellipse", "ellipselabels")
+_LONGEST_PATH = 4096
+"""Letters of an address that is looked for; an image written out in the task itself has millions."""
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
 _Placed = tuple[str, Mapping[str, Any]]
 
@@ -148,7 +150,7 @@ def _image(task: Mapping[str, Any], place: str, inside: Inside) -> tuple[str, st
         raise wrong(place, "data", "an object belongs here")
     key = "image" if "image" in data else next((name for name in data if _is_image(data[name])), "image")
     said = text(data, f"{place}, data", key)
-    for candidate in _candidates(said):
+    for candidate in _candidates(said) if len(said) <= _LONGEST_PATH else ():
         if not inside.why_not(candidate):
             return candidate, key
     raise wrong(
@@ -158,18 +160,29 @@ def _image(task: Mapping[str, Any], place: str, inside: Inside) -> tuple[str, st
 
 
 def _is_image(value: Any) -> bool:
-    return isinstance(value, str) and bool(PurePosixPath(urlsplit(value).path).suffix)
+    if not isinstance(value, str) or len(value) > _LONGEST_PATH:
+        return False
+    return bool(PurePosixPath(_parted(value)[0]).suffix)
+
+
+def _parted(said: str) -> tuple[str, str]:
+    """Path and query of an address; of one that is none, such as ``http://[``, the whole as a path."""
+    try:
+        parts = urlsplit(said)
+    except ValueError:
+        return said, ""
+    return parts.path, parts.query
 
 
 def _candidates(said: str) -> Iterator[str]:
     """Paths that an image may have below the folder, the most exact first."""
-    parts = urlsplit(said)
-    local = parse_qs(parts.query).get("d", [])
-    for written in (said, *local, unquote(parts.path)):
+    path, query = _parted(said)
+    local = parse_qs(query).get("d", [])
+    for written in (said, *local, unquote(path)):
         steps = PurePosixPath(written.lstrip("/")).parts
         # Nothing is guessed from the middle of a path that leads out; why_not refuses it.
         for first in range(len(steps)):
             yield "/".join(steps[first:])
-    name = PurePosixPath(unquote(parts.path)).name
+    name = PurePosixPath(unquote(path)).name
     if _UPLOAD.match(name):
         yield _UPLOAD.sub("", name, count=1)

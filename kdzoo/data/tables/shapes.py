@@ -81,9 +81,11 @@ def coco_runs_mask(counts: str | Sequence[int], height: int, width: int) -> Mask
         ValueError: the runs are damaged or do not fill the image.
     """
     mask = empty_mask(height, width)
-    runs = np.asarray(_unpacked(counts) if isinstance(counts, str) else list(counts), dtype=np.int64)
-    if (runs < 0).any() or int(runs.sum()) != height * width:
+    lengths = _unpacked(counts) if isinstance(counts, str) else list(counts)
+    # Summed as they are: in 64 bits a sum of huge runs may come round to that of the image.
+    if any(run < 0 for run in lengths) or sum(lengths) != height * width:
         raise ValueError(f"the runs do not fill {width}x{height} pixels")
+    runs = np.asarray(lengths, dtype=np.int64)
     inside = np.arange(len(runs)) % 2 == 1
     mask[:] = np.repeat(inside, runs).reshape(width, height).T
     return mask
@@ -134,16 +136,16 @@ def brush_mask(packed: Sequence[int], height: int, width: int) -> Mask:
         raise ValueError(f"the runs do not fill {width}x{height} pixels")
     word = stream.number(5) + 1
     lengths = [stream.number(4) + 1 for _ in range(4)]
-    pixels = np.empty(total, dtype=np.int64)
+    marked = np.empty(total, dtype=np.bool_)
     done = 0
     while done < total:
         repeated = stream.number(1)
         count = stream.number(lengths[stream.number(2)]) + 1
         if done + count > total:
             raise ValueError("the runs hold more than the image")
-        pixels[done : done + count] = stream.number(word) if repeated else stream.numbers(word, count)
+        marked[done : done + count] = (stream.number(word) if repeated else stream.numbers(word, count)) != 0
         done += count
-    mask[:] = pixels.reshape(height, width, 4)[:, :, 3] > 0
+    mask[:] = marked.reshape(height, width, 4)[:, :, 3]
     return mask
 
 

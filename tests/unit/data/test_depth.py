@@ -36,6 +36,7 @@ FILES = {
     "colour.tif": lambda path: write_tiff(path, COLOUR),
     "colour-big.tif": lambda path: write_tiff(path, COLOUR, big_endian=True),
     "alpha.png": lambda path: write_png16(path, np.dstack([COLOUR, ALPHA])),
+    "gray-alpha.png": lambda path: write_png16(path, np.dstack([GRAY, ALPHA])),
 }
 
 
@@ -54,11 +55,9 @@ def test_values_between_black_and_white_are_shown_in_proportion(tmp_path, name, 
 def test_the_low_byte_of_every_channel_counts(tmp_path, name):
     """Values that share the high byte are told apart."""
     path, values = tmp_path / name, np.arange(256, dtype=np.uint16).reshape(16, 16)
-    kinds = {"gray": values, "colo": np.dstack([values, values.T, 255 - values]), "alph": None}
-    deep = kinds[name[:4]]
-    if deep is None:
-        write_png16(path, np.dstack([kinds["colo"], np.full(values.shape, 65535)]))
-        deep = kinds["colo"]
+    deep = values if "gray" in name else np.dstack([values, values.T, 255 - values])
+    if "alpha" in name:
+        write_png16(path, np.dstack([deep, np.full(values.shape, 65535)]))
     elif name.endswith(".png"):
         write_png16(path, deep)
     else:
@@ -91,6 +90,10 @@ def test_arrays_and_deep_pil_images_in_memory():
     near(to_rgb_array(COLOUR, TWELVE), expected(COLOUR))
     near(to_rgb_array(GRAY, TWELVE), np.dstack([expected(GRAY)] * 3))
     near(to_rgb_array(Image.fromarray(GRAY), TWELVE), np.dstack([expected(GRAY)] * 3))
+    for deep in (GRAY, COLOUR):
+        assert np.array_equal(to_rgb_array(deep.astype(">u2"), TWELVE), to_rgb_array(deep, TWELVE))
+        assert np.array_equal(to_rgb_array(np.dstack([deep, ALPHA]), TWELVE), to_rgb_array(deep, TWELVE))
+        assert (to_rgb_array(np.dstack([deep, 0 * ALPHA]), TWELVE) == 255).all(), "clear is white"
     floats = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
     assert np.array_equal(to_rgb_array(floats, TWELVE), to_rgb_array(floats))
 
@@ -125,6 +128,23 @@ def test_a_mask_of_deep_colour_that_is_faint_marks_all_the_same(tmp_path):
     faint[2, 3] = 7
     write_png16(tmp_path / "mask.png", faint)
     assert np.argwhere(read_mask(tmp_path / "mask.png", 8)).tolist() == [[2, 3]]
+
+
+def test_a_mask_of_deep_gray_with_alpha(tmp_path):
+    faint = np.zeros((8, 8), np.uint16)
+    faint[2, 3], faint[4, 5], faint[6, 7] = 7, 512, 40000
+    seen = np.full(faint.shape, 65535, np.uint16)
+    seen[6, 7] = 0
+    write_png16(tmp_path / "mask.png", np.dstack([faint, seen]))
+    assert np.argwhere(read_mask(tmp_path / "mask.png", 8)).tolist() == [[2, 3], [4, 5]]
+    assert read_with_peak(write_png16(tmp_path / "dim.png", np.dstack([faint % 1024, seen])))[1] == 767
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("high", [1e30, 3e-30, 65535])
+def test_any_values_of_black_and_white_show_something(high):
+    shown = Intensity(low=0, high=high).shown(np.array([0, 1, 65535, 3e38], np.float32))
+    assert shown.tolist() == [0, 0 if high > 1 else 255, 255 if high < 1e6 else 0, 255]
 
 
 @pytest.mark.parametrize(

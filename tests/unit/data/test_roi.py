@@ -136,6 +136,10 @@ def test_an_empty_folder_is_refused(tmp_path):
         '{"polygons": [[[0, 0], [9, 9], [5, 0]]], "size": [8, 8]}',
         '{"polygons": [[[0, 0], [1, 1], [1, 0]]], "size": [0, 8]}',
         '{"polygon": [[[0, 0], [1, 1], [1, 0]]]}',
+        '{"polygons": [[[0, 0], [1, 1], [1%s, 0]]]}' % ("0" * 400),
+        '{"polygons": [[[0, 0], [1, 1], [0.5, 0]]], "size": [1%s, 8]}' % ("0" * 400),
+        json.dumps({"polygons": [[[0, 0], [1, 1], [1, 0]]] * 1001}),
+        json.dumps({"polygons": [[[0, 0]] * 100_001]}),
         '{"mask": "AAAA", "size": [3, 3]}',
         '{"mask": "AAAA"}',
         '{"mask": "eJxjYAAAAAIAAQ==", "size": [3, 3]}',
@@ -171,3 +175,42 @@ def test_a_mask_that_unpacks_to_more_than_it_says_is_not_unpacked():
     bomb = base64.b64encode(zlib.compress(b"\xff" * 10**7)).decode()
     with pytest.raises(ConfigError, match="not of its size"):
         Roi.parse(json.dumps({"mask": bomb, "size": [8, 8]}))
+
+
+def test_regions_of_many_categories_are_not_held_at_once():
+    """A mask of a megapixel that is white all over takes some hundred bytes of text."""
+    import tracemalloc
+
+    one = json.loads(Roi(mask=np.ones((1024, 1024), bool)).text)
+    text = json.dumps({"categories": {str(number): one for number in range(40)}})
+    tracemalloc.start()
+    assert roi_of(text, "7").mask.all()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 2**20
+
+
+@settings(deadline=None)
+@given(
+    corners=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=6),
+    height=st.integers(1, 12),
+    width=st.integers(1, 12),
+)
+def test_a_polygon_is_what_holds_the_centres_of_pixels(corners, height, width):
+    """Each centre by itself: in, if a ray to its left crosses an odd number of edges."""
+
+    def holds(x, y):
+        odd = False
+        points = [(a * width, b * height) for a, b in corners]
+        for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
+            if (y0 <= y) != (y1 <= y):
+                odd ^= x0 + (y - y0) * (x1 - x0) / (y1 - y0) <= x
+        return odd
+
+    expected = [[holds(column + 0.5, row + 0.5) for column in range(width)] for row in range(height)]
+    roi = Roi(polygons=(tuple(corners),))
+    if np.any(expected):
+        assert roi.inside(height, width).tolist() == expected
+    else:
+        with pytest.raises(ConfigError, match="no pixel"):
+            roi.inside(height, width)

@@ -245,6 +245,29 @@ def test_kept_features_are_taken_in_place_of_the_teacher(teacher, monkeypatch):
     assert method.settled() == plain.settled()
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_centre_and_spread_are_those_of_what_counts(teacher, alike):
+    """Neither padding nor what lies outside of a region of interest says what is normal in it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
+    source, truth = ImageSource(pixels, torch.device("cpu")), labels(40)
+    inside = np.zeros((64, 64) if alike else (40, 64, 64), bool)
+    inside[..., 8:40, 30:] = True
+    if not alike:
+        inside[::2] = inside[::2].transpose(0, 2, 1)
+    method = built("rd", teacher, level_scale="zscore")
+    settle(method, source, truth, seed=0, inside=inside)
+    normal = np.flatnonzero(truth == 0)
+    kept = np.broadcast_to(inside, (40, 64, 64))[normal]
+    plain = built("rd", teacher)
+    with torch.no_grad():
+        images = plain.teacher.normalise(source.batch(normal))
+        for level, found in enumerate(plain.distances(plain.targets(images))):
+            seen = plain._mapped([found], images).double().numpy()[kept]
+            centre, upper = np.quantile(seen, (0.5, 0.95))
+            assert method.scale.centre[level].item() == pytest.approx(centre, rel=1e-4)
+            assert method.scale.spread[level].item() == pytest.approx((upper - centre) / SIGMAS, rel=1e-3)
+
+
 def test_where_no_image_is_normal_none_is_shown(teacher):
     method, source = built("rd", teacher, level_scale="zscore"), Counting(3, 64)
     settle(method, source, np.ones(3, np.int64), seed=0)

@@ -13,6 +13,7 @@ from kdzoo.errors import TrackingError, UnknownNameError
 from kdzoo.metrics.binomial import Share
 from kdzoo.tracking import Cost, SweepTracker, read_leaderboard, replay
 from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.tracking.leaderboard import _share as leaderboard_share
 from kdzoo.tracking.reference import ReleaseRef
 
 
@@ -274,6 +275,18 @@ def test_the_leaderboard_reads_alarms_and_misses_with_their_intervals(make_track
     leaderboard.main(["--dataset", "decided", "--mlflow", uri], standalone_mode=False)
     said = capsys.readouterr().out
     assert "false alarms" in said and "2 of 9 (2.8 to 60.0 %)" in said
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), None])
+def test_a_share_that_is_no_number_is_none(odd):
+    """A server that others log to holds whatever they logged."""
+    names = ("test_misses", "test_defective_images", "test_miss_rate_low", "test_miss_rate_high")
+    logged = dict(zip(names, (2.0, 9.0, 0.028, 0.6), strict=True))
+    asked = ("misses", "defective_images", "miss_rate")
+    assert leaderboard_share(logged, *asked) == Share(count=2, of=9, low=0.028, high=0.6)
+    for name in names:
+        other = {key: value for key, value in logged.items() if key != name} | ({} if odd is None else {name: odd})
+        assert leaderboard_share(other, *asked) is None
 
 
 def test_leaderboard_takes_the_best_by_selection_and_never_mixes_protocols(make_tracker, uri):

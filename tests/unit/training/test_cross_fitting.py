@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from helpers.trials import small_spec, small_trial
+from helpers.raw_images import write_png16
+from helpers.trials import small_spec, small_trial, toy
 
 from kdzoo.errors import ConfigError
 from kdzoo.training.cross_fitting import cross_fit
@@ -46,6 +47,21 @@ def test_a_fold_is_scored_by_a_model_of_the_same_recipe_that_was_trained_without
     scored = score_images(alone.method.eval(), ImageSource(held_out.images, alone.device))
     assert np.array_equal(found.normals.scores[: len(scored.scores)], scored.scores)
     assert np.array_equal(found.normals.peaks[: len(scored.scores)], scored.maps.max(axis=(1, 2)))
+
+
+def test_a_fold_sees_images_as_the_trial_does(tmp_path):
+    """What a camera's values mean is found from all train images, one of which is the brightest."""
+    toy(tmp_path)
+    paths = sorted((tmp_path / "toy" / "bottle" / "train").rglob("*.png"))
+    for number, path in enumerate(paths):
+        write_png16(path, np.full((8, 8), 4000 if number == 0 else 1000, np.uint16))
+    trial = small_trial(tmp_path, "rd", intensity="auto").data
+    assert trial.intensity.label == "0,4095"
+    for number in range(2):
+        data, held_out = trial.fold(number, 2)
+        assert data.intensity == trial.intensity
+        seen = {int(image.max()) for part in (data.train, held_out) for image in part.images}
+        assert seen == {62, 249}, "1000 and 4000 of 4095"
 
 
 def test_a_detector_calibrated_on_folds_says_so(tmp_path):

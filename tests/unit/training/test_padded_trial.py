@@ -16,6 +16,7 @@ from kdzoo.training.document import parse_document
 from kdzoo.training.evaluation import score_images, silence
 from kdzoo.training.images import ImageSource
 from kdzoo.training.outcome import conclude
+from kdzoo.training.settling import settle
 
 WIDE, TALL = (32, 96), (96, 32)
 BESIDE = 21
@@ -139,6 +140,16 @@ def test_folds_are_scored_on_their_images_alone(root):
     assert np.array_equal(found.normals.scores[:count], scored.scores)
     levels = [np.median(each[kept]) for each, kept in zip(scored.maps, inside, strict=True)]
     assert np.array_equal(found.normals.levels[:count], levels)
+
+
+def test_levels_are_scaled_by_what_is_image(root):
+    trainer = small_trial(root, "rd", resize="pad", epochs=1, config={"level_scale": "zscore"})
+    trainer.step()
+    spread, truth = trainer.method.settled()["level_spread"], trainer.data.selection
+    inside = image_part(truth.names)
+    for given, same in ((inside, True), (None, False)):
+        settle(trainer.method, ImageSource(truth.images, CPU), truth.labels, seed=0, inside=given)
+        assert (trainer.method.settled()["level_spread"] == spread) == same
 
 
 def test_a_document_says_how_its_images_are_resized(root):

@@ -67,3 +67,23 @@ def test_a_sliver_of_an_image(height):
     squares = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     found = find_placed_foreground(squares, [place] * 2, AUTO, of_category=(squares, [place] * 2))
     assert found[:, place.rows].any() and not found[:, : place.top].any() and not found[:, place.top + height :].any()
+
+
+def test_images_of_as_many_shapes_as_there_are_images_take_no_longer():
+    """Of a place at a time: images are put together once, and not looked through anew for every place."""
+    asked = 0
+
+    class Watched(Place):
+        def __eq__(self, other):
+            nonlocal asked
+            asked += 1
+            return super().__eq__(other)
+
+        __hash__ = Place.__hash__
+
+    places = [Watched(size=200, top=0, left=0, height=1 + number, width=200) for number in range(100)]
+    images = np.zeros((100, 200, 200, 3), np.uint8)
+    rule = ForegroundRule(kind="whole")
+    found = find_placed_foreground(images, places, rule, of_category=(images[:1], places[:1]))
+    assert [int(mask.any(axis=1).sum()) for mask in found] == list(range(1, 101))
+    assert asked < 1000

@@ -188,6 +188,12 @@ class TestLabelStudio:
     def test_where_the_image_lies(self, photos, said):
         assert self.row(photos, image=said).image == "line 3/b.png"
 
+    @pytest.mark.parametrize("said", ["http://[bad/z.png", "data:image/png;base64," + "AbCd/" * 200_000 + "a.png"])
+    def test_what_is_no_address_is_named_at_once(self, photos, said):
+        """An image that is written out in its task has a slash in every 64 letters."""
+        with pytest.raises(DatasetError, match=r"\[0\], data, image: .* leads to no image"):
+            self.row(photos, image=said)
+
     def test_an_uploads_name(self, photos):
         assert self.row(photos, image="/data/upload/7/0a1b2c3d-a.png").image == "a.png"
         with pytest.raises(
@@ -221,6 +227,7 @@ class TestLabelStudio:
             ({"original_width": None}, "result[0], original_width: a whole number"),
             ({"value": {"points": [[1, 2, 3]], "polygonlabels": ["x"]}}, "result[0], points: a corner has two numbers"),
             ({"value": {"points": [[1, 2]], "polygonlabels": ["x"]}}, "result[0], value: a polygon has three corners"),
+            ({"value": {"points": [[1, 10**400]], "polygonlabels": ["x"]}}, "result[0], points: a number is too large"),
             ({"value": {"points": HALF, "polygonlabels": "x"}}, "result[0], polygonlabels: a list of texts"),
         ],
     )

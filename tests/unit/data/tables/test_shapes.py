@@ -76,7 +76,11 @@ def test_packed_runs():
     assert (coco_runs_mask("g1X1:0e2ROcN", 50, 6) == mask).all()
 
 
-@pytest.mark.parametrize("counts", [[1, 2], [7, -1], [], "", "~~", "P", "1"])
+HUGE = [[2**62, 2**62, 2**62, 2**62, 6], [10**400], [2**64, 6]]
+"""Runs whose sum in 64 bits comes round to the image's, or that have no place in 64 bits."""
+
+
+@pytest.mark.parametrize("counts", [[1, 2], [7, -1], [], "", "~~", "P", "1", *HUGE])
 def test_damaged_runs(counts):
     with pytest.raises(ValueError, match="run"):
         coco_runs_mask(counts, 3, 2)
