@@ -10,7 +10,10 @@ from PIL import Image
 import kdzoo
 from kdzoo.detector import Detector
 
-SMALL = ("--teacher", "random-resnet18", "--image-size", "64", "--epochs", "2", "--set", "batch_size=4")
+SMALL = (
+    "--teacher", "random-resnet18", "--image-size", "64", "--epochs", "2", "--set", "batch_size=4",
+    "--set", "epoch_steps=0", "--set", "schedule=published", "--set", "warmup=0",
+)  # fmt: skip
 
 
 def write(path, rng, *, lamp=False, scratch=False):
