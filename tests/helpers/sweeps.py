@@ -10,7 +10,7 @@ from kdzoo.search.space.space import SpaceFile
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions
 
-SMALL = {"amplify_epochs": 1, "distil_epochs": 3, "batch_size": 4, "width": 0.25}
+SMALL = {"amplify_epochs": 1, "distil_epochs": 3, "epoch_steps": 0, "batch_size": 4, "width": 0.25}
 IMPOSSIBLE = {"temperature": 1e-45}
 """So small that the gate divides by zero: the loss is NaN from the first step on."""
 

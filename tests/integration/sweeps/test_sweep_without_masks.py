@@ -12,7 +12,20 @@ import kdzoo
 from kdzoo.settings import Settings
 
 PIXELS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
-ASKED = ("-d", "elpv", "--teacher", "random-resnet18", "--image-size", 64, "--epochs", 2, "--trials", 1)
+ASKED = (
+    "-d",
+    "elpv",
+    "--teacher",
+    "random-resnet18",
+    "--image-size",
+    64,
+    "--epochs",
+    2,
+    "--set",
+    "epoch_steps=0",
+    "--trials",
+    1,
+)
 
 
 def test_a_sweep_from_end_to_end(isolated, capsys, local_ray):

@@ -11,7 +11,18 @@ from PIL import Image
 
 from kdzoo.detector import Detector
 
-SMALL = ("--teacher", "random-resnet18", "--image-size", "64", "--epochs", "1", "--set", "width=0.25")
+SMALL = (
+    "--teacher",
+    "random-resnet18",
+    "--image-size",
+    "64",
+    "--epochs",
+    "1",
+    "--set",
+    "width=0.25",
+    "--set",
+    "epoch_steps=0",
+)
 
 
 def eight_bit_parts(root):

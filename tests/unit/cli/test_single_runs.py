@@ -21,6 +21,8 @@ SMALL = (
     "width=0.25",
     "--set",
     "batch_size=4",
+    "--set",
+    "epoch_steps=0",
 )
 
 

@@ -66,7 +66,18 @@ def test_other_commands_know_it(capsys, tmp_path, photos):
     assert shown.status == 0 and (tmp_path / "sheet.png").is_file()
     listed = {row["name"]: row for row in json.loads(run(capsys, "data", "--json").out)}
     assert (listed["lids"]["state"], listed["lids"]["images"]) == ("there", 14)
-    options = ("--teacher", "random-resnet18", "--image-size", 64, "--epochs", 1, "--set", "width=0.25")
+    options = (
+        "--teacher",
+        "random-resnet18",
+        "--image-size",
+        64,
+        "--epochs",
+        1,
+        "--set",
+        "width=0.25",
+        "--set",
+        "epoch_steps=0",
+    )
     trained = run(capsys, "train", "rd", "-d", "lids", *options, "--out", tmp_path / "out")
     assert trained.status == 0, trained.err
     document = json.loads((tmp_path / "out" / "detector.json").read_text())
