@@ -45,6 +45,7 @@ MAX_PIXELS = 2**27
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 _MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"})
+_BILINEAR = Image.Resampling.BILINEAR
 _ON_ITS_SIDE = (5, 6, 7, 8)
 """Of EXIF's orientations, those that change width for height."""
 
@@ -177,7 +178,27 @@ def resize_rgb(image: AnyImage, size: int, resize: Resize = "stretch") -> Pixels
     """
     shown = _rgb_image(image)
     place = Place.of((shown.height, shown.width), size, resize)
-    return place.edge_padded(np.array(shown.resize((place.width, place.height), Image.Resampling.BILINEAR)))
+    return place.edge_padded(np.array(shown.resize((place.width, place.height), _BILINEAR)))
+
+
+def scaled_rgb(image: AnyImage, shape: tuple[int, int]) -> Pixels:
+    """An image at another size, both sides by the same factor, as `resize_rgb` resizes; itself at its own.
+
+    Args:
+        image: as `to_rgb_array` takes it.
+        shape: height and width, pixels.
+
+    Returns:
+        ``[h, w, 3]`` uint8 RGB.
+
+    Raises:
+        ImageError: the image is damaged or not of a form that can be shown.
+    """
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape == (*shape, 3):
+        return image  # a large one is not copied
+    shown = _rgb_image(image)
+    height, width = shape
+    return np.asarray(shown if shown.size == (width, height) else shown.resize((width, height), _BILINEAR))
 
 
 def to_rgb_array(image: AnyImage, intensity: Intensity | None = None) -> Pixels:
@@ -220,6 +241,34 @@ def read_mask(
     Raises:
         ImageError: the mask cannot be read, or its size is not its image's.
     """
+    defect = _mask_of(path, image_size, image_path)
+    height, width = defect.shape
+    place = Place.of((height, width), size, resize)
+    return place.zero_padded(_nearest(defect, (place.height, place.width)))
+
+
+def read_scaled_mask(
+    path: Path, shape: tuple[int, int], image_size: tuple[int, int] | None = None, *, image_path: Path | None = None
+) -> Pixels:
+    """Reads pixel truth as `read_mask` does, at the size of an image from `scaled_rgb`.
+
+    Args:
+        path: the mask file.
+        shape: height and width, pixels.
+        image_size: as `read_mask` takes it.
+        image_path: likewise.
+
+    Returns:
+        ``[h, w]`` uint8, 1 where there is a defect, else 0.
+
+    Raises:
+        ImageError: the mask cannot be read, or its size is not its image's.
+    """
+    return _nearest(_mask_of(path, image_size, image_path), shape)
+
+
+def _mask_of(path: Path, image_size: tuple[int, int] | None, image_path: Path | None) -> Pixels:
+    """A mask at its own size, which must be its image's."""
     defect = read_full_mask(path)
     height, width = defect.shape
     if image_size is not None and (width, height) != tuple(image_size):
@@ -228,9 +277,14 @@ def read_mask(
             f"mask {printable(path)} is {width}x{height} pixels, but {owner} is {image_size[0]}x{image_size[1]}",
             hint="a mask must have the width and height of its image",
         )
-    place = Place.of((height, width), size, resize)
-    resized = Image.fromarray(defect).resize((place.width, place.height), Image.Resampling.NEAREST)
-    return place.zero_padded(np.array(resized))
+    return defect
+
+
+def _nearest(mask: Pixels, shape: tuple[int, int]) -> Pixels:
+    if mask.shape == shape:
+        return mask
+    height, width = shape
+    return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
 
 
 def read_full_mask(path: Path) -> Pixels:

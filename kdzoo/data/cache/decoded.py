@@ -5,7 +5,7 @@ processes may ask for the same one at once: a lock makes the others wait for the
 each builds its own and the first to finish wins. What was used longest ago goes when the cache reaches its limit
 (`kdzoo.data.cache.store`).
 
-Shapes: N images, S side in pixels.
+Shapes: N images, S side in pixels, T tiles of all images where they are tiled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from kdzoo.data.depth import Intensity, dark_note
 from kdzoo.data.files import printable
 from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
+from kdzoo.data.tiling import Grid, Tiling
 from kdzoo.errors import ConfigError, KdzooError, StorageError
 from kdzoo.settings import Settings
 
@@ -49,7 +50,8 @@ class DecodedPart:
     """Decoded images, in the order in which the samples were given.
 
     Attributes:
-        images: ``[N, S, S, 3]`` uint8 RGB, read-only, memory-mapped.
+        images: ``[N, S, S, 3]`` uint8 RGB, read-only, memory-mapped; where they are tiled ``[T, S, S, 3]``, the tiles
+            of each image one after the other, and so the masks.
         masks: ``[N, S, S]`` uint8, 1 where there is a defect, zeros for normal images, read-only, memory-mapped;
             None when not asked for, or when a defective image has no mask (pixel metrics are then undefined).
         labels: ``[N]`` int64, 1 for an anomalous image.
@@ -59,6 +61,7 @@ class DecodedPart:
         peak: the largest value, 0..65535, of the 16-bit images among those to train on; None when there are none.
         shapes: ``[N, 2]`` int64, height and width of each image in its file; None where images are stretched, which
             fill the square whatever their shape.
+        grids: the tiles of each image; None where images are not tiled.
     """
 
     images: npt.NDArray[np.uint8]
@@ -69,6 +72,7 @@ class DecodedPart:
     folder: Path
     peak: int | None
     shapes: npt.NDArray[np.int64] | None = None
+    grids: tuple[Grid, ...] | None = None
 
 
 def decode(
@@ -85,6 +89,7 @@ def decode(
     limit: int | None = None,
     intensity: Intensity | None = None,
     resize: Resize = "stretch",
+    tiling: Tiling | None = None,
 ) -> DecodedPart:
     """Decodes images, or opens what was decoded before from the same files.
 
@@ -102,6 +107,7 @@ def decode(
             of what the disk has free or the cache has taken. More is taken when all that is there is in use.
         intensity: which values of more than 8 bits are black and white; None: the full range of a file.
         resize: how images and masks are brought to the square.
+        tiling: how they are cut into tiles of S pixels, instead.
 
     Raises:
         ImageError: images or masks cannot be used (with ``skip_unreadable``: none can); says how many, and names the
@@ -123,6 +129,7 @@ def decode(
         part=_splits(samples) if part is None else part,
         intensity=intensity,
         resize=resize,
+        tiling=tiling,
     )
     decoded = _found_or_built(decoding, cache_dir.absolute() / DECODED, limit, workers, progress)
     if decoded.peak is not None:
@@ -211,6 +218,8 @@ def _key(decoding: Decoding) -> str:
         header.append(decoding.intensity.label)
     if decoding.resize != "stretch":
         header.append({"resize": decoding.resize})
+    if decoding.tiling is not None:
+        header.append({"tiling": asdict(decoding.tiling)})
     digest = hashlib.sha256(json.dumps(header).encode())
     for sample in decoding.samples:
         files = [sample.path]
@@ -236,7 +245,9 @@ def _opened(folder: Path, decoding: Decoding) -> DecodedPart | None:
         return None
     skipped = found.skipped
     kept = tuple(sample for position, sample in enumerate(decoding.samples) if position not in skipped)
-    shape = (len(kept), decoding.size, decoding.size)
+    grids = None if decoding.tiling is None else tuple(decoding.tiling.grid(*shape) for shape in found.shapes)
+    count = len(kept) if grids is None else sum(map(len, grids))
+    shape = (count, decoding.size, decoding.size)
     images = open_array(folder / IMAGES, (*shape, 3))
     masks = open_array(folder / MASKS, shape) if decoding.masks else None
     if images is None or (decoding.masks and masks is None):
@@ -250,7 +261,8 @@ def _opened(folder: Path, decoding: Decoding) -> DecodedPart | None:
         skipped=tuple((decoding.samples[position].path, reason) for position, reason in skipped.items()),
         folder=folder,
         peak=found.peak,
-        shapes=None if decoding.resize == "stretch" else np.array(found.shapes, dtype=np.int64).reshape(-1, 2),
+        shapes=np.array(found.shapes, dtype=np.int64).reshape(-1, 2) if decoding.shapes_matter else None,
+        grids=grids,
     )
 
 
@@ -273,7 +285,7 @@ def _read_index(path: Path, decoding: Decoding) -> Found | None:
                 skipped[position] = reason
             case _:
                 return None
-    if decoding.resize == "stretch":
+    if not decoding.shapes_matter:
         return Found(skipped=skipped, peak=peak)
     shapes = _shapes(content.get("shapes"), len(decoding.samples) - len(skipped))
     return None if shapes is None else Found(skipped=skipped, peak=peak, shapes=shapes)

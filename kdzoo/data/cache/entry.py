@@ -2,7 +2,7 @@
 
 An entry is built under a name of its own and renamed into place, so that it is there wholly or not at all.
 
-Shapes: N images, S side in pixels.
+Shapes: N images, S side in pixels; h x w a tiled image as it is seen.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +25,25 @@ from kdzoo.data.cache.array_file import ArrayWriter
 from kdzoo.data.cache.store import IMAGES, INDEX, MASKS, SPARE_BYTES, unique_beside
 from kdzoo.data.depth import Intensity
 from kdzoo.data.files import printable
-from kdzoo.data.images import Pixels, read_mask, read_with_peak, resize_rgb
+from kdzoo.data.images import (
+    Pixels,
+    read_mask,
+    read_scaled_mask,
+    read_size,
+    read_with_peak,
+    resize_rgb,
+    scaled_rgb,
+)
 from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
+from kdzoo.data.tiling import Grid, Tiling
 from kdzoo.errors import ImageError, StorageError
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
 # Image [S, S, 3], mask [S, S], the largest value of a 16-bit image, its own height and width; or what is wrong with it.
+# Of an image that is to be tiled, image [h, w, 3] and mask [h, w].
 _Outcome = tuple[Pixels, Pixels, int | None, tuple[int, int]] | ImageError
 
 _NAMED_IN_ERROR = 5
@@ -66,6 +77,7 @@ class Decoding:
         part: which part of the data it is, likewise.
         intensity: which values of more than 8 bits are black and white; None: the full range of a file.
         resize: how images and masks are brought to the square.
+        tiling: how images and masks are cut, instead; its side is ``size``.
     """
 
     samples: tuple[Sample, ...]
@@ -76,11 +88,26 @@ class Decoding:
     part: str
     intensity: Intensity | None = None
     resize: Resize = "stretch"
+    tiling: Tiling | None = None
 
     @property
+    def shapes_matter(self) -> bool:
+        """Whether the images' own shapes say where they lie."""
+        return self.tiling is not None or self.resize != "stretch"
+
+    @cached_property
     def bytes_needed(self) -> int:
-        """Size of the arrays on disk."""
-        return len(self.samples) * self.size**2 * (4 if self.masks else 3)
+        """Size of the arrays on disk; of tiles, by the heads of the images, those that cannot be read left out."""
+        squares = len(self.samples) if self.tiling is None else self._tiles(self.tiling)
+        return squares * self.size**2 * (4 if self.masks else 3)
+
+    def _tiles(self, tiling: Tiling) -> int:
+        count = 0
+        for sample in self.samples:
+            with contextlib.suppress(ImageError):
+                width, height = read_size(sample.path)
+                count += len(tiling.grid(height, width))
+        return count
 
 
 def build(folder: Path, decoding: Decoding, *, workers: int, progress: Progress | None) -> Path:
@@ -174,10 +201,11 @@ def _write_arrays(folder: Path, decoding: Decoding, workers: int, progress: Prog
             if isinstance(outcome, ImageError):
                 unreadable[position] = outcome
             elif decoding.skip_unreadable or not unreadable:  # else all that is left to do is count the bad ones
-                images.append(outcome[0])
+                grid = None if decoding.tiling is None else decoding.tiling.grid(*outcome[3])
+                _append(images, outcome[0], grid, edge=True)
                 shapes.append(outcome[3])
                 if masks is not None:
-                    masks.append(outcome[1])
+                    _append(masks, outcome[1], grid)
                 if outcome[2] is not None and decoding.samples[position].split == "train":
                     peak = max(outcome[2], peak or 0)
             if progress is not None:
@@ -191,14 +219,25 @@ def _write_arrays(folder: Path, decoding: Decoding, workers: int, progress: Prog
     return Found(skipped=skipped, peak=peak, shapes=tuple(shapes))
 
 
+def _append(array: ArrayWriter, pixels: Pixels, grid: Grid | None, *, edge: bool = False) -> None:
+    """Writes a square, or the tiles of an image: one after the other, so that they need no memory of their own."""
+    if grid is None:
+        array.append(pixels)
+        return
+    canvas = grid.on_canvas(pixels, edge=edge)
+    for box in grid.boxes():
+        array.append(canvas[box])
+
+
 def _decoded_in_order(decoding: Decoding, workers: int) -> Generator[_Outcome, None, None]:
     """Decodes in threads (the decoders release the interpreter's lock), a few images ahead of the one asked for."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="kdzoo-decode")
     waiting: deque[Future[_Outcome]] = deque()
+    ahead = 4 * workers if decoding.tiling is None else workers  # a large image takes as much memory as hundreds
     try:
         for sample in decoding.samples:
             waiting.append(pool.submit(_decode_one, sample, decoding))
-            if len(waiting) > 4 * workers:
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -211,11 +250,17 @@ def _decode_one(sample: Sample, decoding: Decoding) -> _Outcome:
     size, resize = decoding.size, decoding.resize
     try:
         image, peak = read_with_peak(sample.path, decoding.intensity)
-        if decoding.masks and sample.label and sample.mask_path is not None:
-            mask = read_mask(sample.mask_path, size, image.size, image_path=sample.path, resize=resize)
+        own = image.height, image.width
+        shape = (size, size) if decoding.tiling is None else decoding.tiling.grid(*own).shape
+        path = sample.mask_path if decoding.masks and sample.label else None
+        if path is None:
+            mask = np.zeros(shape, np.uint8)
+        elif decoding.tiling is None:
+            mask = read_mask(path, size, image.size, image_path=sample.path, resize=resize)
         else:
-            mask = np.zeros((size, size), np.uint8)
-        return resize_rgb(image, size, resize), mask, peak, (image.height, image.width)
+            mask = read_scaled_mask(path, shape, image.size, image_path=sample.path)
+        pixels = resize_rgb(image, size, resize) if decoding.tiling is None else scaled_rgb(image, shape)
+        return pixels, mask, peak, own
     except ImageError as error:
         return error
 
@@ -237,7 +282,7 @@ def _write_index(path: Path, decoding: Decoding, found: Found) -> None:
         "masks": decoding.masks,
         "skipped": list(found.skipped.items()),
         "peak": found.peak,
-        **({} if decoding.resize == "stretch" else {"shapes": found.shapes}),
+        **({"shapes": found.shapes} if decoding.shapes_matter else {}),
     }
     with path.open("x", encoding="utf-8") as file:
         json.dump(content, file)
