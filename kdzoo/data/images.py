@@ -24,7 +24,6 @@ from kdzoo.data.depth import (
     Intensity,
     deep_layout,
     eight_bit,
-    full_range,
     is_deep,
     low_bytes,
     peak_of,
@@ -32,7 +31,6 @@ from kdzoo.data.depth import (
     shown_colour,
     shown_gray,
     take_other_byte,
-    white_is_zero,
 )
 from kdzoo.data.files import printable
 from kdzoo.data.placement import Place, Resize
@@ -57,7 +55,7 @@ AnyImage = Image.Image | npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Decoded:
+class DecodedImage:
     """A file's first frame, upright.
 
     Attributes:
@@ -116,7 +114,7 @@ def read_with_peak(path: Path, intensity: Intensity | None = None) -> tuple[Imag
     Raises:
         ImageError: naming the file and what is wrong with it.
     """
-    with _open(path, low=intensity is not None) as decoded:
+    with decoded_image(path, low=intensity is not None) as decoded:
         image = decoded.image
         if decoded.low is not None and intensity is not None:
             image = shown_colour(image, decoded.low, intensity)
@@ -194,8 +192,6 @@ def scaled_rgb(image: AnyImage, shape: tuple[int, int]) -> Pixels:
     Raises:
         ImageError: the image is damaged or not of a form that can be shown.
     """
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape == (*shape, 3):
-        return image  # a large one is not copied
     shown = _rgb_image(image)
     height, width = shape
     return np.asarray(shown if shown.size == (width, height) else shown.resize((width, height), _BILINEAR))
@@ -218,88 +214,8 @@ def to_rgb_array(image: AnyImage, intensity: Intensity | None = None) -> Pixels:
     return np.array(_rgb_image(image, intensity))
 
 
-def read_mask(
-    path: Path,
-    size: int,
-    image_size: tuple[int, int] | None = None,
-    *,
-    image_path: Path | None = None,
-    resize: Resize = "stretch",
-) -> Pixels:
-    """Reads pixel truth: every pixel that is not black is defect, unless it is wholly transparent.
-
-    Args:
-        path: the mask file.
-        size: S, pixels; the mask is resized to the nearest pixel.
-        image_size: (width, height) of the image as `read_image` gives it, which the mask must share; None accepts any.
-        image_path: the image's file, for the message.
-        resize: as `resize_rgb` takes it; padding is no defect.
-
-    Returns:
-        ``[S, S]`` uint8, 1 where there is a defect, else 0.
-
-    Raises:
-        ImageError: the mask cannot be read, or its size is not its image's.
-    """
-    defect = _mask_of(path, image_size, image_path)
-    height, width = defect.shape
-    place = Place.of((height, width), size, resize)
-    return place.zero_padded(_nearest(defect, (place.height, place.width)))
-
-
-def read_scaled_mask(
-    path: Path, shape: tuple[int, int], image_size: tuple[int, int] | None = None, *, image_path: Path | None = None
-) -> Pixels:
-    """Reads pixel truth as `read_mask` does, at the size of an image from `scaled_rgb`.
-
-    Args:
-        path: the mask file.
-        shape: height and width, pixels.
-        image_size: as `read_mask` takes it.
-        image_path: likewise.
-
-    Returns:
-        ``[h, w]`` uint8, 1 where there is a defect, else 0.
-
-    Raises:
-        ImageError: the mask cannot be read, or its size is not its image's.
-    """
-    return _nearest(_mask_of(path, image_size, image_path), shape)
-
-
-def _mask_of(path: Path, image_size: tuple[int, int] | None, image_path: Path | None) -> Pixels:
-    """A mask at its own size, which must be its image's."""
-    defect = read_full_mask(path)
-    height, width = defect.shape
-    if image_size is not None and (width, height) != tuple(image_size):
-        owner = "its image" if image_path is None else f"its image {printable(image_path)}"
-        raise ImageError(
-            f"mask {printable(path)} is {width}x{height} pixels, but {owner} is {image_size[0]}x{image_size[1]}",
-            hint="a mask must have the width and height of its image",
-        )
-    return defect
-
-
-def _nearest(mask: Pixels, shape: tuple[int, int]) -> Pixels:
-    if mask.shape == shape:
-        return mask
-    height, width = shape
-    return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
-
-
-def read_full_mask(path: Path) -> Pixels:
-    """Reads a mask at its own size, by the rules of `read_mask`: ``[H, W]`` uint8, 1 where it marks, else 0.
-
-    Raises:
-        ImageError: the mask cannot be read.
-    """
-    with _open(path, low=True) as decoded:
-        marked = _not_black(decoded.image)
-        return marked if decoded.low is None else marked | _not_black(decoded.low)
-
-
 @contextmanager
-def _open(path: Path, *, low: bool) -> Iterator[_Decoded]:
+def decoded_image(path: Path, *, low: bool) -> Iterator[DecodedImage]:
     """The first frame of a file, decoded and upright; with the low bytes of deep colour if they are wanted."""
     with _opened(path) as (image, file):
         layout, below = deep_layout(image), None
@@ -309,7 +225,7 @@ def _open(path: Path, *, low: bool) -> Iterator[_Decoded]:
             take_other_byte(other)
             other.load()
             below = low_bytes(_upright(other), layout)
-        yield _Decoded(image=_upright(image), low=below, layout=layout)
+        yield DecodedImage(image=_upright(image), low=below, layout=layout)
 
 
 @contextmanager
@@ -399,15 +315,3 @@ def _to_rgb(image: Image.Image, intensity: Intensity | None = None) -> Image.Ima
         colour = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB")
     return image.convert("RGB")
-
-
-def _not_black(mask: Image.Image) -> Pixels:
-    """``[H, W]`` uint8, 1 where a mask of any mode shows something."""
-    if is_deep(mask) and white_is_zero(mask):
-        shown = np.asarray(mask) != (1 if mask.mode == "F" else full_range(mask))
-    elif is_deep(mask) or mask.mode in ("1", "L"):
-        shown = np.asarray(mask) != 0
-    else:
-        colour = np.asarray(mask.convert("RGBA"))
-        shown = (colour[:, :, :3] != 0).any(axis=2) & (colour[:, :, 3] != 0)
-    return np.asarray(shown, dtype=np.uint8)

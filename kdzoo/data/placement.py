@@ -19,9 +19,6 @@ from numpy.typing import NDArray
 Resize = Literal["stretch", "pad"]
 """How an image is brought to a square; a square one is brought there in the same way by both."""
 
-Input = Literal["stretch", "pad", "tile"]
-"""How an image is brought to what networks see: one square, or several of its own resolution (`kdzoo.data.tiling`)."""
-
 T = TypeVar("T", bound=np.generic)
 
 

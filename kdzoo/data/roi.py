@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kdzoo.data.files import IMAGE_SUFFIXES, printable
-from kdzoo.data.images import read_full_mask
+from kdzoo.data.mask_files import read_full_mask
 from kdzoo.data.placement import Place
 from kdzoo.errors import ConfigError, UnknownNameError
 

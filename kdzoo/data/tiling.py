@@ -56,12 +56,6 @@ class Tiling:
                 f"a scale of {self.scale:g} is out of range", hint=f"from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}"
             )
 
-    @property
-    def label(self) -> str:
-        """As a person reads it."""
-        scaled = "" if self.scale == 1 else f", scale {self.scale:g}"
-        return f"tiles of {self.side}, overlap {self.overlap}{scaled}"
-
     def grid(self, height: int, width: int) -> Grid:
         """The tiles of an image of so many pixels in its file."""
         seen = _scaled(height, self.scale), _scaled(width, self.scale)

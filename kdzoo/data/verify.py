@@ -18,8 +18,9 @@ from kdzoo.data.catalog import Dataset
 from kdzoo.data.cores import usable_cores
 from kdzoo.data.depth import dark_note
 from kdzoo.data.files import image_files, printable
-from kdzoo.data.images import read_image, read_mask, read_with_peak
+from kdzoo.data.images import read_image, read_with_peak
 from kdzoo.data.layouts.registry import Layout
+from kdzoo.data.mask_files import read_mask
 from kdzoo.data.samples import CategoryIndex, Sample
 from kdzoo.data.verify_folders import SpareMask, folders_below, spare_masks, unpaired
 from kdzoo.errors import DatasetError, ImageError

@@ -113,7 +113,8 @@ def _defect_cells(index: CategoryIndex, count: int, seed: int, size: int) -> lis
     """Normal images, then images of each defect type in turn, with their masks outlined."""
     from PIL import Image
 
-    from kdzoo.data.images import read_mask, read_rgb
+    from kdzoo.data.images import read_rgb
+    from kdzoo.data.mask_files import read_mask
     from kdzoo.pictures import Cell, marked
 
     normal = [sample for sample in index.samples if not sample.label]

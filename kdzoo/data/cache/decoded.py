@@ -113,12 +113,14 @@ def decode(
         ImageError: images or masks cannot be used (with ``skip_unreadable``: none can); says how many, and names the
             first few.
         StorageError: the disk is full or the cache cannot be written.
-        ConfigError: ``size`` or ``workers`` is below 1.
+        ConfigError: ``size`` or ``workers`` is below 1, or tiles are of another side than ``size``.
     """
     workers = usable_cores() if workers is None else workers
     for option, value in (("size", size), ("workers", workers)):
         if value < 1:
             raise ConfigError(f"{option} = {value!r} is out of range", hint="allowed: >= 1")
+    if tiling is not None and tiling.side != size:
+        raise ConfigError(f"tiles of {tiling.side} pixels do not fill squares of {size}", hint="give one side")
     complete = all(sample.mask_path is not None for sample in samples if sample.label)
     decoding = Decoding(
         samples=tuple(samples),

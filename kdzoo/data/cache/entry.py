@@ -25,15 +25,8 @@ from kdzoo.data.cache.array_file import ArrayWriter
 from kdzoo.data.cache.store import IMAGES, INDEX, MASKS, SPARE_BYTES, unique_beside
 from kdzoo.data.depth import Intensity
 from kdzoo.data.files import printable
-from kdzoo.data.images import (
-    Pixels,
-    read_mask,
-    read_scaled_mask,
-    read_size,
-    read_with_peak,
-    resize_rgb,
-    scaled_rgb,
-)
+from kdzoo.data.images import Pixels, read_size, read_with_peak, resize_rgb, scaled_rgb
+from kdzoo.data.mask_files import read_mask, read_scaled_mask
 from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
 from kdzoo.data.tiling import Grid, Tiling

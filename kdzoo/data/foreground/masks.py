@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from kdzoo.data.cores import usable_cores
 from kdzoo.data.files import image_files, printable
-from kdzoo.data.images import read_image, read_mask
+from kdzoo.data.images import read_image
 from kdzoo.data.layouts.pairing import one_spelling
+from kdzoo.data.mask_files import read_mask
 from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
 from kdzoo.errors import DatasetError, DatasetNotFoundError, ImageError

@@ -8,7 +8,8 @@ from helpers.raw_images import write_png16, write_tiff, write_tiff_deflated
 from PIL import Image
 
 from kdzoo.data.depth import Intensity, dark_note, range_of
-from kdzoo.data.images import found_intensity, read_image, read_mask, read_with_peak, to_rgb_array
+from kdzoo.data.images import found_intensity, read_image, read_with_peak, to_rgb_array
+from kdzoo.data.mask_files import read_mask
 from kdzoo.errors import ConfigError, ImageError
 
 TWELVE = Intensity(low=0, high=4095)

@@ -7,7 +7,8 @@ import pytest
 from helpers.raw_images import write_png16, write_tiff
 from PIL import ExifTags, Image
 
-from kdzoo.data.images import read_image, read_mask, read_rgb, read_with_peak, resize_rgb
+from kdzoo.data.images import read_image, read_rgb, read_with_peak, resize_rgb
+from kdzoo.data.mask_files import read_mask
 from kdzoo.errors import ImageError
 
 HEIGHT, WIDTH = 48, 64

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageFile
 
-from kdzoo.data.images import MAX_PIXELS, read_image, read_mask, read_rgb, read_size, resize_rgb, to_rgb_array
+from kdzoo.data.images import MAX_PIXELS, read_image, read_rgb, read_size, resize_rgb, to_rgb_array
+from kdzoo.data.mask_files import read_mask
 from kdzoo.errors import ImageError
 
 

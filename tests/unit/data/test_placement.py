@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from kdzoo.data.images import read_mask, read_rgb, resize_rgb
+from kdzoo.data.images import read_rgb, resize_rgb
+from kdzoo.data.mask_files import read_mask
 from kdzoo.data.placement import Place, places_of
 from kdzoo.data.roi import Roi, counted
 

@@ -20,8 +20,9 @@ from helpers.layouts import HEIGHT, WIDTH, make_category, write_image, write_mas
 from kdzoo.data import file_lock
 from kdzoo.data.cache import entry as cache_entry
 from kdzoo.data.cache.decoded import DECODER_VERSION, decode
-from kdzoo.data.images import read_mask, read_rgb
+from kdzoo.data.images import read_rgb
 from kdzoo.data.layouts.mvtec import read_category
+from kdzoo.data.mask_files import read_mask
 from kdzoo.data.samples import Sample
 from kdzoo.errors import ConfigError, ImageError, StorageError
 

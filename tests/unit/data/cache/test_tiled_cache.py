@@ -11,7 +11,7 @@ from PIL import Image
 from kdzoo.data.cache.decoded import DecodedPart, decode
 from kdzoo.data.samples import Sample
 from kdzoo.data.tiling import Tiling
-from kdzoo.errors import ImageError
+from kdzoo.errors import ConfigError, ImageError
 
 TILING = Tiling(side=32, overlap=8)
 
@@ -102,3 +102,8 @@ def test_unreadable_images_are_named_or_left_out(samples: list[Sample], tmp_path
     assert part.grids is not None
     assert [grid.shape for grid in part.grids] == [(32, 40), (10, 50)]
     assert len(part.images) == 4
+
+
+def test_tiles_of_another_side_are_refused(samples: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="32 pixels do not fill squares of 64"):
+        decode(samples, size=64, cache_dir=tmp_path / "cache", masks=True, tiling=TILING)
