@@ -56,8 +56,9 @@ class TeacherZoo:
             zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
             warn: as in `TeacherZoo`.
         """
-        cache = BlobCache(settings.cache / "zoo", limit=settings.zoo_cache_limit)
-        return cls(open_store(zoo or settings.zoo), cache, offline=settings.offline, warn=warn)
+        folder = settings.cache / "zoo"
+        cache = BlobCache(folder, limit=settings.zoo_cache_limit)
+        return cls(open_store(zoo or settings.zoo, notes=folder), cache, offline=settings.offline, warn=warn)
 
     @property
     def uri(self) -> str:

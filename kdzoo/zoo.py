@@ -71,7 +71,8 @@ def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[
         zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
         warn: told when something other than what was asked for is used.
     """
-    store, cache = open_store(zoo or settings.zoo), BlobCache(settings.cache / "zoo", limit=settings.zoo_cache_limit)
+    folder = settings.cache / "zoo"
+    store, cache = open_store(zoo or settings.zoo, notes=folder), BlobCache(folder, limit=settings.zoo_cache_limit)
     registry = Registry(store, cache, offline=settings.offline, on_warning=warn)
     sign_what_is_published(settings, registry)
     return registry

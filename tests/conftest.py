@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from helpers.ceph import Ceph
     from helpers.file_server import FileServer
     from helpers.s3_server import S3Server
 
@@ -50,17 +51,31 @@ def s3() -> Iterator[S3Server]:
         yield server
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[Ceph]:
+    """One Ceph for all tests, where its packages are."""
+    from helpers import ceph
+
+    if not ceph.is_installed():
+        pytest.skip(f"no Ceph here: `apt-get install --no-install-recommends {' '.join(ceph.PACKAGES)}` brings it")
+    with ceph.cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["folder", "s3", pytest.param("ceph", marks=pytest.mark.ceph)])
 def store(request, tmp_path) -> Store:
     """An empty store of each kind."""
     from zoo_registry.store.folder import FolderStore
+    from zoo_registry.store.proof import Dialect, Proof
     from zoo_registry.store.s3.store import S3Store
 
     if request.param == "folder":
         return FolderStore(tmp_path / "zoo")
-    s3 = request.getfixturevalue("s3")
-    client = s3.client()
-    return S3Store(s3.new_bucket(client), "some/prefix", client=client)
+    server = request.getfixturevalue(request.param)
+    client = server.client()
+    # Of a server that is known to be good: proving it in each test would take longer than most of them.
+    dialect = Dialect(bare_etags=request.param == "ceph", joins_blindly=request.param == "ceph")
+    return S3Store(server.new_bucket(client), "some/prefix", client=client, proof=Proof.given(dialect))
 
 
 @pytest.fixture

@@ -75,6 +75,10 @@ class StoreRefusedError(RegistryError, PermissionError):
     """The store answers, but will not do this: credentials, rights, no bucket, no conditional writes."""
 
 
+class StoreLacksError(StoreRefusedError):
+    """The store does not know a function at all, whoever asks for it."""
+
+
 class PublishStateUnknownError(RegistryError):
     """The store took a write and then did not say what became of it; it may or may not be there."""
 

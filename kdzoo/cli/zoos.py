@@ -30,7 +30,7 @@ def open_store_of(zoo: str | None) -> UpkeepStore:
     from zoo_registry.store.open import open_store
 
     settings = Settings.from_environment()
-    store = open_store(zoo or settings.zoo)
+    store = open_store(zoo or settings.zoo, notes=settings.cache / "zoo")
     if settings.offline and store.is_remote:
         raise StoreUnavailableError(
             f"{store.uri} takes a network, and kdzoo is offline", hint="unset KDZOO_OFFLINE, or name a folder"

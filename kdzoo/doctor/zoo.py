@@ -21,7 +21,7 @@ def check(asked: Asked, settings: Settings) -> list[Finding]:
     logger.addHandler(warned)
     try:
         registry = open_registry(settings, asked.zoo, warn=notes.append)
-        registry.probe()
+        registry.probe(afresh=True)
     finally:
         logger.removeHandler(warned)
     found = [Finding(check="zoo", state="ok", what=f"{registry.uri} can be read and published to")]

@@ -23,8 +23,10 @@ ENTRY = "rd/demo/weave"
 
 def publish(uri: str, scratch: Path, writer: int, n: int) -> int:
     """One release with a blob of its own and one that all share; gives its number."""
-    registry = Registry(open_store(uri), BlobCache(scratch / "cache"))
-    registry.probe = lambda: None  # a probe takes longer than a publish, and would be hit by most kills
+    # Proved once, by the first: a probe takes longer than a publish, and would be hit by most kills.
+    registry = Registry(open_store(uri, notes=scratch / "cache"), BlobCache(scratch / "cache"))
+    if "://" not in uri:
+        registry.probe = lambda: None
     own, shared = scratch / f"own-{writer}", scratch / f"shared-{writer}"
     own.write_bytes(f"{writer} {n} ".encode() * 5_000)
     shared.write_bytes(b"teacher" * 5_000)

@@ -27,7 +27,8 @@ class CachedFile:
 
     Attributes:
         path: where it is.
-        kind: ``blob``; ``note``, a small file of a store kept for when the store is out of reach; or ``rest``, what a
+        kind: ``blob``; ``note``, a small file of a store kept for when the store is out of reach, or
+            what the store has proved; or ``rest``, what a
             fetch left that was stopped or is still going on.
         what: of a blob the release and role that it was seen in, such as ``aand/demo/weave 3 weights``, else its
             digest; of anything else its path in the cache.
@@ -91,7 +92,7 @@ def _cached(root: Path, path: Path, owners: dict[str, str]) -> CachedFile | None
     what = place.as_posix()
     if place.parts[0] == "sha256" and _DIGEST.fullmatch(path.name):
         kind, what = "blob", owners.get(path.name, path.name)
-    elif place.parts[0] == "seen":
+    elif place.parts[0] in ("seen", "proved"):
         kind = "note"
     used = max(status.st_atime, status.st_mtime) if kind == "blob" else status.st_mtime  # looking here reads notes
     return CachedFile(path=path, kind=kind, what=what, size=status.st_size, used=used)

@@ -13,6 +13,8 @@ from pathlib import Path
 from zoo_registry.errors import ObjectTooLargeError, StoreRefusedError
 from zoo_registry.store import files
 from zoo_registry.store.files import Progress
+from zoo_registry.store.probing import probe
+from zoo_registry.store.proof import Dialect, Proof
 from zoo_registry.store.protocol import SMALL, Leftover, Listed, ObjectInfo, changed, check_key, check_prefix, not_found
 
 # No valid key starts with a dot, so these can be taken for no object.
@@ -35,6 +37,7 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
+        self._proof = Proof()
 
     @property
     def uri(self) -> str:
@@ -45,6 +48,15 @@ class FolderStore:
     def is_remote(self) -> bool:
         """Never: a folder on a network disk is the operating system's to reach."""
         return False
+
+    def prove(self, *, afresh: bool = False) -> None:
+        """Has the disk show links and locks in one round; see `Store.prove`. They are atomic wherever there are any."""
+
+        def ask() -> Dialect:
+            probe(self, rounds=1)
+            return Dialect()
+
+        self._proof.need(self.uri, ask, afresh=afresh)
 
     def get(self, key: str, *, max_bytes: int = SMALL) -> bytes:
         """The bytes of an object; see `Store.get`."""

@@ -8,15 +8,18 @@ from urllib.parse import unquote, urlsplit
 
 from zoo_registry.errors import NameInvalidError
 from zoo_registry.store.folder import FolderStore
+from zoo_registry.store.proof import Proof
 from zoo_registry.store.protocol import UpkeepStore
 
 
-def open_store(uri: str | Path, *, client: Any = None) -> UpkeepStore:
+def open_store(uri: str | Path, *, client: Any = None, notes: Path | None = None) -> UpkeepStore:
     """Opens a store by its address; nothing is reached or made yet.
 
     Args:
         uri: a folder (``~`` is understood), ``file:///folder`` or ``s3://bucket/prefix``.
         client: a boto3 S3 client to use instead of a new one; for S3 alone.
+        notes: the folder of a `BlobCache`, in which it is remembered for a day that a server's conditional writes
+            work; None tries them in each process that writes.
 
     Raises:
         NameInvalidError: the address is none of these.
@@ -35,7 +38,8 @@ def open_store(uri: str | Path, *, client: Any = None) -> UpkeepStore:
         # Here, so that boto3 is loaded by those alone who use S3.
         from zoo_registry.store.s3.store import S3Store
 
-        return S3Store(parts.netloc, parts.path.strip("/"), client=client)
+        proof = Proof(notes / "proved" if notes is not None else None)
+        return S3Store(parts.netloc, parts.path.strip("/"), client=client, proof=proof)
     raise NameInvalidError(
         f"the zoo's address '{text}' is not understood", hint="give a folder, file:///folder or s3://bucket/prefix"
     )

@@ -1,63 +1,146 @@
 """Asks a store to prove its conditional writes before anything that matters is written to it.
 
-Some servers take ``If-None-Match`` and ignore it, or let two writers win that come at the same moment; on such a store
-one release would silently replace another.
+Some servers take ``If-None-Match`` and ignore it, or look first and write then, so that of two writers that come at the
+same moment both win; on such a store one release would silently replace another. A window between looking and writing
+shows only when two requests fall into it: so many writers are held at a gate until all are ready to send, and that is
+done round after round, of creating and of swapping in turn.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
 import uuid
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from zoo_registry.errors import RegistryError, StoreRefusedError
 from zoo_registry.format.layout import PROBE
-from zoo_registry.store.protocol import Store
+from zoo_registry.store.protocol import Conditional
 
-WRITERS = 4
+WRITERS = 16
+ROUNDS = 24
+"""Of either kind, on a store that answers fast."""
+LEAST_ROUNDS = 3
+"""Of either kind, however slow it is."""
+ENOUGH_S = 1.5
+"""Seconds after which no more rounds are begun."""
+_GATE_S = 10.0
+
+Hold = Callable[[Callable[[], None]], None]
+"""Told what this thread's next write is to wait for, as late as it can."""
 
 _log = logging.getLogger(__name__)
 
 
-def probe(store: Store) -> None:
-    """Writes a few bytes under a random key in the ways that publishing will, and removes them.
+def probe(store: Conditional, *, hold: Hold | None = None, rounds: int = ROUNDS, seconds: float = ENOUGH_S) -> None:
+    """Writes a few bytes under random keys in the ways that publishing will, and removes them.
 
     Args:
         store: the store to ask.
+        hold: holds a write of this thread until all others are as far; default before it is begun.
+        rounds: of creating, and as many of swapping.
+        seconds: after which no more rounds than `LEAST_ROUNDS` are begun.
 
     Raises:
         StoreRefusedError: it lets two writers win, replaces what it should not, or denies the right to write.
         StoreUnavailableError: it cannot be reached or written.
     """
-    key, absent = f"{PROBE}{uuid.uuid4().hex}", f"{PROBE}{uuid.uuid4().hex}"
-    # Not within the block below: where nothing may be written, there is nothing to remove, nor the right to.
-    with ThreadPoolExecutor(WRITERS) as pool:
-        won = list(pool.map(lambda n: store.put_if_absent(key, b"probe %d" % n), range(WRITERS)))
-    try:
-        if sum(won) != 1:
-            raise _broken(store, f"{sum(won)} of {WRITERS} writers created the same object")
-        if store.compare_and_swap(absent, b"probe", "0" * 32):
-            raise _broken(store, "an object that is not there was replaced")
-        _, etag = store.read(key)
-        if not store.compare_and_swap(key, b"probe, moved", etag):
-            raise _broken(store, "an object that nobody else changed could not be replaced")
-        if store.compare_and_swap(key, b"probe, moved twice", etag):
-            raise _broken(store, "an object was replaced though it had changed")
-    finally:
-        for made in (key, absent):
-            _remove(store, made)
+    _Probe(store, hold).run(rounds, seconds)
 
 
-def _remove(store: Store, key: str) -> None:
-    try:
-        store.delete(key)
-    except RegistryError as error:
-        # The right to delete is not needed to publish, and an error under way says more than this one.
-        _log.warning("'%s' is left in %s: %s", key, store.uri, error)
+class _Probe:
+    def __init__(self, store: Conditional, hold: Hold | None) -> None:
+        self._store = store
+        self._hold = hold
+        self._made: list[str] = []
+
+    def run(self, rounds: int, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        try:
+            with ThreadPoolExecutor(WRITERS) as pool:
+                key = self._create(pool)
+                self._swap_alone(key)
+                for done in range(1, rounds):
+                    self._swap(pool, key)
+                    if done >= LEAST_ROUNDS and time.monotonic() > ends:
+                        break
+                    key = self._create(pool)
+        finally:
+            remove(self._store, self._made)
+
+    def _create(self, pool: ThreadPoolExecutor) -> str:
+        key = self._new_key()
+        won = self._race(pool, lambda data: self._store.put_if_absent(key, data))
+        self._made.append(key)  # not before: where nothing may be written, there is nothing to remove, nor the right to
+        self._judge(key, won, "created the same object")
+        return key
+
+    def _swap(self, pool: ThreadPoolExecutor, key: str) -> None:
+        _, etag = self._store.read(key)
+        won = self._race(pool, lambda data: self._store.compare_and_swap(key, data, etag))
+        self._judge(key, won, "replaced the same state of an object")
+
+    def _swap_alone(self, key: str) -> None:
+        """What a swap must do without a race."""
+        absent = self._new_key()
+        self._made.append(absent)
+        if self._store.compare_and_swap(absent, b"probe", "0" * 32):
+            raise _broken(self._store, "an object that is not there was replaced")
+        _, etag = self._store.read(key)
+        if not self._store.compare_and_swap(key, b"probe, moved", etag):
+            raise _broken(self._store, "an object that nobody else changed could not be replaced")
+        if self._store.compare_and_swap(key, b"probe, moved twice", etag):
+            raise _broken(self._store, "an object was replaced though it had changed")
+
+    def _race(self, pool: ThreadPoolExecutor, write: Callable[[bytes], bool]) -> list[bytes]:
+        """Has all writers write at the same moment; gives what those wrote that were told that they had."""
+        gate = threading.Barrier(WRITERS)
+
+        def wait() -> None:
+            with suppress(threading.BrokenBarrierError):  # one of them failed before it came to that
+                gate.wait(_GATE_S)
+
+        def run(data: bytes) -> bool:
+            try:
+                if self._hold is None:
+                    wait()
+                else:
+                    self._hold(wait)
+                return write(data)
+            except BaseException:
+                gate.abort()
+                raise
+
+        each = [b"probe %d %s" % (n, uuid.uuid4().hex.encode()) for n in range(WRITERS)]
+        return [data for data, has_won in zip(each, list(pool.map(run, each))) if has_won]
+
+    def _judge(self, key: str, won: list[bytes], what: str) -> None:
+        if len(won) != 1:
+            raise _broken(self._store, f"{len(won)} of {WRITERS} writers {what}")
+        if self._store.read(key)[0] != won[0]:
+            raise _broken(self._store, f"of {WRITERS} writers that {what}, another won than was told so")
+
+    def _new_key(self) -> str:
+        return f"{PROBE}{uuid.uuid4().hex}"
 
 
-def _broken(store: Store, what: str) -> StoreRefusedError:
+def remove(store: Conditional, keys: Sequence[str]) -> None:
+    """Removes what was written to look at a store, or warns that it stays."""
+    for done, key in enumerate(keys):
+        try:
+            store.delete(key)
+        except RegistryError as error:
+            # The right to delete is not needed to publish, and an error under way says more than this one.
+            more = f" and {len(keys) - done - 1} more like it" if len(keys) > done + 1 else ""
+            _log.warning("'%s'%s is left in %s: %s", key, more, store.uri, error)
+            return
+
+
+def _broken(store: Conditional, what: str) -> StoreRefusedError:
     return StoreRefusedError(
         f"{store.uri} has no working conditional writes: {what}",
-        hint="use a store that honours If-None-Match and If-Match, such as AWS S3, or a folder",
+        hint="use a store that honours If-None-Match and If-Match, such as AWS S3 or Ceph, or a folder",
     )

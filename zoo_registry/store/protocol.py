@@ -53,12 +53,39 @@ class Leftover:
     """When it was begun, in seconds since 1970 by the store's clock."""
 
 
+class Conditional(Protocol):
+    """What a probe takes: the conditional writes of a `Store`, and what it needs to look at them."""
+
+    @property
+    def uri(self) -> str:
+        """See `Store.uri`."""
+        ...
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """See `Store.read`."""
+        ...
+
+    def put_if_absent(self, key: str, source: bytes) -> bool:
+        """See `Store.put_if_absent`."""
+        ...
+
+    def compare_and_swap(self, key: str, data: bytes, expected_etag: str | None) -> bool:
+        """See `Store.compare_and_swap`."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
+        ...
+
+
 class Store(Protocol):
     """Bytes under keys, with the two conditional writes that make a registry safe.
 
     Keys are parts joined by ``/``; a part is ``[A-Za-z0-9][A-Za-z0-9._-]*``. Every method raises `NameInvalidError`
     for another key, `StoreUnavailableError` when the store cannot be reached or written, and `StoreRefusedError` when
     it answers with a refusal. All methods may be called from many threads and processes at once.
+
+    A remote store has proved its conditional writes (`prove`) before it writes anything, whoever asks it to.
     """
 
     @property
@@ -69,6 +96,18 @@ class Store(Protocol):
     @property
     def is_remote(self) -> bool:
         """Whether it takes a network to reach it."""
+        ...
+
+    def prove(self, *, afresh: bool = False) -> None:
+        """Sees to it that the conditional writes work; see `probing.probe`. Once proved, costs nothing.
+
+        Args:
+            afresh: look again, whatever was proved before.
+
+        Raises:
+            StoreRefusedError: they do not, or the right to write is missing.
+            StoreUnavailableError: the store cannot be reached or written.
+        """
         ...
 
     def get(self, key: str, *, max_bytes: int = SMALL) -> bytes:
@@ -124,6 +163,10 @@ class Store(Protocol):
         progress: Progress | None = None,
     ) -> bool:
         """Creates an object, whole or not at all, unless there is one already.
+
+        Of two calls with bytes, one creates it. Of two with files that are sent in parts, some servers (Ceph) tell
+        both that they did, and the later one's bytes stay. So a file may only be sent under a key that says what is in
+        it, as a blob's does: there both write the same.
 
         Args:
             key: the object.

@@ -29,7 +29,6 @@ from zoo_registry.format.signing import Signature
 from zoo_registry.format.strict_json import MAX_BYTES
 from zoo_registry.parallel import in_order
 from zoo_registry.store import files
-from zoo_registry.store.probing import probe
 from zoo_registry.store.protocol import Store
 from zoo_registry.store.recognising import check_is_zoo
 from zoo_registry.upkeep.copy_plan import AliasToCopy, CopyPlan, FileToCopy, make_plan
@@ -142,7 +141,7 @@ class _Copier:
 
     def run(self, plan: CopyPlan) -> tuple[tuple[BlobRef, ...], int]:
         """Carries a plan out; gives the blobs that were sent, and how many signatures."""
-        probe(self._target)
+        self._target.prove()
         needed = [(ref, False) for ref in plan.missing] + [(ref, True) for ref in plan.doubtful]
         # Each byte that is sent is read first.
         self._total = sum(ref.size for ref, _ in needed) * 2

@@ -25,11 +25,12 @@ class Kind(Enum):
     UNREFERENCED_BLOB = "unreferenced-blob"
     FOREIGN_FILE = "foreign-file"
     LEFTOVER = "leftover"
+    LEFTOVERS_UNKNOWN = "leftovers-unknown"
 
     @property
     def is_wrong(self) -> bool:
         """Whether the zoo needs mending; otherwise this is for information."""
-        return self not in (Kind.RELEASE_GAP, Kind.UNREFERENCED_BLOB, Kind.FOREIGN_FILE, Kind.LEFTOVER)
+        return self not in _FOR_INFORMATION
 
     @property
     def advice(self) -> str:
@@ -38,6 +39,13 @@ class Kind(Enum):
 
 
 _AGAIN = "publish the same files again, which sends the right bytes; or copy the blob from another zoo"
+_FOR_INFORMATION = (
+    Kind.RELEASE_GAP,
+    Kind.UNREFERENCED_BLOB,
+    Kind.FOREIGN_FILE,
+    Kind.LEFTOVER,
+    Kind.LEFTOVERS_UNKNOWN,
+)
 _ADVICE = {
     Kind.ALIAS_DAMAGED: "put the file back from a copy, or delete it and set the alias: kdzoo zoo promote",
     Kind.ALIAS_DANGLING: "point the alias at a release that is there: kdzoo zoo promote",
@@ -52,6 +60,7 @@ _ADVICE = {
     Kind.UNREFERENCED_BLOB: "no release refers to it; kdzoo zoo gc removes it when it is old enough",
     Kind.FOREIGN_FILE: "kdzoo did not write it and does not read it; remove it, or leave it",
     Kind.LEFTOVER: "a stopped writer left it; kdzoo zoo gc removes it when it is old enough",
+    Kind.LEFTOVERS_UNKNOWN: "have the server's own rules remove uploads that were begun and not finished in days",
 }
 
 

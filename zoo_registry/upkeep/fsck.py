@@ -11,7 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from zoo_registry.errors import ManifestInvalidError, ObjectNotFoundError, RegistryError, StoreUnavailableError
+from zoo_registry.errors import (
+    ManifestInvalidError,
+    ObjectNotFoundError,
+    RegistryError,
+    StoreLacksError,
+    StoreUnavailableError,
+)
 from zoo_registry.format import layout, strict_json
 from zoo_registry.format.alias import Move
 from zoo_registry.format.layout import BLOBS, PROBE, TEACHERS, TRASH, parse_blob_key, trash_key
@@ -76,8 +82,7 @@ class _Check:
         self._find_unreferenced(blobs)
         if deep:
             self._read_blobs(blobs)
-        for left in self._store.leftovers():
-            self._found(Kind.LEFTOVER, left.name.partition("\n")[0], left.what)
+        self._find_leftovers()
         return Checked(
             findings=tuple(sorted(set(self._findings), key=lambda one: (not one.kind.is_wrong, one.key, one.what))),
             entries=len(self._releases),
@@ -202,6 +207,13 @@ class _Check:
     def _find_unreferenced(self, blobs: dict[str, Listed]) -> None:
         for sha256 in blobs.keys() - self._referenced:
             self._found(Kind.UNREFERENCED_BLOB, blobs[sha256].key, f"{blobs[sha256].size} bytes")
+
+    def _find_leftovers(self) -> None:
+        try:
+            for left in self._store.leftovers():
+                self._found(Kind.LEFTOVER, left.name.partition("\n")[0], left.what)
+        except StoreLacksError as error:
+            self._found(Kind.LEFTOVERS_UNKNOWN, "", f"unfinished uploads cannot be listed here: {error}")
 
     def _read_blobs(self, blobs: dict[str, Listed]) -> None:
         """Compares each blob's bytes with its name."""

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zoo_registry.errors import ObjectNotFoundError
+from zoo_registry.errors import ObjectNotFoundError, StoreLacksError
 from zoo_registry.format import layout
 from zoo_registry.format.layout import BLOBS, PROBE, TRASH, parse_blob_key, parse_trash_key, trash_key
 from zoo_registry.store.protocol import Leftover, Listed, UpkeepStore
@@ -52,6 +52,8 @@ class Collected:
     """How many blobs something refers to."""
     leftovers: tuple[Leftover, ...]
     """What stopped writers had left, which was removed; with ``dry_run`` what would be."""
+    notes: tuple[str, ...] = ()
+    """What could not be looked at, and why."""
 
 
 def collect(
@@ -84,11 +86,13 @@ def collect(
     loose = {sha256: item for sha256, item in blobs.items() if sha256 not in wanted}
     doomed = {sha256: item for sha256, item in loose.items() if item.modified < before}
     trash = {sha256: item for item in store.scan(TRASH) if (sha256 := parse_trash_key(item.key))}
-    leftovers = [left for left in _leftovers(store) if left.since < begun]
+    found, notes = _leftovers(store)
+    leftovers = [left for left in found if left.since < begun]
     if dry_run:
         removed = doomed | {sha256: item for sha256, item in trash.items() if sha256 not in wanted}
         restored = tuple(sorted(trash.keys() & wanted))
     else:
+        store.prove()  # before blobs are taken away: publishers bring back what they miss by conditional writes
         _take_away(store, doomed, tell)
         removed, restored = _settle(store, doomed | trash, seen, wanted, tell)
         for done, left in enumerate(leftovers, start=1):
@@ -101,6 +105,7 @@ def collect(
         recent=len(loose) - len(doomed),
         referenced=len(blobs) - len(loose),
         leftovers=tuple(leftovers),
+        notes=notes,
     )
 
 
@@ -145,13 +150,16 @@ def _bring_back(store: UpkeepStore, sha256: str) -> None:
         return  # another run brought it back
 
 
-def _leftovers(store: UpkeepStore) -> list[Leftover]:
-    """Unfinished writes, and what probes could not remove."""
+def _leftovers(store: UpkeepStore) -> tuple[list[Leftover], tuple[str, ...]]:
+    """Unfinished writes, and what probes could not remove; and why the first are not known, if they are not."""
     probes = [
         Leftover(what=f"what is left of a probe, {item.key}", name=item.key, since=item.modified)
         for item in store.scan(PROBE)
     ]
-    return [*store.leftovers(), *probes]
+    try:
+        return [*store.leftovers(), *probes], ()
+    except StoreLacksError as error:
+        return probes, (f"unfinished uploads cannot be listed here and stay: {error}",)
 
 
 def _remove_leftover(store: UpkeepStore, left: Leftover) -> None:

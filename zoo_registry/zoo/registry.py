@@ -32,7 +32,6 @@ from zoo_registry.format.names import EntryName, check_alias
 from zoo_registry.format.strict_json import MAX_BYTES as MANIFEST_BYTES
 from zoo_registry.store.files import Progress
 from zoo_registry.store.open import open_store
-from zoo_registry.store.probing import probe
 from zoo_registry.store.protocol import Store
 from zoo_registry.store.recognising import check_is_zoo
 from zoo_registry.zoo import aliasing
@@ -88,7 +87,6 @@ class Registry:
         self._cache = cache
         self._warn = on_warning or _log.warning
         self._reader = RememberingReader(store, cache, offline=offline, warn=self._warn)
-        self._probed = False
         self._sender = BlobSender(store, warn=self._warn)
         self.alias_log = AliasLog(store, self._reader, warn=self._warn)
         """Every move of every alias."""
@@ -105,20 +103,22 @@ class Registry:
         on_warning: Callable[[str], None] | None = None,
     ) -> Registry:
         """A registry by the store's address; see `open_store`, whose errors it raises."""
-        return cls(open_store(uri), BlobCache(cache), offline=offline, on_warning=on_warning)
+        return cls(open_store(uri, notes=cache), BlobCache(cache), offline=offline, on_warning=on_warning)
 
     @property
     def uri(self) -> str:
         """The store's address."""
         return self._store.uri
 
-    def probe(self) -> None:
-        """Checks, once, that the store can be published to; see `probing.probe`. `publish` does so by itself."""
+    def probe(self, *, afresh: bool = False) -> None:
+        """Checks that the store can be published to; see `Store.prove`. `publish` does so by itself.
+
+        Args:
+            afresh: look again, whatever was found before.
+        """
         self._reader.need_store("publish")
-        if not self._probed:
-            self.signatures.prepare()
-            probe(self._store)
-            self._probed = True
+        self.signatures.prepare()
+        self._store.prove(afresh=afresh)
 
     def list_keys(self) -> list[str]:
         """The keys of all files of all entries, sorted; for those who look at the zoo as a whole.

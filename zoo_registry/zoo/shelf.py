@@ -19,7 +19,6 @@ from zoo_registry.format.layout import TEACHERS, blob_key
 from zoo_registry.format.manifest import BlobRef
 from zoo_registry.format.names import check_part
 from zoo_registry.store.files import Progress
-from zoo_registry.store.probing import probe
 from zoo_registry.store.protocol import Store
 from zoo_registry.store.recognising import check_is_zoo
 from zoo_registry.zoo.blob_upload import BlobSender
@@ -124,7 +123,7 @@ class CardShelf:
         check_part(name, self._kind)
         self._reader.need_store(f"push {self._kind} '{name}'")
         check()
-        probe(self._store)
+        self._store.prove()
         sender = BlobSender(self._store, warn=self._warn)
         sender.send(blob, file, progress)
         created = self._store.put_if_absent(self._key(name), card)

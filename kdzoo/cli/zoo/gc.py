@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from kdzoo.cli.ages import age_seconds
+from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.sizes import size_text
 from kdzoo.cli.zoo.step_bars import StepBars
@@ -50,9 +51,12 @@ def gc(grace: str, dry_run: bool, zoo: str | None, as_json: bool) -> None:
             "recent": done.recent,
             "referenced": done.referenced,
             "leftovers": [{"what": left.what, "since": _time(left.since)} for left in done.leftovers],
+            "notes": list(done.notes),
         }
         click.echo(json.dumps(document))
         return
+    for text in done.notes:
+        tell_note(text)
     verb = "would remove" if dry_run else "removed"
     for sha256 in done.removed:
         click.echo(f"{verb} blob {sha256}")

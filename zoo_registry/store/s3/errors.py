@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botocore import exceptions as boto
 
-from zoo_registry.errors import RegistryError, StoreRefusedError, StoreUnavailableError
+from zoo_registry.errors import RegistryError, StoreLacksError, StoreRefusedError, StoreUnavailableError
 
 ABSENT = frozenset({"NoSuchKey", "NotFound", "404"})
 
@@ -31,6 +31,11 @@ def status(error: boto.ClientError) -> int:
 def code(error: boto.ClientError) -> str:
     """The S3 code of a refusal, such as ``NoSuchBucket``."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_failure(error: Exception) -> bool:
+    """Whether the server answered that it failed (500), which leaves open what it did."""
+    return isinstance(error, boto.ClientError) and status(error) == 500
 
 
 def translate(error: boto.BotoCoreError | boto.ClientError, action: str, where: str) -> RegistryError:
@@ -81,5 +86,5 @@ def _refusal(error: boto.ClientError, action: str, where: str) -> RegistryError:
     if (number >= 500 and number != 501) or number in (408, 429) or name == "SlowDown":
         return StoreUnavailableError(message, hint="the store is busy or broken; try again later")
     if number == 501:
-        return StoreRefusedError(message, hint="this store lacks a function that the zoo needs; use another store")
+        return StoreLacksError(message, hint="this store lacks a function that the zoo needs; use another store")
     return StoreRefusedError(message, hint="check the zoo's address and the rights of these credentials")

@@ -10,11 +10,13 @@ from typing import Any
 
 from zoo_registry.store import files
 from zoo_registry.store.files import Progress
+from zoo_registry.store.proof import Proof
 from zoo_registry.store.protocol import SMALL, Leftover, Listed, ObjectInfo, changed, check_key, check_prefix, not_found
 from zoo_registry.store.s3.bucket import Bucket
 from zoo_registry.store.s3.errors import ABSENT
+from zoo_registry.store.s3.proving import ProvedWriter
 from zoo_registry.store.s3.reading import S3Reader
-from zoo_registry.store.s3.writing import WRITE_ID, S3Writer
+from zoo_registry.store.s3.writing import WRITE_ID
 
 __all__ = ["MULTIPART_BYTES", "WRITE_ID", "S3Store"]
 
@@ -35,17 +37,24 @@ class S3Store:
             (``AWS_ENDPOINT_URL``) and the style of addresses by itself: at any endpoint but AWS the bucket stands in
             the path, unless its configuration says ``addressing_style = virtual``.
         multipart_bytes: blobs over this many bytes are sent in parts.
+        proof: what is known of its conditional writes; default nothing, so that they are tried before the first.
 
     Raises:
         NameInvalidError: bucket or prefix is not valid.
     """
 
     def __init__(
-        self, bucket: str, prefix: str = "", *, client: Any = None, multipart_bytes: int = MULTIPART_BYTES
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        client: Any = None,
+        multipart_bytes: int = MULTIPART_BYTES,
+        proof: Proof | None = None,
     ) -> None:
         self._bucket = Bucket(bucket, prefix, client=client)
         self._reader = S3Reader(self._bucket)
-        self._writer = S3Writer(self._bucket)
+        self._proved = ProvedWriter(self._bucket, self._reader, proof or Proof())
         self._multipart_bytes = multipart_bytes
 
     @property
@@ -57,6 +66,10 @@ class S3Store:
     def is_remote(self) -> bool:
         """Always."""
         return True
+
+    def prove(self, *, afresh: bool = False) -> None:
+        """Sees to it that conditional writes work; see `Store.prove`."""
+        self._proved.writer(afresh=afresh)
 
     def get(self, key: str, *, max_bytes: int = SMALL) -> bytes:
         """The bytes of an object; see `Store.get`."""
@@ -88,6 +101,7 @@ class S3Store:
         """Creates an object unless there is one; see `Store.put_if_absent`."""
         check_key(key)
         mine = write_id or uuid.uuid4().hex
+        writer = self._proved.writer()
         if isinstance(source, bytes):
             data = source
         else:
@@ -95,20 +109,20 @@ class S3Store:
                 return False
             with files.storage_errors("read", source):
                 if source.stat().st_size > self._multipart_bytes:
-                    return self._writer.put_in_parts(key, source, mine, sha256, progress)
+                    return writer.put_in_parts(key, source, mine, sha256, progress)
                 with files.open_regular(source) as opened:
                     data = opened.read()
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
             raise changed(source, key, sha256)
-        created = self._writer.put(key, data, mine, {"IfNoneMatch": "*"})
+        created = writer.put(key, data, mine, None)
         if progress is not None:
             progress(len(data))
         return created
 
     def compare_and_swap(self, key: str, data: bytes, expected_etag: str | None) -> bool:
         """Replaces an object if it is still the one that was read; see `Store.compare_and_swap`."""
-        condition = {"IfNoneMatch": "*"} if expected_etag is None else {"IfMatch": expected_etag}
-        return self._writer.put(key, data, uuid.uuid4().hex, condition)
+        check_key(key)
+        return self._proved.writer().put(key, data, uuid.uuid4().hex, expected_etag)
 
     def list(self, prefix: str) -> list[str]:
         """All keys that start with ``prefix``, sorted; see `Store.list`."""
@@ -154,6 +168,7 @@ class S3Store:
     def move(self, key: str, target: str) -> None:
         """Gives an object another key; see `UpkeepStore.move`. S3 copies it within the store, and then removes it."""
         source, place = self._bucket.at(key), self._bucket.at(target)
+        self.prove()  # what is moved is looked for again by publishers, whose writes must be what they seem
         if self._bucket.head(target) is None:
             with self._bucket.errors("move", key):
                 try:

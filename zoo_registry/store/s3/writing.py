@@ -22,6 +22,7 @@ from zoo_registry.errors import (
     StoreUnavailableError,
 )
 from zoo_registry.store.files import Progress
+from zoo_registry.store.proof import Dialect
 from zoo_registry.store.protocol import changed
 from zoo_registry.store.s3 import errors as s3_errors
 from zoo_registry.store.s3.bucket import Bucket
@@ -44,21 +45,35 @@ class S3Writer:
     connection is lost, the id tells whether that is our own write, whose answer never came. A write that is not there
     may be sent again with the same id: should the first one arrive after all, the second is told so by the same means.
 
+    Servers differ in how they want an ETag to be spelled in ``If-Match``: Ceph compares it, byte for byte, with one
+    without quotes, and answers 412 to any other. Where an object is refused as another one although it still has the
+    very ETag, the other spelling is tried; the first that succeeds is the server's from then on. It is not tried once
+    one has succeeded: a server that does not understand it might not compare at all.
+
     Args:
         bucket: where to.
+        dialect: what is known of the server.
     """
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, dialect: Dialect) -> None:
         self._bucket = bucket
+        self._blindly = dialect.joins_blindly
+        self._bare = dialect.bare_etags
+        self._settled = False
 
-    def put(self, key: str, data: bytes, mine: str, condition: dict[str, str]) -> bool:
+    @property
+    def bare_etags(self) -> bool:
+        """Whether the server takes ETags without quotes, as far as it is known."""
+        return self._bare
+
+    def put(self, key: str, data: bytes, mine: str, expected: str | None) -> bool:
         """One conditional write; True when the object is ours, False when the condition was not met.
 
         Args:
             key: the object.
             data: its bytes.
             mine: the write id.
-            condition: ``IfNoneMatch`` or ``IfMatch``.
+            expected: the etag of the object that it may replace; None for none.
 
         Raises:
             StoreUnavailableError: it was not written, and the store is at fault.
@@ -67,13 +82,19 @@ class S3Writer:
         """
         place = self._bucket.at(key)
         metadata = {WRITE_ID: mine, SHA256: hashlib.sha256(data).hexdigest()}
-        lost = 0
+        lost, bare, turned = 0, self._bare, False
         for attempt in range(_TRIES):
+            condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": _spelled(expected, bare=bare)}
             try:
                 self._bucket.client.put_object(**place, Body=data, Metadata=metadata, **condition)
+                if expected is not None:
+                    self._bare, self._settled = bare, True
                 return True
             except (BotoCoreError, ClientError) as error:
-                outcome = self._after(error, key, mine, creates="IfNoneMatch" in condition)
+                outcome = self._after(error, key, mine, expected)
+                if outcome is False and not turned and self._is_misread(error, key, expected, bare=bare):
+                    bare, turned = not bare, True
+                    continue
                 if outcome is not None:
                     return outcome
                 lost += isinstance(error, BotoCoreError)
@@ -103,11 +124,14 @@ class S3Writer:
                 upload.abort()
                 raise
             try:
+                if self._blindly and self._bucket.head(key) is not None:  # it would be replaced
+                    upload.abort()
+                    return False
                 upload.complete()
                 return True
             except (BotoCoreError, ClientError) as error:
                 try:
-                    outcome = self._after(error, key, mine, creates=True)
+                    outcome = self._after(error, key, mine, None)
                 except StoreRefusedError:
                     upload.abort()
                     raise  # any other error leaves it open whether the object is there: nothing is cleaned up
@@ -121,21 +145,30 @@ class S3Writer:
             time.sleep(0.05 * 2**attempt)
         raise self._contended(key)
 
-    def _after(self, error: BotoCoreError | ClientError, key: str, mine: str, *, creates: bool) -> bool | None:
+    def _is_misread(self, error: Exception, key: str, expected: str | None, *, bare: bool) -> bool:
+        """Whether an object was refused as another one, and is the one that was expected."""
+        if expected is None or (self._settled and bare is self._bare):
+            return False
+        if not isinstance(error, ClientError) or s3_errors.status(error) != 412:
+            return False
+        found = self._bucket.head(key)
+        return found is not None and not _differs(found.etag, expected)
+
+    def _after(self, error: BotoCoreError | ClientError, key: str, mine: str, expected: str | None) -> bool | None:
         """What became of a conditional write that raised: ours, not ours, or None when it is to be tried again.
 
         Args:
             error: what it raised.
             key: the object.
             mine: the write id.
-            creates: whether the condition was that there is no object.
+            expected: the etag it was to replace; None when there was to be no object.
 
         Raises:
             StoreUnavailableError: it was not written, and the store is at fault.
             StoreRefusedError: it was not written, and the store will not.
             PublishStateUnknownError: it cannot be known.
         """
-        refused = isinstance(error, ClientError)
+        refused, creates = isinstance(error, ClientError), expected is None
         number = s3_errors.status(error) if refused else 0
         named = s3_errors.code(error) if refused else ""
         if number == 404 and named != "NoSuchBucket":
@@ -159,6 +192,8 @@ class S3Writer:
             raise self._unknown(key, mine) from second
         if found is not None and found.metadata.get(WRITE_ID) == mine:
             return True
+        if s3_errors.is_failure(error) and found is not None and (expected is None or _differs(found.etag, expected)):
+            return False  # what Ceph answers the losers of a race is a failure of its own (500 UnknownError)
         if refused or isinstance(error, _NEVER_SENT):
             raise reason from error
         # The connection broke. With another's object in its place a creation can no longer succeed; anything else is
@@ -176,3 +211,15 @@ class S3Writer:
         return StoreUnavailableError(
             f"{self._bucket.where(key)} was being written by others {_TRIES} times in a row", hint="try again"
         )
+
+
+def _spelled(etag: str, *, bare: bool) -> str:
+    """An ETag without quotes, or in them; a weak one stays as it is."""
+    if etag.startswith("W/"):
+        return etag
+    text = etag.strip('"')
+    return text if bare else f'"{text}"'
+
+
+def _differs(etag: str, other: str) -> bool:
+    return _spelled(etag, bare=True) != _spelled(other, bare=True)

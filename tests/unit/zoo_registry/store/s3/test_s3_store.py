@@ -13,6 +13,7 @@ from zoo_registry.errors import (
     StoreUnavailableError,
 )
 from zoo_registry.store.probing import probe
+from zoo_registry.store.proof import Proof
 from zoo_registry.store.s3 import multipart as s3_multipart
 from zoo_registry.store.s3.store import WRITE_ID, S3Store
 from zoo_registry.zoo.registry import Registry
@@ -32,14 +33,14 @@ def bucket(s3, client):
 
 @pytest.fixture
 def store(bucket, client):
-    return S3Store(bucket, "zoo", client=client)
+    return S3Store(bucket, "zoo", client=client, proof=Proof.given())
 
 
 @pytest.fixture
 def parts_store(bucket, client, monkeypatch):
     """Sends files over 1000 bytes in parts of 5 MiB, the least that S3 takes."""
     monkeypatch.setattr(s3_multipart, "PART_BYTES", 5 * 1024 * 1024)
-    return S3Store(bucket, "zoo", client=client, multipart_bytes=1000)
+    return S3Store(bucket, "zoo", client=client, multipart_bytes=1000, proof=Proof.given())
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_refusals_say_what_to_do(s3, store, status, code, kind, hint):
 
 
 def test_no_bucket(client):
-    store = S3Store("no-such-bucket-here", client=client)
+    store = S3Store("no-such-bucket-here", client=client, proof=Proof.given())
     for ask in (lambda: store.get("a"), lambda: store.list(""), lambda: store.put_if_absent("a", b"1")):
         with pytest.raises(StoreRefusedError, match="no such bucket"):
             ask()
@@ -173,16 +174,17 @@ def test_nobody_there(s3):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     gone = type(s3)(url=f"http://127.0.0.1:{port}").client(attempts=1)
-    store = S3Store("bucket", client=gone)
+    store = S3Store("bucket", client=gone, proof=Proof.given())
     for ask in (lambda: store.get("a"), lambda: store.list(""), lambda: store.put_if_absent("a", b"1")):
         with pytest.raises(StoreUnavailableError) as error:
             ask()
         assert "AWS_ENDPOINT_URL" in error.value.hint
 
 
-def test_a_server_that_ignores_conditions_is_refused_before_anything_is_published(s3, store, tmp_path):
+def test_a_server_that_ignores_conditions_is_refused_before_anything_is_published(s3, bucket, client, tmp_path):
+    store = S3Store(bucket, "zoo", client=client)
     registry = Registry(store, BlobCache(tmp_path / "cache"))
-    with s3.fault(method="PUT", ignore_conditions=True, times=99), pytest.raises(StoreRefusedError, match="4 of 4"):
+    with s3.fault(method="PUT", ignore_conditions=True, times=99), pytest.raises(StoreRefusedError, match="16 of 16"):
         registry.publish(ENTRY, {}, {})
     assert store.list("") == []
 
@@ -278,7 +280,7 @@ def test_somebody_faster_with_the_last_step(s3, parts_store, large, client, buck
             client.put_object(Bucket=request["Bucket"], Key=request["Key"], Body=b"theirs")
             return client.complete_multipart_upload(**request)
 
-    slow = S3Store(bucket, "zoo", client=Faster(), multipart_bytes=1000)
+    slow = S3Store(bucket, "zoo", client=Faster(), multipart_bytes=1000, proof=Proof.given())
     assert slow.put_if_absent("big", large) is False
     assert slow.get("big") == b"theirs"
     assert unfinished(client, bucket) == []

@@ -16,6 +16,7 @@ from zoo_registry.errors import (
     StoreUnavailableError,
 )
 from zoo_registry.store.open import open_store
+from zoo_registry.store.proof import Proof
 from zoo_registry.store.s3 import multipart as s3_multipart
 from zoo_registry.store.s3 import reading as s3_reading
 from zoo_registry.store.s3.store import S3Store
@@ -32,7 +33,7 @@ def client(s3):
 @pytest.fixture
 def store(s3, client, monkeypatch):
     monkeypatch.setattr(s3_reading, "RANGE_BYTES", 10 * KIB)
-    return S3Store(s3.new_bucket(client), "zoo", client=client)
+    return S3Store(s3.new_bucket(client), "zoo", client=client, proof=Proof.given())
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_an_object_replaced_between_two_ranges_is_not_mixed(client, store, large
             return client.get_object(**request)
 
     with pytest.raises(StoreUnavailableError, match="replaced while it was read"):
-        S3Store(bucket, "zoo", client=Replacing()).get_to_file("big", tmp_path / "out")
+        S3Store(bucket, "zoo", client=Replacing(), proof=Proof.given()).get_to_file("big", tmp_path / "out")
 
 
 def test_a_server_without_ranges_is_read_as_one_stream(client, store, large, tmp_path):
@@ -131,7 +132,9 @@ def test_a_server_without_ranges_is_read_as_one_stream(client, store, large, tmp
             return client.get_object(**request)
 
     bucket = store.uri.split("/")[2]
-    assert S3Store(bucket, "zoo", client=NoRanges()).get_to_file("big", tmp_path / "out") == sha256(large)
+    assert S3Store(bucket, "zoo", client=NoRanges(), proof=Proof.given()).get_to_file(
+        "big", tmp_path / "out"
+    ) == sha256(large)
 
 
 def test_parts_are_sent_side_by_side_and_joined_in_order(client, store, tmp_path, monkeypatch):
@@ -139,7 +142,7 @@ def test_parts_are_sent_side_by_side_and_joined_in_order(client, store, tmp_path
     path = tmp_path / "large"
     path.write_bytes(b"".join(bytes([n]) * KIB * KIB for n in range(17)))
     told = []
-    parts = S3Store(store.uri.split("/")[2], "zoo", client=client, multipart_bytes=KIB)
+    parts = S3Store(store.uri.split("/")[2], "zoo", client=client, multipart_bytes=KIB, proof=Proof.given())
     assert parts.put_if_absent("big", path, sha256=sha256(path), progress=told.append)
     assert told == [5 * KIB * KIB] * 3 + [2 * KIB * KIB]
     assert parts.digest("big") == (sha256(path), 17 * KIB * KIB)
@@ -187,7 +190,7 @@ def test_a_write_that_never_arrived_is_sent_again(store, client):
                 raise ConnectionClosedError(endpoint_url="http://store")
             return client.put_object(**request)
 
-    assert S3Store(store.uri.split("/")[2], "zoo", client=Lossy()).put_if_absent("a", b"1") is True
+    assert S3Store(store.uri.split("/")[2], "zoo", client=Lossy(), proof=Proof.given()).put_if_absent("a", b"1") is True
     assert Lossy.lost == 2
 
 
@@ -223,7 +226,7 @@ def test_without_credentials_publishing_says_so_once(s3, tmp_path, caplog):
 
 
 def test_no_secret_stands_in_a_message(s3, client):
-    store = S3Store("no-such-bucket-here", client=client)
+    store = S3Store("no-such-bucket-here", client=client, proof=Proof.given())
     with pytest.raises(StoreRefusedError) as error:
         store.put_if_absent("a", b"1")
     assert CREDENTIALS["aws_secret_access_key"] not in f"{error.value} {error.value.hint} {error.value.__cause__}"
@@ -264,7 +267,7 @@ def test_an_upload_in_parts_is_begun_with_the_word_that_its_parts_are_sent_with(
         asked.append((request.method, said))
 
     client.meta.events.register("before-send.s3", note)
-    parts = S3Store(store.uri.split("/")[2], "zoo", client=client, multipart_bytes=KIB)
+    parts = S3Store(store.uri.split("/")[2], "zoo", client=client, multipart_bytes=KIB, proof=Proof.given())
     assert parts.put_if_absent("big", large, sha256=sha256(large))
     begun = next(said for method, said in asked if method == "POST")
     (sent,) = (said for method, said in asked if method == "PUT")
