@@ -205,7 +205,8 @@ def test_a_server_that_ignores_if_match_is_refused(s3, store):
     assert store.list("") == []
 
 
-def test_a_publisher_without_the_right_to_delete_can_publish(s3, store, tmp_path):
+def test_a_publisher_without_the_right_to_delete_can_publish(s3, bucket, client, tmp_path):
+    store = S3Store(bucket, "zoo", client=client)
     registry = Registry(store, BlobCache(tmp_path / "cache"))
     with s3.fault(method="DELETE", status="403 Forbidden", code="AccessDenied", times=9):
         assert registry.publish(ENTRY, {}, {}).release == 1
