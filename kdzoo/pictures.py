@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
+from kdzoo.visible import visible
+
 # Dark blue to yellow, even steps of lightness: reads the same in grey and for colour-blind eyes.
 _STOPS = np.array([[13, 8, 70], [84, 2, 135], [156, 23, 121], [208, 73, 81], [243, 133, 46], [252, 214, 60]], float)
 _OUTLINE = (0, 255, 230)
@@ -147,12 +149,12 @@ def contact_sheet(title: str, cells: Sequence[Cell], *, across: int, side: int =
     cell_width, cell_height = across * side + 16, side + 40
     page = Image.new("RGB", (columns * cell_width + 16, rows * cell_height + 40), _PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((16, 10), title, fill=_INK, font=font)
+    draw.text((16, 10), visible(title), fill=_INK, font=font)
     for position, cell in enumerate(cells):
         left = 16 + position % columns * cell_width
         top = 36 + position // columns * cell_height
-        draw.text((left, top), _fitted(cell.name, across * side, font), fill=_INK, font=font)
-        draw.text((left, top + 15), cell.note, fill=_INK, font=font)
+        draw.text((left, top), _fitted(visible(cell.name), across * side, font), fill=_INK, font=font)
+        draw.text((left, top + 15), visible(cell.note), fill=_INK, font=font)
         for number, picture in enumerate(cell.pictures):
             shown = picture.resize(_fitting(picture.size, side))
             beside, above = (side - shown.width) // 2, (side - shown.height) // 2

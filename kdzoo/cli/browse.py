@@ -13,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import click
-
+from kdzoo.cli.say import say, tell
 from kdzoo.errors import TrackingError
 
 _START_SECONDS: Final = 180.0
@@ -27,7 +26,7 @@ def is_server(uri: str) -> bool:
 
 def show(url: str) -> None:
     """Prints a page's address on stdout, and opens it where there is a display."""
-    click.echo(url)
+    say(url)
     if _has_display():
         webbrowser.open(url)
 
@@ -47,7 +46,7 @@ def serve(uri: str, artifacts: Path, *, host: str, port: int, ready: Callable[[s
     """
     artifacts.mkdir(parents=True, exist_ok=True)
     address = f"http://{host}:{port}"
-    click.echo(f"MLflow UI at {address} (Ctrl-C stops it)", err=True)
+    tell(f"MLflow UI at {address} (Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui"]
     command += ["--default-artifact-root", artifacts.as_uri(), "--host", host, "--port", str(port)]
     # In the environment, not among the arguments, which every user of the machine can read: it may hold a password.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from kdzoo.cli.image_files import image_files
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import device_option, existing_folder, json_option, zoo_option
 from kdzoo.cli.rates import share
+from kdzoo.cli.say import say_result
 from kdzoo.errors import UsageError
 from kdzoo.metrics.decision_words import decision_rows
 
@@ -84,7 +84,7 @@ def calibrate(
         "promoted": promote,
         "note": note,
     }
-    click.echo(json.dumps(result) if as_json else _text(result))
+    say_result(result, _lines, as_json=as_json)
 
 
 def _costs(
@@ -156,7 +156,7 @@ def _not_promoted(base: Manifest, number: int) -> str:
     return f"no alias was moved; `kdzoo zoo promote {base.entry} {number}` makes it champion"
 
 
-def _text(result: dict[str, Any]) -> str:
+def _lines(result: dict[str, Any]) -> list[str]:
     point, evidence = result["operating_point"], result["recalibrated"]
     lines = [f"release {result['release']} of {result['entry']}, the weights of release {result['from_release']}"]
     lines.append(f"  {'threshold':18} {point['threshold']:.4f}, before {result['threshold_before']:.4f}")
@@ -165,4 +165,4 @@ def _text(result: dict[str, Any]) -> str:
         costs = evidence["costs"]
         each = f"at {costs['miss']:g} a miss and {costs['alarm']:g} an alarm"
         lines.append(f"  {'cost':18} {1000 * evidence['cost_an_image']:.4g} for 1000 images, {each}")
-    return "\n".join([*lines, f"  {'zoo':18} {result['note']}"])
+    return [*lines, f"  {'zoo':18} {result['note']}"]

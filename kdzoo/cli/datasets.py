@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import tell
 from kdzoo.errors import DatasetNotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +40,6 @@ def open_or_download(name: str, settings: Settings, *, download: bool) -> Datase
     try:
         return open_dataset_with_progress(name, settings)
     except DatasetNotFoundError as error:
-        click.echo(f"{error}: downloading it", err=True)
+        tell(f"{error}: downloading it")
     bring(find_place(name, settings), offline=settings.offline, ask=False)
     return open_dataset_with_progress(name, settings)

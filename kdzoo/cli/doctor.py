@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from kdzoo.doctor import Finding
@@ -42,22 +42,20 @@ def doctor(dataset: str | None, teacher: str | None, ray_address: str | None, zo
         found = examine(asked, progress=bar)
     failed = [finding for finding in found if finding.state == "fail"]
     if as_json:
-        click.echo(json.dumps({"ok": not failed, "findings": [dataclasses.asdict(finding) for finding in found]}))
+        say_json({"ok": not failed, "findings": [dataclasses.asdict(finding) for finding in found]})
     else:
         _print(found)
     return 1 if failed else 0
 
 
 def _print(found: list[Finding]) -> None:
-    from rich.text import Text
+    from kdzoo.cli.tables import Page, PlainTable
 
-    from kdzoo.cli.tables import make_table, results
-
-    table = make_table(None, ("check", "node", "state", "what was found", "what to do"))
+    table = PlainTable(None, ("check", "node", "state", "what was found", "what to do"))
     for finding in found:
-        state = Text(finding.state, style=_COLOURS[finding.state])
-        table.add_row(finding.check, finding.node, state, Text(finding.what), Text(finding.hint))
-    results().print(table)
+        cells = (finding.check, finding.node, finding.state, finding.what, finding.hint)
+        table.add_row(*cells, styles=("", "", _COLOURS[finding.state]))
+    Page().table(table)
     counts = {state: sum(finding.state == state for finding in found) for state in _COLOURS}
     verdict = "something a sweep needs is missing" if counts["fail"] else "ready to sweep"
-    click.echo(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail: {verdict}")
+    say(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail: {verdict}")

@@ -15,7 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.text import Text
+
+from kdzoo.cli.tables import plain
+from kdzoo.visible import visible
 
 _LINE_EVERY_S = 10.0
 
@@ -24,9 +26,9 @@ class DownloadView:
     """Shows bytes, rate and time left of each piece of work; a `kdzoo.data.download.fetch.Watcher`."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         self._progress = Progress(
-            TextColumn("{task.description:12}"),
+            TextColumn("{task.description:12}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -48,10 +50,10 @@ class DownloadView:
     def stage(self, label: str, total: int | None, done: int = 0) -> None:
         """A new piece of work begins; the same one again goes on in its bar, with a rate of its own."""
         if self._task is None or label != self._label:
-            self._task = self._progress.add_task(label)
+            self._task = self._progress.add_task(visible(label))
             if not self._console.is_terminal:
                 size = f" {total / 1e6:.1f} MB" if total else ""
-                self._console.print(f"{label}{size}", highlight=False)
+                self._console.print(plain(f"{label}{size}"))
         self._progress.reset(self._task, total=total, completed=done)
         self._label, self._total, self._told = label, total or 0, time.monotonic()
 
@@ -62,8 +64,8 @@ class DownloadView:
         if not self._console.is_terminal and time.monotonic() - self._told >= _LINE_EVERY_S:
             self._told = time.monotonic()
             share = f" ({size / self._total:.0%})" if self._total else ""
-            self._console.print(f"{self._label}: {size / 1e6:.1f} MB{share}", highlight=False)
+            self._console.print(plain(f"{self._label}: {size / 1e6:.1f} MB{share}"))
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(Text(text, style="yellow"), soft_wrap=True)
+        self._console.print(plain(text, "yellow"), soft_wrap=True)

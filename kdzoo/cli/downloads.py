@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdzoo.cli.say import tell
 from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,15 +42,15 @@ def bring(place: Place, *, offline: bool, ask: bool, keep_archive: bool = False)
     with DownloadView() as view:
         installed = install(place, view, offline=offline, keep_archive=keep_archive)
     if not installed.fresh:
-        click.echo(f"{known.title} is there already: {installed.root}", err=True)
+        tell(f"{known.title} is there already: {installed.root}")
         return installed
     for path in installed.licence_files:
         _show_licence(path)
-    click.echo(f"{known.title} is in {installed.root}", err=True)
+    tell(f"{known.title} is in {installed.root}")
     if installed.archive is not None:
-        click.echo(f"The archive is kept: {installed.archive}", err=True)
+        tell(f"The archive is kept: {installed.archive}")
     if not place.default:
-        click.echo(f"Let kdzoo find it: kdzoo data add {known.name} {installed.root}", err=True)
+        tell(f"Let kdzoo find it: kdzoo data add {known.name} {installed.root}")
     return installed
 
 
@@ -59,14 +60,14 @@ def _tell(place: Place) -> None:
     known = place.archive
     size = "" if known.about_bytes is None else f", about {known.about_bytes / 1e6:.0f} MB"
     weak = " (tells damage; no protection against forgery)" if known.digest_kind == "md5" else ""
-    click.echo(f"{known.title}{size}", err=True)
+    tell(f"{known.title}{size}")
     for label, text in (
         ("licence", known.licence),
         ("from", place.origin),
         ("to", printable(place.root)),
         (known.digest_kind, known.digest + weak),
     ):
-        click.echo(f"  {label:8} {text}", err=True)
+        tell(f"  {label:8} {text}")
 
 
 def _confirm(place: Place) -> None:
@@ -84,9 +85,9 @@ def _show_licence(path: Path) -> None:
 
     with path.open("rb") as file:
         lines = file.read(64 * 1024).decode("utf-8", "replace").splitlines()
-    click.echo(f"\nThe archive's own {printable(path.name)}:", err=True)
+    tell("", f"The archive's own {printable(path.name)}:")
     for line in lines[:_MOST_LINES]:
-        click.echo(f"  {printable(line.expandtabs())}", err=True)
+        tell(f"  {printable(line.expandtabs())}")
     if len(lines) > _MOST_LINES:
-        click.echo(f"  … goes on in {printable(path)}", err=True)
-    click.echo("", err=True)
+        tell(f"  … goes on in {printable(path)}")
+    tell("")

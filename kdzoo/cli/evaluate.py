@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from kdzoo.cli.datasets import open_or_download
 from kdzoo.cli.notes import tell_note, tell_skipped
 from kdzoo.cli.options import device_option, json_option, zoo_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say_result
 from kdzoo.cli.source import load_source, source_options
 from kdzoo.metrics.decision_words import calibrated_text, share_text, stated_text
 
@@ -58,7 +58,7 @@ def evaluate(
     result = {**_measure(detector, dataset, part, download=download), "calibration": stated}
     if result["split_digest"] != detector.plan.split_digest:
         tell_note("these are not the images that the detector was selected with (another split digest)")
-    click.echo(json.dumps(result) if as_json else _text(result))
+    say_result(result, _lines, as_json=as_json)
 
 
 def _measure(detector: Detector, dataset: str | None, part: str, *, download: bool) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
     }
 
 
-def _text(result: dict[str, Any]) -> str:
+def _lines(result: dict[str, Any]) -> list[str]:
     head = f"{result['method']} on {result['dataset']}/{result['category']}, protocol {result['protocol']}"
     lines = [f"{head}, {result['images']} images of the {result['part']} part"]
     lines += [f"  {name:18} {value:.4f}" for name, value in result["metrics"].items()]
@@ -117,4 +117,4 @@ def _text(result: dict[str, Any]) -> str:
     if result["calibration"] is not None:
         lines.append(f"  {'calibrated on':18} {calibrated_text(result)}")
         lines.append(f"  {'stated':18} {stated_text(result)}")
-    return "\n".join(lines)
+    return lines

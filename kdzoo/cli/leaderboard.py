@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say_json, tell
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from kdzoo.cli.tables import PlainTable
     from kdzoo.settings import Settings
     from kdzoo.tracking import LeaderboardTable
 
@@ -56,21 +55,21 @@ def leaderboard(
         raise click.UsageError("--port is for --open")
     board = read_leaderboard(uri, dataset=dataset, metric=metric)
     if as_json:
-        click.echo(json.dumps(board.as_json()))
+        say_json(board.as_json())
         return
     if not board.tables and dataset is not None:
-        click.echo(f"No finished sweep of a data set named '{dataset}'", err=True)
+        tell(f"No finished sweep of a data set named '{dataset}'")
         return
     if not board.tables:
-        click.echo("No sweep has finished yet; start one with: kdzoo sweep aand --dataset demo", err=True)
+        tell("No sweep has finished yet; start one with: kdzoo sweep aand --dataset demo")
         return
-    from kdzoo.cli.tables import results
+    from kdzoo.cli.tables import Page
 
-    console = results()
+    page = Page()
     for table in board.tables:
-        console.print(_rendered(table))
+        page.table(_rendered(table))
         if table.mixed_splits:
-            console.print(f"Not measured on the same images: {', '.join(table.mixed_splits)}", style="yellow")
+            page.line(f"Not measured on the same images: {', '.join(table.mixed_splits)}", "yellow")
 
 
 def _open(uri: str, settings: Settings, dataset: str | None, metric: str, port: int | None) -> None:
@@ -87,13 +86,13 @@ def _open(uri: str, settings: Settings, dataset: str | None, metric: str, port: 
     serve(uri, settings.mlflow_artifacts, host="127.0.0.1", port=where, ready=lambda address: show(address + path))
 
 
-def _rendered(board: LeaderboardTable) -> Table:
-    from kdzoo.cli.tables import make_table, number
+def _rendered(board: LeaderboardTable) -> PlainTable:
+    from kdzoo.cli.tables import PlainTable, number
     from kdzoo.metrics.decision_words import share_text
 
     decided = ("false alarms", "misses") if any(row.false_alarms or row.misses for row in board.rows) else ()
     numbers = (*_SHOWN.values(), *decided, "seconds", "release")
-    table = make_table(f"{board.dataset}, protocol {board.protocol}", ("category", "method", *numbers), numbers=numbers)
+    table = PlainTable(f"{board.dataset}, protocol {board.protocol}", ("category", "method", *numbers), numbers=numbers)
     previous = None
     for row in board.rows:
         metrics = [number(row.test.get(name)) for name in _SHOWN]

@@ -9,6 +9,7 @@ import click
 
 from kdzoo._version import __version__
 from kdzoo.cli.groups import LazyGroup
+from kdzoo.cli.say import only_text, tell_error, tell_usage
 
 _COMMANDS = {
     "sweep": ("kdzoo.cli.sweep.group", "sweep", "Find the best configuration for every category, and publish it."),
@@ -57,10 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     own = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in own
+    only_text()
     try:
         status = cli.main([item for item in own if item != "--debug"] + given[len(own) :], standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        tell_usage(error)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(_report(KeyboardInterrupt()))
@@ -83,8 +85,5 @@ def _report(error: BaseException) -> int:
         message=f"unforeseen {type(error).__name__}: {error}",
         hint="this is a bug in kdzoo; run again with --debug and report the traceback",
     )
-    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(seen.message, err=True)
-    if seen.hint:
-        click.echo(f"  {seen.hint}", err=True)
+    tell_error(seen.message, seen.hint)
     return seen.status

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say, say_json, say_result
 
 
 @click.command()
@@ -25,17 +25,17 @@ def methods(method: str | None, as_json: bool) -> None:
 
     if method is None:
         rows = [{"name": entry.name, "title": entry.title} for entry in map(find_method, method_names())]
-        click.echo(json.dumps(rows) if as_json else "\n".join(f"{row['name']:8} {row['title']}" for row in rows))
+        say_result(rows, lambda _: [f"{row['name']:8} {row['title']}" for row in rows], as_json=as_json)
         return
     entry = find_method(method)
     knobs = [_knob(entry.config, key) for key in entry.config.__dataclass_fields__]
     if as_json:
-        click.echo(json.dumps(knobs))
+        say_json(knobs)
         return
-    click.echo(entry.title)
+    say(entry.title)
     width = max(len(knob["key"]) for knob in knobs)
     for knob in knobs:
-        click.echo(f"  {knob['key']:{width}}  {knob['default']!s:<8} {knob['range']:<16} {knob['help']}")
+        say(f"  {knob['key']:{width}}  {knob['default']!s:<8} {knob['range']:<16} {knob['help']}")
 
 
 def _knob(config: Any, key: str) -> dict[str, Any]:

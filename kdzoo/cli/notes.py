@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import click
+from kdzoo.cli.say import tell
 
 _MOST_TOLD = 10
 
 
 def tell_note(text: str) -> None:
     """Says one thing that a person should know."""
-    click.echo(f"Note: {text}", err=True)
+    tell(f"Note: {text}")
 
 
 def tell_notes(notes: Iterable[str]) -> None:
@@ -23,6 +23,6 @@ def tell_notes(notes: Iterable[str]) -> None:
 def tell_skipped(skipped: Mapping[str, str]) -> None:
     """Says on stderr which unreadable images were left out."""
     for name, reason in list(skipped.items())[:_MOST_TOLD]:
-        click.echo(f"Left out: {name}: {reason}", err=True)
+        tell(f"Left out: {name}: {reason}")
     if len(skipped) > _MOST_TOLD:
-        click.echo(f"Left out: {len(skipped) - _MOST_TOLD} more", err=True)
+        tell(f"Left out: {len(skipped) - _MOST_TOLD} more")

@@ -14,6 +14,7 @@ import click
 
 from kdzoo.cli.image_files import image_files
 from kdzoo.cli.options import device_option, zoo_option
+from kdzoo.cli.say import say, tell
 from kdzoo.cli.source import load_source, region_options, source_options
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def predict(
 
         raise ImageError(f"none of {len(images)} images could be read")
     left_out = f", {skipped} unreadable left out" if skipped else ""
-    click.echo(f"{alarms} of {judged} images are anomalous{left_out}; see {table}")
+    say(f"{alarms} of {judged} images are anomalous{left_out}; see {table}")
 
 
 def _judged(
@@ -102,7 +103,7 @@ def _judged(
                 raise ImageError(
                     error.message, hint=error.hint or "--skip-unreadable leaves such images out"
                 ) from error
-            click.echo(f"Left out: {error}", err=True)
+            tell(f"Left out: {error}")
             yield index, path, None
     predictions = detector.predict_each([image for _, _, image in read], batch_size=_BATCH)
     for (index, path, _), prediction in zip(read, predictions, strict=True):

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from kdzoo.visible import visible
+
 
 class Bar:
     """A progress bar on stderr that appears with the first step and shows nothing where no person looks.
@@ -30,7 +32,7 @@ class Bar:
     def __call__(self, done: int, total: int) -> None:
         """Told ``(done, total)``, as often as one likes."""
         if self._bar is None:
-            self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr)
+            self._bar = click.progressbar(length=total, label=visible(self._label), file=sys.stderr)
             self._bar.__enter__()
         self._bar.update(done - self._done)
         self._done = done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from kdzoo.cli.groups import DefaultGroup
 from kdzoo.cli.options import json_option, parse_changes
+from kdzoo.cli.say import say_result
 from kdzoo.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def show(
         "foreground": effective.foreground,
         "knobs": _knobs(effective, described.space("", "")),
     }
-    click.echo(json.dumps(result) if as_json else _text(result))
+    say_result(result, _lines, as_json=as_json)
 
 
 def _dataset_name(dataset: str, category: str | None) -> str:
@@ -120,7 +120,7 @@ def _dimension(dimension: Dimension | None) -> dict[str, Any] | None:
     return found | {"text": str(dimension), "when": conditions, "when_text": words}
 
 
-def _text(result: dict[str, Any]) -> str:
+def _lines(result: dict[str, Any]) -> list[str]:
     """The space as a page of text."""
     place = "/".join(filter(None, (result["dataset"], result["category"])))
     title = f"{result['method']} on {place}" if place else result["method"]
@@ -143,7 +143,7 @@ def _text(result: dict[str, Any]) -> str:
         lines += ["", f"foreground: {result['foreground']}"]
     if any(each["changed"] for each in knobs):
         lines += ["", f"{_MARK} not as in the method's own space: an override or --set changed its value or its range"]
-    return "\n".join(lines)
+    return lines
 
 
 def _line(knob: dict[str, Any], widths: list[int], more: str) -> str:

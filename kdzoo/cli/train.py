@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from kdzoo.cli.options import (
     zoo_option,
 )
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say_result, tell
 from kdzoo.errors import TrainingError, UsageError
 from kdzoo.metrics.decision_words import decision_rows
 
@@ -69,7 +69,7 @@ def train(
     target = _open_target(spec, settings, zoo) if publish else None
     outcome = _train(spec, opened, settings, device, zoo)
     _save(outcome, folder, device)
-    click.echo(f"The detector is kept in {folder}", err=True)
+    tell(f"The detector is kept in {folder}")
     published = _publish(outcome, folder, *target, who=settings.who) if target is not None else None
     result = {
         "method": spec.method,
@@ -88,7 +88,7 @@ def train(
         "checkpoint": str(folder),
         "published": published,
     }
-    click.echo(json.dumps(result) if as_json else _text(result))
+    say_result(result, _lines, as_json=as_json)
     if outcome.trouble is not None:
         raise TrainingError(
             f"the detector is kept in '{folder}', but it could not be measured: {outcome.trouble}",
@@ -189,7 +189,7 @@ class EpochLog:
             self._bar.update(1, result)
         else:
             position = f"epoch {result.epoch}/{self._trainer.total_epochs}"
-            click.echo(f"{position} {self._said(result)}", file=self._stream)
+            tell(f"{position} {self._said(result)}")
 
     def _said(self, result: EpochResult | None) -> str:
         if result is None:
@@ -234,7 +234,7 @@ def _publish(
     return asdict(publish(registry, entry, outcome.document, files, who=who))
 
 
-def _text(result: dict[str, Any]) -> str:
+def _lines(result: dict[str, Any]) -> list[str]:
     lines = [f"{result['method']} on {result['dataset']}/{result['category']}, protocol {result['protocol']}"]
     lines += [f"  {name:18} {value:.4f}" for name, value in result["metrics"].items()]
     lines += [f"  {name:18} undefined: {reason}" for name, reason in result["undefined"].items()]
@@ -244,7 +244,7 @@ def _text(result: dict[str, Any]) -> str:
     if result["published"]:
         lines.append(f"  zoo                {_release(result['published'])}")
     lines.append(f"  detector           {result['checkpoint']}")
-    return "\n".join(lines)
+    return lines
 
 
 def _release(published: dict[str, Any]) -> str:

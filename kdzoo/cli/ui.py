@@ -7,6 +7,7 @@ import webbrowser
 import click
 
 from kdzoo.cli.browse import is_server, serve
+from kdzoo.cli.say import tell
 
 
 @click.command()
@@ -28,7 +29,7 @@ def ui(host: str, port: int) -> None:
     if is_server(settings.mlflow_uri):
         from kdzoo.tracking.records import without_credentials
 
-        click.echo(f"MLflow is at {without_credentials(settings.mlflow_uri)}", err=True)
+        tell(f"MLflow is at {without_credentials(settings.mlflow_uri)}")
         webbrowser.open(settings.mlflow_uri)
         return
     serve(settings.mlflow_uri, settings.mlflow_artifacts, host=host, port=port)

@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 from kdzoo.errors import DatasetError
+from kdzoo.visible import visible
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """Suffixes of images, lower case; compared without regard to case."""
@@ -22,7 +23,7 @@ def printable(path: str | os.PathLike[str]) -> str:
     Bytes that are not UTF-8 and control characters become escapes, so that two different names still look different.
     """
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return visible(text)
 
 
 def slug(text: str) -> str:

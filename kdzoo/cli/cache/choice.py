@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from kdzoo.cli.say import tell
 from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +46,6 @@ def tell_none(view: CacheView, dataset: str | None) -> None:
     """Says why a list is empty; a wrong name is no error, so that a script can clear twice."""
     names = sorted({item.what for item in view.items if item.kind != "zoo"})
     if not view.items:
-        click.echo(f"The cache {view.folder} is empty", err=True)
+        tell(f"The cache {view.folder} is empty")
     elif dataset is not None and names:
-        click.echo(f"Nothing of '{dataset}'; there are some of {', '.join(names)}", err=True)
+        tell(f"Nothing of '{dataset}'; there are some of {', '.join(names)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -15,6 +14,7 @@ from kdzoo.cli.cache.choice import KINDS, chosen_items, open_cache, tell_none
 from kdzoo.cli.cache.table import print_items
 from kdzoo.cli.options import json_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say, say_json, tell
 from kdzoo.cli.sizes import size_text
 from kdzoo.errors import UsageError
 
@@ -77,17 +77,17 @@ def clear(kind: str, dataset: str | None, older_than: float | None, dry_run: boo
     if as_json:
         freed = sum(item.size for item in gone)
         told = {"removed": [item.document() for item in gone], "in_use": [item.document() for item in used]}
-        click.echo(json.dumps({**told, "bytes": freed, "dry_run": dry_run}))
+        say_json({**told, "bytes": freed, "dry_run": dry_run})
         return
     if used:
-        click.echo(f"Kept: {_count(used)} in use, or not yours to delete", err=True)
+        tell(f"Kept: {_count(used)} in use, or not yours to delete")
     if not gone:
-        click.echo("Nothing to delete", err=True)
+        tell("Nothing to delete")
         if not items:
             tell_none(view, dataset)
     else:
         freed_text = size_text(sum(item.size for item in gone))
-        click.echo(f"{'Would delete' if dry_run else 'Deleted'} {_count(gone)}, {freed_text}")
+        say(f"{'Would delete' if dry_run else 'Deleted'} {_count(gone)}, {freed_text}")
 
 
 def _removed(item: CacheItem, bar: Bar, number: int, total: int) -> bool:

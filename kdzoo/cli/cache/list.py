@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from kdzoo.cli.cache.choice import KINDS, chosen_items, open_cache, tell_none
 from kdzoo.cli.cache.table import print_items
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.sizes import size_text
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def list_items(kind: str | None, dataset: str | None, as_json: bool) -> None:
     view = open_cache()
     items = chosen_items(view, kind, dataset)
     if as_json:
-        click.echo(json.dumps({**view.document(), "items": [item.document() for item in items]}))
+        say_json({**view.document(), "items": [item.document() for item in items]})
         return
     if items:
         print_items(items)
@@ -44,5 +44,5 @@ def _print_totals(view: CacheView) -> None:
     shared = " with features" if "features" in sizes else ""
     for kind, size in sizes.items():
         limit = f" of at most {size_text(view.limit)}{shared}" if kind == "decoded" else ""
-        click.echo(f"{kind:8} {size_text(size)}{limit}")
-    click.echo(f"{'total':8} {size_text(sum(sizes.values()))} in {view.folder}")
+        say(f"{kind:8} {size_text(size)}{limit}")
+    say(f"{'total':8} {size_text(sum(sizes.values()))} in {view.folder}")

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 def print_items(items: Sequence[CacheItem]) -> None:
     """Prints the table on stdout, an item a line."""
-    from kdzoo.cli.tables import make_table, results
+    from kdzoo.cli.tables import Page, PlainTable
 
-    table = make_table(
+    table = PlainTable(
         None, ("kind", "what", "part", "images", "side", "size", "last used"), numbers=("images", "side", "size")
     )
     for item in items:
         numbers = (str(number) if number else "" for number in (item.images, item.side))
         used = datetime.fromtimestamp(item.used, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
         table.add_row(item.kind, item.what, item.part, *numbers, size_text(item.size), used)
-    results().print(table)
+    Page().table(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from kdzoo.cli.options import json_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:
     from zoo_registry.cache.listing import CachedFile
@@ -41,13 +41,13 @@ def verify(remove: bool, as_json: bool) -> None:
         told = [
             {"path": str(file.path), "what": file.what, "damage": damage, "removed": remove} for file, damage in damaged
         ]
-        click.echo(json.dumps({"blobs": len(blobs), "bytes": sum(file.size for file in blobs), "damaged": told}))
+        say_json({"blobs": len(blobs), "bytes": sum(file.size for file in blobs), "damaged": told})
     else:
         for file, damage in damaged:
-            click.echo(f"{'removed' if remove else 'damaged'} {file.what}: {file.path} {damage}")
-        click.echo(f"{len(blobs) - len(damaged)} of {len(blobs)} blobs in {root} are whole")
+            say(f"{'removed' if remove else 'damaged'} {file.what}: {file.path} {damage}")
+        say(f"{len(blobs) - len(damaged)} of {len(blobs)} blobs in {root} are whole")
     if damaged and not remove:
-        click.echo("Delete them with: kdzoo cache verify --remove", err=True)
+        tell("Delete them with: kdzoo cache verify --remove")
         sys.exit(1)
 
 

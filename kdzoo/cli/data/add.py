@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from kdzoo.cli.notes import tell_note, tell_notes
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say_result
 from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def add(name: str, path: str | None, root: str | None, remove: bool, as_json: bo
         result = _added_table(name, path, root, settings)
     else:
         result = _added(name, path, settings)
-    click.echo(json.dumps(result) if as_json else _text(result))
+    say_result(result, _lines, as_json=as_json)
 
 
 def _removed(name: str, settings: Settings) -> dict[str, Any]:
@@ -176,11 +176,11 @@ def _described(name: str, root: Path) -> dict[str, Any]:
     return {"protocol": dataset.info.default_protocol, "categories": categories}
 
 
-def _text(result: dict[str, Any]) -> str:
+def _lines(result: dict[str, Any]) -> list[str]:
     if "removed" in result:
-        return f"'{result['removed']}' is no longer a data set; {result['path']} was left alone"
+        return [f"'{result['removed']}' is no longer a data set; {result['path']} was left alone"]
     if "textures" in result:
-        return f"'{result['name']}' is {result['textures']}; use it with --textures {result['name']}"
+        return [f"'{result['name']}' is {result['textures']}; use it with --textures {result['name']}"]
     lines = [f"'{result['name']}' is {result['path']}, protocol {result['protocol']} unless asked otherwise"]
     wide = max(len(row["category"]) for row in result["categories"])
     for row in result["categories"]:
@@ -190,4 +190,4 @@ def _text(result: dict[str, Any]) -> str:
             f"{row['test_defective']} defective test images, {row['masks']} masks"
         )
     lines.append(f"Next: kdzoo sweep aand --dataset {result['name']}")
-    return "\n".join(lines)
+    return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from kdzoo.cli.downloads import bring
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say_result
 
 
 @click.command()
@@ -51,4 +51,4 @@ def download(name: str, root: Path | None, yes: bool, keep_archive: bool, as_jso
         "licence_files": [str(path) for path in installed.licence_files],
         "archive": None if installed.archive is None else str(installed.archive),
     }
-    click.echo(json.dumps(result) if as_json else str(installed.root))
+    say_result(result, lambda _: [str(installed.root)], as_json=as_json)

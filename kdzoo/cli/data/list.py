@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from kdzoo.cli.options import json_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say_json
 
 if TYPE_CHECKING:
     from kdzoo.data.inventory import Listed
@@ -31,20 +31,20 @@ def list_datasets(as_json: bool) -> None:
     with Bar("Counting images") as bar:
         rows = inventory(Settings.from_environment(), bar)
     if as_json:
-        click.echo(json.dumps([{**dataclasses.asdict(row), "root": str(row.root)} for row in rows]))
+        say_json([{**dataclasses.asdict(row), "root": str(row.root)} for row in rows])
         return
-    from kdzoo.cli.tables import make_table, results
+    from kdzoo.cli.tables import Page, PlainTable
 
     numbers = ("categories", "images")
-    table = make_table(None, ("name", "state", *numbers, "licence", "where"), numbers=numbers)
+    table = PlainTable(None, ("name", "state", *numbers, "licence", "where"), numbers=numbers)
     for row in rows:
         where = row.root if row.state != "missing" else "–"
         counts = (_of(row.categories, row.expected_categories), _of(row.images, row.expected_images))
         table.add_row(row.name, row.state, *counts, row.licence or "–", str(where))
-    console = results()
-    console.print(table)
+    page = Page()
+    page.table(table)
     for row in rows:
-        console.print(_next(row), soft_wrap=True, markup=False)
+        page.line(_next(row))
 
 
 def _of(count: int | None, expected: int | None) -> str:

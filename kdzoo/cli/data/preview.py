@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from kdzoo.cli.datasets import open_dataset_with_progress
 from kdzoo.cli.options import json_option, parse_changes
+from kdzoo.cli.say import say_result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +66,7 @@ def preview(
         "mask_shares": dict(zip(names, shares, strict=True)),
     }
     text = f"{result['anomalous']} of {result['images']} images have an anomaly: {out}"
-    click.echo(json.dumps(result) if as_json else text)
+    say_result(result, lambda _: [text], as_json=as_json)
 
 
 def _synthesizer(name: str, changes: tuple[str, ...], textures: str | None, settings: Settings) -> Synthesizer:

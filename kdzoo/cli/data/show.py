@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from kdzoo.cli.datasets import open_dataset_with_progress
 from kdzoo.cli.options import foreground_rule, json_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say_result
 from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def show(
         "images": len(cells),
         "foreground": {key: round(share, 4) for key, share in shares.items()} if foreground else None,
     }
-    click.echo(json.dumps(result) if as_json else _text(result))
+    say_result(result, _lines, as_json=as_json)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -199,9 +199,9 @@ def _masks(
     )
 
 
-def _text(result: dict[str, Any]) -> str:
+def _lines(result: dict[str, Any]) -> list[str]:
     lines = [f"{result['images']} images of {', '.join(result['categories'])}: {result['sheet']}"]
     for category, share in (result["foreground"] or {}).items():
         found = "the whole image" if share == 1 else f"{share:.1%} of the image"
         lines.append(f"  {category}: the product is {found}")
-    return "\n".join(lines)
+    return lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from kdzoo.cli.datasets import open_dataset_with_progress
 from kdzoo.cli.options import json_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say_json
 from kdzoo.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def verify(name: str, categories: tuple[str, ...], as_json: bool) -> None:
     with Bar("Reading images and masks") as bar:
         check = verify_dataset(opened, categories or None, progress=bar)
     if as_json:
-        click.echo(json.dumps(_plain(check)))
+        say_json(_plain(check))
     else:
         _show(check)
     if check.count:
@@ -57,30 +57,30 @@ def _plain(check: DatasetCheck) -> dict[str, Any]:
 
 
 def _show(check: DatasetCheck) -> None:
-    from kdzoo.cli.tables import make_table, results
+    from kdzoo.cli.tables import Page, PlainTable
 
     numbers = ("train", "validation", "normal tests", "defects", "masks", "problems")
-    table = make_table(f"{check.dataset}, {check.root}", ("category", *numbers, "fingerprint"), numbers=numbers)
+    table = PlainTable(f"{check.dataset}, {check.root}", ("category", *numbers, "fingerprint"), numbers=numbers)
     for each in check.categories:
         keys = ("train", "validation", "test_normal", "test_defective")
         counts = [str(each.images.get(key, "–")) for key in keys]
         fingerprint = each.fingerprint[:16] if each.fingerprint else "–"
         table.add_row(each.category, *counts, str(each.masks), str(len(each.problems)), fingerprint)
-    console = results()
-    console.print(table)
+    page = Page()
+    page.table(table)
     for each in check.categories:
         for note in each.notes:
-            console.print(f"Note: {each.category}: {note}", soft_wrap=True, markup=False)
+            page.line(f"Note: {each.category}: {note}")
     for problem in check.problems:
-        console.print(_line(problem, check.dataset), soft_wrap=True, markup=False)
+        page.line(_line(problem, check.dataset))
     for each in check.categories:
         for problem in each.problems[:_MOST_TOLD]:
-            console.print(_line(problem, each.category), soft_wrap=True, markup=False)
+            page.line(_line(problem, each.category))
         if len(each.problems) > _MOST_TOLD:
             more = len(each.problems) - _MOST_TOLD
-            console.print(f"{each.category}: and {more} more; --json lists all", soft_wrap=True, markup=False)
+            page.line(f"{each.category}: and {more} more; --json lists all")
     if not check.count:
-        console.print("Everything is there, and can be read.")
+        page.line("Everything is there, and can be read.")
 
 
 def _line(problem: Problem, place: str) -> str:

@@ -8,6 +8,7 @@ import click
 
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import zoo_option
+from kdzoo.cli.say import say
 from kdzoo.cli.zoos import open_zoo
 from kdzoo.errors import TrackingError
 
@@ -44,7 +45,7 @@ def sync(zoo: str | None) -> None:
         except TrackingError as error:
             # One sweep's trouble must not keep the others' records back.
             troubles.append(f"{spool.parent.name}: {error}")
-    click.echo(f"{sent} records sent to {without_credentials(settings.mlflow_uri)}")
+    say(f"{sent} records sent to {without_credentials(settings.mlflow_uri)}")
     if troubles:
         raise TrackingError("; ".join(troubles), hint="run `kdzoo mlflow sync` again later")
     _mirror(settings, zoo)
@@ -66,7 +67,7 @@ def _mirror(settings: Settings, zoo: str | None) -> None:
         if zoo is not None:
             raise
         return  # nothing was ever published
-    click.echo(f"{done.versions} versions made in the model registry, the champion of {len(done.moved)} entries moved")
+    say(f"{done.versions} versions made in the model registry, the champion of {len(done.moved)} entries moved")
     if done.strange:
         tell_note(f"{len(done.strange)} releases came from no run of this MLflow: {_some(done.strange)}")
     if done.damaged:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-import click
+from kdzoo.cli.say import say_log, tell
 
 if TYPE_CHECKING:
     from kdzoo.jobs import ClusterJobs
@@ -16,16 +15,11 @@ _STOPPED = 130
 def follow_job(jobs: ClusterJobs, job: str) -> int:
     """Prints a job's output until it is over; gives its exit status."""
     try:
-        ended = jobs.follow(job, _write)
+        ended = jobs.follow(job, say_log)
     except KeyboardInterrupt:
-        click.echo(f"\n{job} goes on; `kdzoo submit stop {job}` ends it", err=True)
+        tell("", f"{job} goes on; `kdzoo submit stop {job}` ends it")
         raise
-    click.echo(f"{job}: {ended.state}", err=True)
+    tell(f"{job}: {ended.state}")
     if ended.state == "succeeded":
         return 0
     return _STOPPED if ended.state == "stopped" else ended.status or 1
-
-
-def _write(text: str) -> None:
-    click.echo(text, nl=False)
-    sys.stdout.flush()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say_json, tell
 from kdzoo.cli.submit.cluster import BeforeCommand, open_jobs, own_address
 from kdzoo.cli.submit.took import took_text
 
@@ -18,17 +18,17 @@ from kdzoo.cli.submit.took import took_text
 @click.pass_obj
 def list_jobs(given: BeforeCommand, address: str | None, as_json: bool) -> None:
     """List the kdzoo commands that the cluster runs and ran, the latest first."""
-    from kdzoo.cli.tables import make_table, results
+    from kdzoo.cli.tables import Page, PlainTable
 
     jobs = open_jobs(address or given.address)
     found = jobs.all()
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(job) for job in found]))
+        say_json([dataclasses.asdict(job) for job in found])
         return
     if not found:
-        click.echo(f"No jobs at {jobs.address}", err=True)
+        tell(f"No jobs at {jobs.address}")
         return
-    table = make_table(None, ("job", "state", "took", "command"), numbers=("took",))
+    table = PlainTable(None, ("job", "state", "took", "command"), numbers=("took",))
     for job in found:
         table.add_row(job.id, job.state, took_text(job), job.command)
-    results().print(table)
+    Page().table(table)

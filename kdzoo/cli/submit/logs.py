@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from kdzoo.cli.say import say_log
 from kdzoo.cli.submit.cluster import BeforeCommand, open_jobs, own_address
 from kdzoo.cli.submit.following import follow_job
 
@@ -18,5 +19,5 @@ def logs(given: BeforeCommand, address: str | None, follow: bool, job: str) -> i
     jobs = open_jobs(address or given.address)
     if follow or given.follow:
         return follow_job(jobs, job)
-    click.echo(jobs.logs(job), nl=False)
+    say_log(jobs.logs(job))
     return 0

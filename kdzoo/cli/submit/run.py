@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from kdzoo.cli.say import say, tell
 from kdzoo.cli.submit.cluster import BeforeCommand, open_jobs
 from kdzoo.cli.submit.following import follow_job
 
@@ -23,14 +24,14 @@ def run(context: click.Context, command: tuple[str, ...]) -> int:
     sent, kept = split_variables({"KDZOO_WHO": this_person(), **sendable()})
     jobs = open_jobs(given.address)
     for name, why in kept.items():
-        click.echo(f"{name} stays here: {why}", err=True)
+        tell(f"{name} stays here: {why}")
     for name, value in sent.items():
-        click.echo(f"{name}={value} goes along", err=True)
+        tell(f"{name}={value} goes along")
     job = jobs.submit(command, sent)
-    click.echo(job)
+    say(job)
     if given.follow:
         return follow_job(jobs, job)
-    click.echo(f"It runs on {jobs.address}; `kdzoo submit logs {job} --follow` shows what it prints", err=True)
+    tell(f"It runs on {jobs.address}; `kdzoo submit logs {job} --follow` shows what it prints")
     return 0
 
 

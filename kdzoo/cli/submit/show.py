@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.submit.cluster import BeforeCommand, open_jobs, own_address
 from kdzoo.cli.submit.took import took_text
 
@@ -21,13 +21,13 @@ def show(given: BeforeCommand, address: str | None, as_json: bool, job: str) -> 
     """Show how JOB stands."""
     found = open_jobs(address or given.address).find(job)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found)))
+        say_json(dataclasses.asdict(found))
         return
-    click.echo(f"{found.id}: {found.state}, {took_text(found)}")
-    click.echo(f"  {found.command}")
+    say(f"{found.id}: {found.state}, {took_text(found)}")
+    say(f"  {found.command}")
     for name, value in found.variables.items():
-        click.echo(f"  {name}={value}")
+        say(f"  {name}={value}")
     if found.status is not None:
-        click.echo(f"  exit status {found.status}")
+        say(f"  exit status {found.status}")
     if found.message:
-        click.echo(f"  {found.message}")
+        say(f"  {found.message}")

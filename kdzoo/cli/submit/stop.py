@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from kdzoo.cli.say import tell
 from kdzoo.cli.submit.cluster import BeforeCommand, open_jobs, own_address
 
 
@@ -14,4 +15,4 @@ from kdzoo.cli.submit.cluster import BeforeCommand, open_jobs, own_address
 def stop(given: BeforeCommand, address: str | None, job: str) -> None:
     """Ask JOB to finish, as Ctrl-C would: a sweep measures and publishes what is finished, and can be resumed."""
     open_jobs(address or given.address).stop(job)
-    click.echo(f"{job} was asked to finish; `kdzoo submit logs {job} --follow` shows when it has", err=True)
+    tell(f"{job} was asked to finish; `kdzoo submit logs {job} --follow` shows when it has")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import click
 
 from kdzoo.cli.ages import age_text
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say_json, tell
 from kdzoo.cli.sizes import size_text
 
 
@@ -22,21 +22,21 @@ def list_sweeps(as_json: bool) -> None:
       kdzoo sweep list
       kdzoo sweep list --json
     """
-    from kdzoo.cli.tables import make_table, results
+    from kdzoo.cli.tables import Page, PlainTable
     from kdzoo.search.record.overview import all_sweeps
     from kdzoo.settings import Settings
 
     settings = Settings.from_environment()
     found, troubles = all_sweeps(settings)
     for trouble in troubles:
-        click.echo(f"Left out: {trouble}", err=True)
+        tell(f"Left out: {trouble}")
     if as_json:
-        click.echo(json.dumps([each.as_json() for each in found]))
+        say_json([each.as_json() for each in found])
         return
     if not found:
-        click.echo(f"No sweeps in {settings.sweeps}", err=True)
+        tell(f"No sweeps in {settings.sweeps}")
         return
-    table = make_table(
+    table = PlainTable(
         None,
         ("name", "method", "data set", "state", "trials", "age", "size"),
         numbers=("trials", "age", "size"),
@@ -45,4 +45,4 @@ def list_sweeps(as_json: bool) -> None:
         age = age_text(time.time() - each.created)
         trials = f"{each.done}/{each.planned}"
         table.add_row(each.name, each.method, each.dataset, each.state, trials, age, size_text(each.size))
-    results().print(table)
+    Page().table(table)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
+from kdzoo.cli.tables import plain, plain_console
 from kdzoo.search.record.board import SweepBoard, TrialRow
 
 
@@ -23,7 +23,7 @@ class LiveView:
     def __init__(self, title: str) -> None:
         self._title = title
         self._board: SweepBoard | None = None
-        self._console = Console(stderr=True)
+        self._console = plain_console(stderr=True)
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True)
         self._lines = not self._console.is_terminal
         self._told: set[str] = set()
@@ -41,7 +41,7 @@ class LiveView:
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(Text(text, style="yellow"), soft_wrap=True)
+        self._console.print(plain(text, "yellow"), soft_wrap=True)
 
     def update(self, board: SweepBoard) -> None:
         """The board changed."""
@@ -52,7 +52,7 @@ class LiveView:
     def preparing(self, category: str, done: int, total: int) -> None:
         """A category is made ready."""
         if category:
-            self._console.print(f"Making {category} ready ({done + 1}/{total})", highlight=False)
+            self._console.print(plain(f"Making {category} ready ({done + 1}/{total})"))
         elif self._lines:
             self._say("Waiting for Ray")
 
@@ -82,17 +82,17 @@ class LiveView:
 
     def _say(self, text: str) -> None:
         """A line of a log."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(plain(text), soft_wrap=True)
 
     def _table(self) -> RenderableType:
         board = self._board
         if board is None:
-            return Text(f"{self._title}: starting Ray …")
-        table = Table(title=self._title, title_justify="left", title_style="bold")
+            return plain(f"{self._title}: starting Ray …")
+        table = Table(title=plain(self._title), title_justify="left", title_style="bold")
         for name in ("category", "trials", "running", "stopped early", "failed", f"best {board.objective}", "release"):
-            table.add_column(name, justify="left" if name in ("category", "running") else "right")
+            table.add_column(plain(name), justify="left" if name in ("category", "running") else "right")
         for category in board.categories[:40]:
-            table.add_row(category, *self._cells(board, category))
+            table.add_row(*map(plain, (category, *self._cells(board, category))))
         if len(board.categories) > 40:
             table.add_row(f"… {len(board.categories) - 40} more", "", "", "", "", "", "")
         bar = Table.grid(padding=(0, 1))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import click
+from kdzoo.cli.say import say_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from kdzoo.cli.tables import PlainTable
     from kdzoo.search.record.board import CategoryOutcome, SweepBoard
     from kdzoo.search.record.plan import SweepPlan
 
@@ -28,52 +26,49 @@ def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
             "dataset": plan.dataset.name,
             "protocol": plan.options.protocol,
         }
-        click.echo(
-            json.dumps({**result, "objective": board.objective, "also": plan.strategy.also, "categories": outcomes})
-        )
+        say_json({**result, "objective": board.objective, "also": plan.strategy.also, "categories": outcomes})
         return
-    from kdzoo.cli.tables import results
+    from kdzoo.cli.tables import Page
 
-    console = results()
-    console.print(_table(board, plan))
+    page = Page()
+    page.table(_table(board, plan))
     if any(outcome.operating_point for outcome in board.outcomes.values()):
-        console.print(_decisions(board))
+        page.table(_decisions(board))
         for line in _lacking(board):
-            console.print(line, soft_wrap=True, markup=False)
+            page.line(line)
     for category in board.categories:
-        console.print(f"{category}: {_turned(board.outcomes[category], plan)}", soft_wrap=True, markup=False)
+        page.line(f"{category}: {_turned(board.outcomes[category], plan)}")
     fronts = {category: [asdict(trial) for trial in board.outcomes[category].pareto] for category in board.categories}
     if any(fronts.values()):
-        console.print(pareto_table(fronts))
+        page.table(pareto_table(fronts))
     seconds = sum(outcome.seconds for outcome in board.outcomes.values())
-    console.print(
-        f"\n{board.ended()} trials ({board.count('stopped_early')} stopped early, {board.count('failed')} failed, "
+    page.line()
+    page.line(
+        f"{board.ended()} trials ({board.count('stopped_early')} stopped early, {board.count('failed')} failed, "
         f"{board.count('interrupted')} interrupted), "
-        f"{seconds:.0f} trial seconds in {board.elapsed():.0f} s",
-        soft_wrap=True,
+        f"{seconds:.0f} trial seconds in {board.elapsed():.0f} s"
     )
     reused, saved = board.reused()
     if reused:
-        console.print(reuse_text(reused, board.ended(), saved), soft_wrap=True)
+        page.line(reuse_text(reused, board.ended(), saved))
     if board.done() < board.total:
-        console.print(
+        page.line(
             f"The sweep ended early: {board.total - board.done()} of {board.total} trials did not run to their end; "
             f"`kdzoo sweep --resume {plan.name}` goes on with it",
-            style="yellow",
-            soft_wrap=True,
+            "yellow",
         )
     published = [outcome for outcome in board.outcomes.values() if outcome.published and outcome.published.promoted]
     if published:
         entry = f"{plan.dataset.name}/{published[0].category}"
-        console.print(f'Load one: kdzoo.load("{plan.method}", "{entry}")', soft_wrap=True)
+        page.line(f'Load one: kdzoo.load("{plan.method}", "{entry}")')
 
 
-def _table(board: SweepBoard, plan: SweepPlan) -> Table:
-    from kdzoo.cli.tables import make_table, number
+def _table(board: SweepBoard, plan: SweepPlan) -> PlainTable:
+    from kdzoo.cli.tables import PlainTable, number
 
     title = f"{plan.method} on {plan.dataset.name}, protocol {plan.options.protocol}: validation → test"
     numbers = (*(name.replace("_", " ") for name in _METRICS), "cost")
-    table = make_table(title, ("category", *numbers, "release"), numbers=numbers)
+    table = PlainTable(title, ("category", *numbers, "release"), numbers=numbers)
     for category in board.categories:
         outcome = board.outcomes[category]
         values = [
@@ -87,12 +82,12 @@ def _table(board: SweepBoard, plan: SweepPlan) -> Table:
     return table
 
 
-def _decisions(board: SweepBoard) -> Table:
+def _decisions(board: SweepBoard) -> PlainTable:
     """What each calibrated threshold decides, and what may be stated of it."""
-    from kdzoo.cli.tables import make_table
+    from kdzoo.cli.tables import PlainTable
     from kdzoo.metrics.decision_words import bound_text, share_text
 
-    table = make_table(
+    table = PlainTable(
         "At the calibrated threshold: validation → test, with 95 % intervals",
         ("category", "false alarms", "misses", "false alarms to come"),
     )
@@ -124,16 +119,16 @@ def reuse_text(reused: int, trials: int, seconds: float) -> str:
     return f"Stage 1 was reused in {reused} of {trials} trials: {length} of training saved"
 
 
-def pareto_table(fronts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+def pareto_table(fronts: Mapping[str, Sequence[Mapping[str, Any]]]) -> PlainTable:
     """The trials that no other one of their category beats in all objectives.
 
     Args:
         fronts: category to its trials, each as a plain `kdzoo.search.record.pareto.ParetoTrial`; not all may be empty.
     """
-    from kdzoo.cli.tables import make_table
+    from kdzoo.cli.tables import PlainTable
 
     names = next(list(trials[0]["objectives"]) for trials in fronts.values() if trials)
-    table = make_table(
+    table = PlainTable(
         "Trade-offs (Pareto front)",
         ("category", "trial", *names),
         numbers=("trial", *names),

@@ -10,6 +10,7 @@ import click
 
 from kdzoo.cli.notes import tell_notes
 from kdzoo.cli.options import json_option, run_options, zoo_option
+from kdzoo.cli.say import tell
 from kdzoo.cli.sweep.planning import check_named, plan_of
 from kdzoo.cli.sweep.resuming import resumed_plan
 from kdzoo.errors import SweepError
@@ -132,6 +133,6 @@ def _watched(plan: SweepPlan, zoo: str | None, *, resume: bool) -> SweepBoard:
     categories = f"{count} {'category' if count == 1 else 'categories'} of {plan.dataset.name}"
     trials = f"{plan.trials} {'trial' if plan.trials == 1 else 'trials'} each"
     how = f"{trials}, protocol {plan.options.protocol}, teacher {plan.options.teacher}"
-    click.echo(f"{'Resuming sweep' if resume else 'Sweep'} {plan.name}: {plan.method} on {categories}, {how}", err=True)
+    tell(f"{'Resuming sweep' if resume else 'Sweep'} {plan.name}: {plan.method} on {categories}, {how}")
     with LiveView(f"{plan.method} on {plan.dataset.name}") as view:
         return run_sweep(plan, view, zoo=zoo, prepared=view.preparing, announce=view.note, resume=resume)

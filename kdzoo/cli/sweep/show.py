@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from kdzoo.cli.ages import age_text
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say_json
 from kdzoo.cli.sizes import size_text
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def show(name: str, as_json: bool) -> None:
       kdzoo sweep show night --json
     """
     from kdzoo.cli.sweep.results import pareto_table, reuse_text
-    from kdzoo.cli.tables import make_table, number, results
+    from kdzoo.cli.tables import Page, PlainTable, number
     from kdzoo.search.record.overview import one_sweep, sweep_folder
     from kdzoo.settings import Settings
 
@@ -39,9 +39,9 @@ def show(name: str, as_json: bool) -> None:
             {"category": each.category, "done": each.done, "planned": each.planned, "outcome": each.outcome}
             for each in categories
         ]
-        click.echo(json.dumps({**summary.as_json(), "categories": listed}))
+        say_json({**summary.as_json(), "categories": listed})
         return
-    table = make_table(
+    table = PlainTable(
         f"{summary.name}: {summary.method} on {summary.dataset}, {summary.state}",
         ("category", "trials", "best objective", "test image auroc", "release"),
         numbers=("trials", "best objective", "test image auroc"),
@@ -56,19 +56,19 @@ def show(name: str, as_json: bool) -> None:
             number(metrics.get("test_image_auroc")),
             _release(each),
         )
-    console = results()
-    console.print(table)
+    page = Page()
+    page.table(table)
     fronts = {each.category: (each.outcome or {}).get("pareto", ()) for each in categories}
     if any(fronts.values()):
-        console.print(pareto_table(fronts))
+        page.table(pareto_table(fronts))
     size, age = size_text(summary.size), age_text(time.time() - summary.created)
-    console.print(f"begun {age} ago, {size} in {summary.folder}", soft_wrap=True, markup=False)
+    page.line(f"begun {age} ago, {size} in {summary.folder}")
     if summary.reused_trials:
-        console.print(reuse_text(summary.reused_trials, summary.done, summary.reused_seconds), soft_wrap=True)
+        page.line(reuse_text(summary.reused_trials, summary.done, summary.reused_seconds))
     if summary.state == "running":
-        console.print(f"{folder.driver_text()}; `kdzoo sweep stop {name}` ends it", soft_wrap=True, markup=False)
+        page.line(f"{folder.driver_text()}; `kdzoo sweep stop {name}` ends it")
     elif summary.state == "interrupted":
-        console.print(f"`kdzoo sweep --resume {name}` goes on with it", soft_wrap=True, markup=False)
+        page.line(f"`kdzoo sweep --resume {name}` goes on with it")
 
 
 def _release(progress: CategoryProgress) -> str:

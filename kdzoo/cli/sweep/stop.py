@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from kdzoo.cli.say import tell
+
 
 @click.command(short_help="Ask a running sweep to finish.")
 @click.argument("name")
@@ -21,7 +23,4 @@ def stop(name: str) -> None:
 
     folder = sweep_folder(Settings.from_environment(), name)
     folder.ask_to_stop()
-    click.echo(
-        f"The sweep {name} ({folder.driver_text()}) was asked to finish; `kdzoo sweep show {name}` says when it has",
-        err=True,
-    )
+    tell(f"The sweep {name} ({folder.driver_text()}) was asked to finish; `kdzoo sweep show {name}` says when it has")

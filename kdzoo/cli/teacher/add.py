@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say, say_json
 
 
 @click.command()
@@ -51,10 +51,10 @@ def add(
         replace=replace,
     )
     if as_json:
-        click.echo(json.dumps({**card.document(), "new": new}))
+        say_json({**card.document(), "new": new})
         return
-    click.echo(f"'{card.name}' is a {card.architecture}, sha256 {card.sha256}" + ("" if new else ", as before"))
-    click.echo(f"Next: kdzoo sweep aand --dataset demo --teacher {card.name}")
+    say(f"'{card.name}' is a {card.architecture}, sha256 {card.sha256}" + ("" if new else ", as before"))
+    say(f"Next: kdzoo sweep aand --dataset demo --teacher {card.name}")
 
 
 def _three(text: str | None, option: str) -> tuple[float, ...] | None:

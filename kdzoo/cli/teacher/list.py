@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say_json, tell
 from kdzoo.cli.teacher.opening import open_teacher_zoo
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ def list_teachers(zoo: str | None, as_json: bool) -> None:
     settings = Settings.from_environment()
     rows = [*_shipped(), *_local(settings), *_packaged(settings), *_hub_cache(), *_zoo(settings, zoo)]
     if as_json:
-        click.echo(json.dumps(rows))
+        say_json(rows)
         return
-    from kdzoo.cli.tables import make_table, results
+    from kdzoo.cli.tables import Page, PlainTable
 
-    table = make_table(None, ("name", "source", "architecture", "bytes", "sha256"), numbers=("bytes",))
+    table = PlainTable(None, ("name", "source", "architecture", "bytes", "sha256"), numbers=("bytes",))
     for row in rows:
         size = "–" if row["bytes"] is None else f"{row['bytes']:,}"
         table.add_row(row["name"], row["source"], row["architecture"], size, (row["sha256"] or "–")[:_SHOWN_DIGITS])
-    results().print(table)
-    click.echo("Any other timm backbone is downloaded at its first use: --teacher wide_resnet50_2.tv_in1k", err=True)
+    Page().table(table)
+    tell("Any other timm backbone is downloaded at its first use: --teacher wide_resnet50_2.tv_in1k")
 
 
 def _shipped() -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdzoo.cli.options import device_option, json_option, parse_changes
+from kdzoo.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:
     from kdzoo.pretraining.recipe import PretrainConfig
@@ -61,16 +62,16 @@ def pretrain(
 
     run = Pretraining(config, out, choose_device(device))
     if run.step:
-        click.echo(f"Going on from step {run.step} of {config.steps}", err=True)
+        tell(f"Going on from step {run.step} of {config.steps}")
     with _View(run.step, config.steps) as view:
         run.run(view.update)
     weights, card = write_teacher(run, name, out)
     if as_json:
-        click.echo(json.dumps({"weights": str(weights), "card": str(card), **json.loads(card.read_text())}))
+        say_json({"weights": str(weights), "card": str(card), **json.loads(card.read_text())})
         return
-    click.echo(str(weights))
+    say(str(weights))
     command = f"kdzoo teacher add {weights} --name {name} --architecture {config.architecture}"
-    click.echo(f"Use it by name: {command}", err=True)
+    tell(f"Use it by name: {command}")
 
 
 class _View:
@@ -100,7 +101,7 @@ class _View:
         if self._bar is not None:
             self._bar.update(progress.step - self._done, text)
         elif progress.step == progress.steps or progress.seconds - self._told >= _LINE_SECONDS:
-            click.echo(f"step {progress.step}/{progress.steps}: {text}, {progress.seconds:.0f} s", err=True)
+            tell(f"step {progress.step}/{progress.steps}: {text}, {progress.seconds:.0f} s")
             self._told = int(progress.seconds)
         self._done = progress.step
 
@@ -123,4 +124,4 @@ def _preview(config: PretrainConfig, path: Path, device: str | None) -> None:
         pictures = (Image.fromarray(image), marked(image, defects > 0))
         cells.append(Cell(name=f"image {number}", note=", ".join(kinds) or "none", pictures=pictures))
     write_file(path, as_png(contact_sheet("Images by formula", cells, across=2, side=128)))
-    click.echo(str(path))
+    say(str(path))

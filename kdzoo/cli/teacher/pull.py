@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.teacher.opening import open_teacher_zoo
 
 
@@ -32,6 +31,6 @@ def pull(name: str, replace: bool, zoo: str | None, as_json: bool) -> None:
     with Bar(f"Pulling {name}") as bar:
         card = source.pull(name, teachers, replace=replace, progress=bar)
     if as_json:
-        click.echo(json.dumps({**card.document(), "file": str(teachers.file(card))}))
+        say_json({**card.document(), "file": str(teachers.file(card))})
     else:
-        click.echo(f"'{card.name}' is a {card.architecture}, sha256 {card.sha256}")
+        say(f"'{card.name}' is a {card.architecture}, sha256 {card.sha256}")

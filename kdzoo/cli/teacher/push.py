@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.progress import Bar
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.teacher.opening import open_teacher_zoo
 
 
@@ -34,6 +33,6 @@ def push(name: str, zoo: str | None, as_json: bool) -> None:
     with Bar(f"Pushing {name}") as bar:
         card, new = push_teacher(name, settings, target, progress=bar)
     if as_json:
-        click.echo(json.dumps({**card.document(), "zoo": target.uri, "new": new}))
+        say_json({**card.document(), "zoo": target.uri, "new": new})
     else:
-        click.echo(f"'{card.name}' is in {target.uri}, sha256 {card.sha256}" + ("" if new else ", as before"))
+        say(f"'{card.name}' is in {target.uri}, sha256 {card.sha256}" + ("" if new else ", as before"))

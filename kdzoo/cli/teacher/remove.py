@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say_result
 
 
 @click.command()
@@ -27,4 +26,5 @@ def remove(name: str, as_json: bool) -> None:
     if name in SHIPPED_NAMES:
         raise UsageError(f"'{name}' ships with kdzoo and cannot be removed")
     LocalTeachers.of(Settings.from_environment()).remove(name)
-    click.echo(json.dumps({"removed": name}) if as_json else f"'{name}' is no longer a teacher of this machine")
+    said = f"'{name}' is no longer a teacher of this machine"
+    say_result({"removed": name}, lambda _: [said], as_json=as_json)

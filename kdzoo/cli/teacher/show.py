@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say_result
 from kdzoo.cli.teacher.opening import open_teacher_zoo
 
 
@@ -28,7 +28,7 @@ def show(name: str, zoo: str | None, as_json: bool) -> None:
     from kdzoo.settings import Settings
 
     found = _described(name, Settings.from_environment(), zoo)
-    click.echo(json.dumps(found) if as_json else _text(found))
+    say_result(found, _lines, as_json=as_json)
 
 
 def _described(name: str, settings: Any, zoo: str | None) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _published(teacher: Any) -> dict[str, Any]:
     }
 
 
-def _text(found: dict[str, Any]) -> str:
+def _lines(found: dict[str, Any]) -> list[str]:
     lines = []
     for key, value in found.items():
         if isinstance(value, dict):
@@ -94,7 +94,7 @@ def _text(found: dict[str, Any]) -> str:
             lines += [f"  {name:22} {_short(item)}" for name, item in value.items()]
         else:
             lines.append(f"{key:24} {_short(value)}")
-    return "\n".join(lines)
+    return lines
 
 
 def _short(value: Any) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say_json, tell
 from kdzoo.cli.zoo.moves import log_options, mover, tell_mlflow, tell_move, time_text
-from kdzoo.cli.zoo.untrusted_text import cell
 from kdzoo.cli.zoo.which_release import entry_argument
 from kdzoo.cli.zoos import open_zoo
 
@@ -74,14 +73,14 @@ def _list(registry: Registry, entry: EntryName, *, as_json: bool) -> None:
     if not found and not registry.releases(entry):
         registry.read_alias(entry, "champion")  # says what there is instead
     if as_json:
-        click.echo(json.dumps([{"alias": alias, **move.fields()} for alias, move in found.items()]))
+        say_json([{"alias": alias, **move.fields()} for alias, move in found.items()])
         return
     if not found:
-        click.echo(f"{entry} has no aliases; set one with: kdzoo zoo alias {entry} staging 1", err=True)
+        tell(f"{entry} has no aliases; set one with: kdzoo zoo alias {entry} staging 1")
         return
-    from kdzoo.cli.tables import make_table, results
+    from kdzoo.cli.tables import Page, PlainTable
 
-    table = make_table(None, ("alias", "release", "since", "who", "why"), numbers=("release",))
+    table = PlainTable(None, ("alias", "release", "since", "who", "why"), numbers=("release",))
     for alias, move in found.items():
-        table.add_row(*map(cell, (alias, str(move.release), time_text(move), move.who or "–", move.why)))
-    results().print(table)
+        table.add_row(alias, str(move.release), time_text(move), move.who or "–", move.why)
+    Page().table(table)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kdzoo.cli.zoo.untrusted_text import printable
 from kdzoo.metrics.decision_words import decision_rows
+from kdzoo.visible import visible
 
 if TYPE_CHECKING:
     from zoo_registry import Manifest
@@ -21,8 +21,8 @@ _REPORTED = {"synthetic": "all test images", "holdout": "the other half", "test"
 _LOAD = 'detector = kdzoo.load("{method}", "{name}"{which})'
 
 
-def card(manifest: Manifest, *, aliases: Iterable[str] = (), signed_by: Iterable[str] = ()) -> str:
-    """A release as a page of text. What the document lacks is left out; what steers a terminal is escaped.
+def card(manifest: Manifest, *, aliases: Iterable[str] = (), signed_by: Iterable[str] = ()) -> list[str]:
+    """A release as the lines of a page. What the document lacks is left out; what steers a terminal is escaped.
 
     Args:
         manifest: of the release.
@@ -44,7 +44,7 @@ def card(manifest: Manifest, *, aliases: Iterable[str] = (), signed_by: Iterable
         _section("signatures", dict(enumerate(signed_by, start=1))),
         ["load", *_how(manifest)],
     ]
-    return "\n".join(map(printable, "\n\n".join("\n".join(part) for part in parts if part).split("\n")))
+    return [visible(line) for part in parts if part for line in ("", *part)][1:]
 
 
 def _heading(manifest: Manifest, aliases: Iterable[str]) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.sizes import size_text
 from kdzoo.cli.zoo.step_bars import StepBars
 from kdzoo.cli.zoos import open_store_of
@@ -69,9 +69,7 @@ def copy(
     for one in done.kept:
         tell_note(_kept(one, stores[1].uri))
     if as_json:
-        click.echo(
-            json.dumps({"source": stores[0].uri, "target": stores[1].uri, "dry_run": dry_run, **_document(done)})
-        )
+        say_json({"source": stores[0].uri, "target": stores[1].uri, "dry_run": dry_run, **_document(done)})
     else:
         _print(done, stores[1].uri, dry_run)
 
@@ -105,13 +103,13 @@ def _kept(one: AliasToCopy, target: str) -> str:
 
 def _print(done: Copied, target: str, dry_run: bool) -> None:
     for title in done.releases:
-        click.echo(f"{'would copy' if dry_run else 'copied'} {title}")
+        say(f"{'would copy' if dry_run else 'copied'} {title}")
     for one in done.moved:
         where = "deleted" if one.newest.release is None else f"release {one.newest.release}"
-        click.echo(f"{one.alias} of {one.entry} {'would be' if dry_run else 'is'} {where}")
+        say(f"{one.alias} of {one.entry} {'would be' if dry_run else 'is'} {where}")
     for name in done.skipped:
-        click.echo(f"left out {name}, which has no such alias")
-    click.echo(
+        say(f"left out {name}, which has no such alias")
+    say(
         f"{target}: {'would take' if dry_run else 'took'} {len(done.releases)} releases, {done.blobs} files of "
         f"{size_text(done.size)} and {done.signatures} signatures; {done.same} releases were there"
     )

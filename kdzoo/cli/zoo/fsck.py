@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.sizes import size_text
 from kdzoo.cli.zoo.step_bars import StepBars
-from kdzoo.cli.zoo.untrusted_text import printable
 from kdzoo.cli.zoos import open_store_of
 
 if TYPE_CHECKING:
-    from zoo_registry.upkeep.findings import Checked, Finding
+    from zoo_registry.upkeep.findings import Checked
 
 _SHOWN_NOTES = 20
 
@@ -42,7 +41,7 @@ def fsck(deep: bool, zoo: str | None, as_json: bool) -> int:
     with StepBars() as bars:
         checked = check(store, deep=deep, progress=bars)
     if as_json:
-        click.echo(json.dumps(_document(store.uri, checked)))
+        say_json(_document(store.uri, checked))
     else:
         _print(store.uri, checked)
     return 0 if checked.is_sound else 1
@@ -75,30 +74,23 @@ def _print(uri: str, checked: Checked) -> None:
     wrong = [found for found in checked.findings if found.kind.is_wrong]
     notes = [found for found in checked.findings if not found.kind.is_wrong]
     for found in wrong:
-        click.secho(f"{found.kind.value}: ", fg="red", bold=True, nl=False)
-        _say(found)
+        say(f"{found.key}: {found.what}", alarm=f"{found.kind.value}: ")
     for found in notes[:_SHOWN_NOTES]:
-        click.echo(f"{found.kind.value}: ", nl=False)
-        _say(found)
+        say(f"{found.kind.value}: {found.key}: {found.what}")
     if len(notes) > _SHOWN_NOTES:
-        click.echo(f"{len(notes) - _SHOWN_NOTES} more for information; --json lists all")
+        say(f"{len(notes) - _SHOWN_NOTES} more for information; --json lists all")
     advice = sorted({(found.kind.value, found.kind.advice) for found in wrong + notes})
     if advice:
-        click.echo("\nWhat to do:")
+        say("", "What to do:")
     for kind, text in advice:
-        click.echo(f"  {kind}: {text}")
+        say(f"  {kind}: {text}")
     held = (
         f"{_count(checked.entries, 'entry', 'entries')}, {_count(checked.releases, 'release')}, "
         f"{_count(checked.aliases, 'alias', 'aliases')}, {_count(checked.blobs, 'blob')} of {size_text(checked.size)}"
     )
     how = "every blob read" if checked.deep else "sizes compared; --deep reads every blob"
     verdict = "nothing is wrong" if not wrong else f"{_count(len(wrong), 'thing is', 'things are')} wrong"
-    click.echo(f"{uri}: {held}; {verdict} ({how})")
-
-
-def _say(found: Finding) -> None:
-    # A foreign file may be named anything, also something that moves a terminal's cursor.
-    click.echo(f"{printable(found.key)}: {printable(found.what)}")
+    say(f"{uri}: {held}; {verdict} ({how})")
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

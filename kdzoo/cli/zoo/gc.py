@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import click
@@ -10,6 +9,7 @@ import click
 from kdzoo.cli.ages import age_seconds
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.sizes import size_text
 from kdzoo.cli.zoo.step_bars import StepBars
 from kdzoo.cli.zoos import open_store_of
@@ -53,18 +53,18 @@ def gc(grace: str, dry_run: bool, zoo: str | None, as_json: bool) -> None:
             "leftovers": [{"what": left.what, "since": _time(left.since)} for left in done.leftovers],
             "notes": list(done.notes),
         }
-        click.echo(json.dumps(document))
+        say_json(document)
         return
     for text in done.notes:
         tell_note(text)
     verb = "would remove" if dry_run else "removed"
     for sha256 in done.removed:
-        click.echo(f"{verb} blob {sha256}")
+        say(f"{verb} blob {sha256}")
     for left in done.leftovers:
-        click.echo(f"{verb} {left.what}, of {_time(left.since)}")
+        say(f"{verb} {left.what}, of {_time(left.since)}")
     for sha256 in done.restored:
-        click.echo(f"{'would bring' if dry_run else 'brought'} back blob {sha256}, which a release refers to by now")
-    click.echo(
+        say(f"{'would bring' if dry_run else 'brought'} back blob {sha256}, which a release refers to by now")
+    say(
         f"{store.uri}: {verb} {len(done.removed)} blobs of {size_text(done.freed)} "
         f"and {len(done.leftovers)} leftovers; "
         f"{done.referenced} blobs are referred to, {done.recent} more are younger than {grace}"

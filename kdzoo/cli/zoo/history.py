@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say_json
 from kdzoo.cli.zoo.moves import time_text
-from kdzoo.cli.zoo.untrusted_text import cell
 from kdzoo.cli.zoo.which_release import entry_argument
 from kdzoo.cli.zoos import open_zoo
 
@@ -37,13 +35,13 @@ def history(entry: str, name: str | None, zoo: str | None, as_json: bool) -> Non
         registry.read_alias(parsed, name or "champion")  # says what there is instead
     moves.sort(key=lambda pair: pair[1].updated)  # stable: the moves of one alias stay in their order
     if as_json:
-        click.echo(json.dumps([{"alias": alias, **move.fields()} for alias, move in moves]))
+        say_json([{"alias": alias, **move.fields()} for alias, move in moves])
         return
-    from kdzoo.cli.tables import make_table, results
+    from kdzoo.cli.tables import Page, PlainTable
 
-    table = make_table(None, _COLUMNS, numbers=("move", "from", "to"))
+    table = PlainTable(None, _COLUMNS, numbers=("move", "from", "to"))
     for alias, move in moves:
         points = (str(release) if release else "–" for release in (move.previous, move.release))
         cells = (alias, str(move.number), time_text(move), move.who or "–", move.action, *points, move.why)
-        table.add_row(*map(cell, cells))
-    results().print(table)
+        table.add_row(*cells)
+    Page().table(table)

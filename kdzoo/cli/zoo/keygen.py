@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from kdzoo.cli.options import json_option
+from kdzoo.cli.say import say, say_json
 from kdzoo.errors import UsageError
 
 
@@ -30,11 +30,11 @@ def keygen(file: Path, encrypt: bool, as_json: bool) -> None:
     key = SigningKey.generate()
     public = write_key_pair(key, file, passphrase=_new_passphrase() if encrypt else None)
     if as_json:
-        click.echo(json.dumps({"private": str(file), "public": str(public), "key": key.public.key_id}))
+        say_json({"private": str(file), "public": str(public), "key": key.public.key_id})
         return
-    click.echo(f"private key {file}, for its owner alone")
-    click.echo(f"public key  {public}")
-    click.echo(f"key id      {key.public.key_id}")
+    say(f"private key {file}, for its owner alone")
+    say(f"public key  {public}")
+    say(f"key id      {key.public.key_id}")
 
 
 def _new_passphrase() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.progress import Bar
-from kdzoo.cli.zoo.untrusted_text import cell
+from kdzoo.cli.say import say_json, tell
 from kdzoo.cli.zoos import open_zoo
 
 if TYPE_CHECKING:
@@ -39,20 +38,20 @@ def list_entries(zoo: str | None, as_json: bool) -> None:
         if row["problem"] is not None:
             tell_note(f"{row['entry']}: {row['problem']}")
     if as_json:
-        click.echo(json.dumps(rows))
+        say_json(rows)
         return
     if not rows:
-        click.echo(f"{registry.uri} is empty; publish to it with: kdzoo sweep aand --dataset demo", err=True)
+        tell(f"{registry.uri} is empty; publish to it with: kdzoo sweep aand --dataset demo")
         return
-    from kdzoo.cli.tables import make_table, number, results
+    from kdzoo.cli.tables import Page, PlainTable, number
 
     numbers = ("champion", "releases", "test image AUROC", "test AUPRO")
-    table = make_table(None, ("entry", "champion", "releases", "protocol", *numbers[2:]), numbers=numbers)
+    table = PlainTable(None, ("entry", "champion", "releases", "protocol", *numbers[2:]), numbers=numbers)
     for row in rows:
         measured = [number(row["metrics"].get(name)) for name in ("test_image_auroc", "test_aupro")]
-        protocol = cell(str(row["protocol"] or "–"))
+        protocol = str(row["protocol"] or "–")
         table.add_row(row["entry"], str(row["champion"] or "–"), str(row["releases"]), protocol, *measured)
-    results().print(table)
+    Page().table(table)
 
 
 def _row(found: EntryOverview) -> dict[str, Any]:

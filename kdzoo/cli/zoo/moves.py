@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import F
+from kdzoo.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from zoo_registry import EntryName, Registry
@@ -41,11 +41,11 @@ def tell_mlflow(registry: Registry, entry: EntryName, alias: str) -> None:
 def tell_move(entry: EntryName, alias: str, move: Move, *, as_json: bool) -> None:
     """Says where an alias is now."""
     if as_json:
-        click.echo(json.dumps({"entry": str(entry), "alias": alias, **move.fields()}))
+        say_json({"entry": str(entry), "alias": alias, **move.fields()})
     elif move.release is None:
-        click.echo(f"{alias} of {entry} is deleted")
+        say(f"{alias} of {entry} is deleted")
     else:
-        click.echo(f"{alias} of {entry} is release {move.release}")
+        say(f"{alias} of {entry} is release {move.release}")
 
 
 def time_text(move: Move) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kdzoo.cli.options import zoo_option
+from kdzoo.cli.say import say
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
 from kdzoo.cli.zoos import open_zoo
 
@@ -44,9 +45,9 @@ def pull(entry: str, release: int | None, alias: str, out: Path | None, zoo: str
     if out is not None:
         _write(manifest, files, out)
     for role, path in files.items():
-        click.echo(f"{role:8} {manifest.blobs[role].size:>12,} bytes  {path}")
+        say(f"{role:8} {manifest.blobs[role].size:>12,} bytes  {path}")
     if out is not None:
-        click.echo(f"detector {out}")
+        say(f"detector {out}")
 
 
 def _write(manifest: Manifest, files: dict[str, Path], out: Path) -> None:

@@ -8,6 +8,7 @@ import click
 
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say, say_bytes
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
 from kdzoo.cli.zoos import open_zoo
 
@@ -37,7 +38,7 @@ def show(entry: str, release: int | None, alias: str, zoo: str | None, as_json: 
     manifest = registry.resolve(entry, release, alias)
     if as_json:
         # The very bytes, so that their digest and a signature of them can be checked elsewhere.
-        click.echo(manifest.signed_bytes.decode(), nl=False)
+        say_bytes(manifest.signed_bytes.decode())
         return
     aliases: list[str] = []
     signed: list[str] = []
@@ -46,7 +47,7 @@ def show(entry: str, release: int | None, alias: str, zoo: str | None, as_json: 
         signed = _signed_by(registry, manifest, Settings.from_environment())
     except StoreUnavailableError as error:
         tell_note(f"aliases and signatures are not shown: {error}")
-    click.echo(card(manifest, aliases=aliases, signed_by=signed))
+    say(*card(manifest, aliases=aliases, signed_by=signed))
 
 
 def _signed_by(registry: Registry, manifest: Manifest, settings: Settings) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
 from kdzoo.cli.zoos import open_zoo
 from kdzoo.errors import UsageError
@@ -40,10 +40,10 @@ def sign(entry: str, release: int | None, alias: str, key_file: Path | None, zoo
     is_new = registry.signatures.add(manifest, key)
     if as_json:
         document = {"entry": str(manifest.entry), "release": manifest.release, "key": key.public.key_id, "new": is_new}
-        click.echo(json.dumps(document))
+        say_json(document)
         return
     verb = "is signed" if is_new else "was signed before"
-    click.echo(f"{manifest.entry} release {manifest.release} {verb} by {key.public.key_id}")
+    say(f"{manifest.entry} release {manifest.release} {verb} by {key.public.key_id}")
 
 
 def _passphrase() -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.say import say, say_json
 from kdzoo.cli.zoo.step_bars import StepBars
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
 from kdzoo.cli.zoos import open_store_of, open_zoo
@@ -53,10 +53,10 @@ def verify(
         _read_blobs(manifest, zoo)
     if as_json:
         document = {"entry": str(manifest.entry), "release": manifest.release, "key": key.key_id, "deep": deep}
-        click.echo(json.dumps(document))
+        say_json(document)
         return
     read = ", and its files are those it names" if deep else ""
-    click.echo(f"{manifest.entry} release {manifest.release} is signed by {key.key_id}{read}")
+    say(f"{manifest.entry} release {manifest.release} is signed by {key.key_id}{read}")
 
 
 def _read_blobs(manifest: Manifest, zoo: str | None) -> None:

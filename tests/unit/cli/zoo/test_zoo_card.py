@@ -31,8 +31,12 @@ DOCUMENT = {
 }
 
 
+def page(manifest, **more) -> str:
+    return "\n".join(card(manifest, **more))
+
+
 def lines(document: dict, **more) -> list[str]:
-    return card(dataclasses.replace(MANIFEST, document=document), **more).splitlines()
+    return page(dataclasses.replace(MANIFEST, document=document), **more).splitlines()
 
 
 def test_a_real_detector_shows_all_a_person_asks_for(tmp_path):
@@ -46,7 +50,7 @@ def test_a_real_detector_shows_all_a_person_asks_for(tmp_path):
     teacher.name = dataclasses.replace(teacher.name, card=known)
     document = conclude(trainer).document
     assert document["teacher"]["licence"] == "Zlib"
-    text = card(dataclasses.replace(MANIFEST, document=document), aliases=["champion", "line-3"], signed_by=["key 1"])
+    text = page(dataclasses.replace(MANIFEST, document=document), aliases=["champion", "line-3"], signed_by=["key 1"])
     for said in (
         "rd/toy/bottle, release 3",
         "2031-05-06 07:08:09 UTC; champion, line-3",
@@ -92,7 +96,7 @@ def test_an_unknown_licence_is_said():
 
 
 def test_what_steers_a_terminal_is_escaped():
-    text = card(dataclasses.replace(MANIFEST, document={"method": "\x1b[2J\u202e\x9b"}, message="a\x07b\rc"))
+    text = page(dataclasses.replace(MANIFEST, document={"method": "\x1b[2J\u202e\x9b"}, message="a\x07b\rc"))
     assert "\\x1b[2J\\u202e\\x9b" in text and "a\\x07b\\rc" in text
     assert all(char.isprintable() or char == "\n" for char in text)
 
@@ -126,7 +130,7 @@ def leaves() -> st.SearchStrategy:
 )
 @settings(max_examples=100, deadline=None)
 def test_any_document_has_a_card(document):
-    text = card(dataclasses.replace(MANIFEST, document=document))
+    text = page(dataclasses.replace(MANIFEST, document=document))
     assert text.startswith("rd/toy/bottle, release 3\n")
     assert all(char.isprintable() or char == "\n" for char in text)
 
@@ -152,4 +156,4 @@ def test_an_older_release_claims_no_more_than_it_was_asked_for():
 
 @pytest.mark.parametrize("document", [{}, {"metrics": {}}, {"metrics": {"val_aupro": 10**400}}])
 def test_hardly_anything_is_enough(document):
-    assert 'kdzoo.load("rd", "toy/bottle", release=3)' in card(dataclasses.replace(MANIFEST, document=document))
+    assert 'kdzoo.load("rd", "toy/bottle", release=3)' in page(dataclasses.replace(MANIFEST, document=document))
