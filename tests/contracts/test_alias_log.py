@@ -22,6 +22,8 @@ from zoo_registry.zoo.person import this_person
 from zoo_registry.zoo.registry import Registry
 
 ENTRY = EntryName("rd", "demo", "weave")
+MOVERS = 16
+TURNS = 5
 
 
 @pytest.fixture
@@ -139,6 +141,32 @@ def test_many_movers_at_once_are_all_told_in_one_row(registry):
     assert {found.who for found in moves} == {f"mover-{number}" for number in range(6)}
     assert {found.write_id for found in moves} == {found.write_id for found in made}
     assert [found.previous for found in moves[1:]] == [found.release for found in moves[:-1]]
+
+
+def test_of_many_who_saw_the_same_one_moves(store, registry, tmp_path):
+    """Round after round, each with a registry of its own, told what the alias was: one is told that it moved it."""
+    movers = [Registry(store, BlobCache(tmp_path / f"cache{number}")) for number in range(MOVERS)]
+    together = threading.Barrier(MOVERS)
+
+    def move(number, turn, seen):
+        together.wait(timeout=60)
+        reason = Reason(who=f"mover-{number}", why=f"turn {turn}")
+        try:
+            return movers[number].set_alias(ENTRY, "champion", number % 3 + 1, expected=seen, reason=reason)
+        except ConflictError:
+            return None
+
+    made = [None]
+    with ThreadPoolExecutor(MOVERS) as pool:
+        for turn in range(TURNS):
+            told = list(pool.map(move, range(MOVERS), [turn] * MOVERS, [made[-1]] * MOVERS))
+            moved = [found for found in told if found is not None]
+            assert len(moved) == 1, f"{len(moved)} were told that they moved it"
+            assert registry.read_alias(ENTRY, "champion") == moved[0]
+            made += moved
+    moves = registry.alias_log.moves(ENTRY, "champion")
+    assert [found.alias for found in moves] == made[1:]
+    assert [(found.number, found.why) for found in moves] == [(turn + 1, f"turn {turn}") for turn in range(TURNS)]
 
 
 def test_a_move_whose_record_is_refused_stands(registry, store, monkeypatch, caplog):

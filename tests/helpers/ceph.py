@@ -121,6 +121,7 @@ class Ceph(S3Server):
         keys = ["--access-key", CREDENTIALS["aws_access_key_id"], "--secret-key", CREDENTIALS["aws_secret_access_key"]]
         self._run("radosgw-admin", *user, *keys)
         self.start_gateway()
+        self._make_pools()
 
     def start_disk(self) -> None:
         """The storage daemon, made or killed before."""
@@ -144,6 +145,13 @@ class Ceph(S3Server):
         """Ends every process of it."""
         for part in list(self._running):
             self.kill(part)
+
+    def _make_pools(self) -> None:
+        """Has it make its pools, over which the first bucket, object and upload in parts wait for seconds."""
+        client = self.client()
+        place = {"Bucket": self.new_bucket(client), "Key": "first"}
+        client.put_object(**place, Body=b"first")
+        client.abort_multipart_upload(**place, UploadId=client.create_multipart_upload(**place)["UploadId"])
 
     def _run(self, program: str, *arguments: str) -> None:
         settings = [] if program == "monmaptool" else ["-c", str(self._conf)]
