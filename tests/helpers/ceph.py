@@ -26,7 +26,9 @@ PACKAGES = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "ceph-common")
 _PROGRAMS = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool")
 _UP_S = 120.0
 
-# One copy on one disk, little memory, no keys among the parts, and nothing that warns or waits for more of them.
+# One copy on one disk, little memory, no keys among the parts, and nothing that warns or waits for more of them. A disk
+# that comes back waits until all that its predecessor promised to readers has run out: for most of the grace. A gateway
+# waits for one that was killed until its watch has run out.
 _SETTINGS = """
 [global]
 fsid = {fsid}
@@ -61,6 +63,12 @@ osd pool default pg num = 4
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
 osd crush update on start = true
+osd heartbeat grace = 2
+osd heartbeat interval = 1
+osd client watch timeout = 2
+osd default notify timeout = 2
+paxos propose interval = 0.1
+ms max backoff = 0.5
 osd memory target = 939524096
 osd op num shards = 2
 osd op num threads per shard = 1

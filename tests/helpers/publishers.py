@@ -2,6 +2,7 @@
 
     python publishers.py kill URI SCRATCH COUNT SEED      # COUNT publishers one after the other, each killed
     python publishers.py race URI SCRATCH COUNT           # COUNT publishers at the same moment
+    python publishers.py loop URI SCRATCH COUNT           # COUNT publishers, each again until SCRATCH/stop is there
 
 Prints one line of JSON.
 """
@@ -15,10 +16,16 @@ import time
 from pathlib import Path
 
 from zoo_registry.cache.blobs import BlobCache
+from zoo_registry.errors import PublishStateUnknownError, RegistryError
 from zoo_registry.store.open import open_store
 from zoo_registry.zoo.registry import Registry
 
 ENTRY = "rd/demo/weave"
+
+
+def weights(writer: int, n: int) -> bytes:
+    """The blob of its own of a release."""
+    return f"{writer} {n} ".encode() * 5_000
 
 
 def publish(uri: str, scratch: Path, writer: int, n: int) -> int:
@@ -28,7 +35,7 @@ def publish(uri: str, scratch: Path, writer: int, n: int) -> int:
     if "://" not in uri:
         registry.probe = lambda: None
     own, shared = scratch / f"own-{writer}", scratch / f"shared-{writer}"
-    own.write_bytes(f"{writer} {n} ".encode() * 5_000)
+    own.write_bytes(weights(writer, n))
     shared.write_bytes(b"teacher" * 5_000)
     return registry.publish(ENTRY, {"writer": writer, "n": n}, {"weights": own, "teacher": shared}).release
 
@@ -75,6 +82,40 @@ def race(uri: str, scratch: Path, count: int) -> dict[str, object]:
     return {"won": won, "failed": failed}
 
 
+def loop(uri: str, scratch: Path, count: int) -> dict[str, object]:
+    """What each was told of each publish: ``[writer, n, said, release, error]``.
+
+    ``said`` is ``done``; ``there`` when an error said that the release is there all the same; ``unsure`` when an error
+    said that it cannot be known; ``failed`` when it was not written.
+    """
+    open_store(uri, notes=scratch / "cache").prove()
+    children = []
+    for writer in range(count):
+        child = os.fork()
+        if child == 0:
+            with (scratch / f"told-{writer}").open("w") as told:
+                n = 0
+                while not (scratch / "stop").exists():
+                    told.write(json.dumps([writer, n, *_try(uri, scratch, writer, n)]) + "\n")
+                    told.flush()
+                    n += 1
+            os._exit(0)
+        children.append(child)
+    broken = sum(os.waitpid(child, 0)[1] != 0 for child in children)
+    lines = [line for writer in range(count) for line in (scratch / f"told-{writer}").read_text().splitlines()]
+    return {"told": [json.loads(line) for line in lines], "broken": broken}
+
+
+def _try(uri: str, scratch: Path, writer: int, n: int) -> tuple[str, int | None, str]:
+    try:
+        return "done", publish(uri, scratch, writer, n), ""
+    except PublishStateUnknownError as error:
+        return "unsure", None, str(error)
+    except RegistryError as error:
+        text = str(error)
+        return ("there" if "is written" in text or "is published" in text else "failed"), None, text
+
+
 if __name__ == "__main__":
     command, uri, scratch, *numbers = sys.argv[1:]
-    print(json.dumps({"kill": kill, "race": race}[command](uri, Path(scratch), *map(int, numbers))))
+    print(json.dumps({"kill": kill, "race": race, "loop": loop}[command](uri, Path(scratch), *map(int, numbers))))
