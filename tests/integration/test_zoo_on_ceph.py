@@ -85,6 +85,7 @@ def test_nothing_is_lost_or_doubled_while_disk_and_gateway_are_killed(ceph, buck
     store = S3Store(bucket, "zoo", client=ceph.client(), proof=proof)
     registry = Registry(store, BlobCache(tmp_path / "cache"))
     told = {(writer, n): (said, release) for writer, n, said, release, _ in done["told"]}
+    errors = {(writer, n): error for writer, n, *_, error in done["told"]}
     numbers = registry.releases(publishers.ENTRY)
     print(f"{count} publishers: {Counter(said for said, _ in told.values())}, {len(numbers)} releases")
     assert numbers == list(range(1, len(numbers) + 1)) and numbers
@@ -101,7 +102,7 @@ def test_nothing_is_lost_or_doubled_while_disk_and_gateway_are_killed(ceph, buck
         elif said == "there":
             assert who in held
         elif said == "failed":
-            assert who not in held, f"publish {who} failed and yet made release {held[who]}"
+            assert who not in held, f"publish {who} failed and yet made release {held[who]}: {errors[who]}"
     assert sum(said == "done" for said, _ in told.values()) >= count / 2
     moves = registry.alias_log.moves(publishers.ENTRY, "champion")
     assert [move.number for move in moves] == list(range(1, len(moves) + 1))

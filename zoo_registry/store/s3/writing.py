@@ -6,14 +6,7 @@ import hashlib
 import time
 from pathlib import Path
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
 from zoo_registry.errors import (
     PublishStateUnknownError,
@@ -25,6 +18,7 @@ from zoo_registry.store.files import Progress
 from zoo_registry.store.proof import Dialect
 from zoo_registry.store.protocol import changed
 from zoo_registry.store.s3 import errors as s3_errors
+from zoo_registry.store.s3.attempts import Attempts
 from zoo_registry.store.s3.bucket import Bucket
 from zoo_registry.store.s3.multipart import MultipartUpload
 from zoo_registry.store.s3.progress import Furthest
@@ -34,8 +28,6 @@ SHA256 = "kdzoo-sha256"
 
 _TRIES = 6
 _LOST_TRIES = 2
-# Nothing was sent, so there is nothing to be unsure about.
-_NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError, PartialCredentialsError)
 
 
 class S3Writer:
@@ -57,6 +49,7 @@ class S3Writer:
 
     def __init__(self, bucket: Bucket, dialect: Dialect) -> None:
         self._bucket = bucket
+        self._attempts = Attempts(bucket.client)
         self._blindly = dialect.joins_blindly
         self._bare = dialect.bare_etags
         self._settled = False
@@ -84,6 +77,7 @@ class S3Writer:
         metadata = {WRITE_ID: mine, SHA256: hashlib.sha256(data).hexdigest()}
         lost, bare, turned = 0, self._bare, False
         for attempt in range(_TRIES):
+            self._attempts.begin()
             condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": _spelled(expected, bare=bare)}
             try:
                 self._bucket.client.put_object(**place, Body=data, Metadata=metadata, **condition)
@@ -127,6 +121,7 @@ class S3Writer:
                 if self._blindly and self._bucket.head(key) is not None:  # it would be replaced
                     upload.abort()
                     return False
+                self._attempts.begin()
                 upload.complete()
                 return True
             except (BotoCoreError, ClientError) as error:
@@ -181,20 +176,21 @@ class S3Writer:
             # Refused because of an object that is no longer there: whoever believes that would leave a number out.
             gone = creates and found is None
             return None if number == 409 or gone else False
+        never_sent = self._attempts.was_never_sent(error)  # there is nothing to be unsure about
         reason = s3_errors.translate(error, "write", self._bucket.where(key))
         if not isinstance(reason, StoreUnavailableError):
             raise reason from error
         try:
             found = self._bucket.head(key)
         except RegistryError as second:
-            if isinstance(error, _NEVER_SENT):
+            if never_sent:
                 raise reason from error
             raise self._unknown(key, mine) from second
         if found is not None and found.metadata.get(WRITE_ID) == mine:
             return True
         if s3_errors.is_failure(error) and found is not None and (expected is None or _differs(found.etag, expected)):
             return False  # what Ceph answers the losers of a race is a failure of its own (500 UnknownError)
-        if refused or isinstance(error, _NEVER_SENT):
+        if refused or never_sent:
             raise reason from error
         # The connection broke. With another's object in its place a creation can no longer succeed; anything else is
         # settled by sending the same write again.

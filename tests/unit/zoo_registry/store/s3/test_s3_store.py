@@ -4,6 +4,7 @@ import hashlib
 import socket
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import (
@@ -98,6 +99,53 @@ def test_when_the_store_is_gone_after_the_write_the_state_is_unknown(s3, store):
     ):
         store.put_if_absent("a", b"1")
     assert store.get("a") == b"1"
+
+
+@pytest.fixture
+def dies(client):
+    """Has the server be gone for all who come after so many attempts to write."""
+    handlers = []
+
+    def after(attempts):
+        left = [attempts]
+
+        def before_send(request, **_):
+            if left[0] <= 0:
+                raise EndpointConnectionError(endpoint_url=request.url)
+            left[0] -= 1
+
+        handlers.append(before_send)
+        client.meta.events.register("before-send.s3", before_send)
+
+    yield after
+    for handler in handlers:
+        client.meta.events.unregister("before-send.s3", handler)
+
+
+def test_killed_under_the_first_attempt_and_gone_at_the_second_the_state_is_unknown(s3, store, dies):
+    """boto3 tells of the second alone, which was never sent."""
+    dies(1)
+    with s3.fault(method="PUT", lose_answer=True), pytest.raises(PublishStateUnknownError, match="may or may not"):
+        store.put_if_absent("a", b"1")
+
+
+def test_gone_from_the_first_attempt_on_nothing_is_unknown(store, dies):
+    dies(0)
+    with pytest.raises(StoreUnavailableError, match="Could not connect"):
+        store.put_if_absent("a", b"1")
+
+
+def test_killed_under_the_last_step_and_gone_then_the_state_is_unknown(s3, parts_store, large, client, bucket, dies):
+    real = s3_multipart.MultipartUpload.complete
+
+    def complete(self):
+        dies(1)
+        real(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(s3_multipart.MultipartUpload, "complete", complete)
+        with s3.fault(method="POST", contains="uploadId", lose_answer=True), pytest.raises(PublishStateUnknownError):
+            parts_store.put_if_absent("big", large)
 
 
 def test_a_lost_answer_during_publish_makes_one_release(s3, store, tmp_path):
