@@ -165,6 +165,23 @@ def test_of_many_swappers_one_wins(store):
     assert store.get("a") == b"writer %d" % won.index(True)
 
 
+def test_of_two_who_send_the_same_large_blob_one_or_both_did_and_it_is_whole(store, tmp_path):
+    """Large ones go in parts, and not every server honours a condition there: so they lie under their digest."""
+    data = hashlib.sha256(b"large").digest() * (17 * 2**20 // 32)
+    source = blob(tmp_path, data)
+    key, gate = blob_key(source.name), threading.Barrier(2)
+
+    def send(_):
+        gate.wait(30)
+        return store.put_if_absent(key, source, sha256=source.name)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert any(pool.map(send, range(2)))
+    assert store.digest(key) == (source.name, len(data))
+    assert store.put_if_absent(key, source, sha256=source.name) is False
+    assert [left.what for left in store.leftovers()] == []
+
+
 def test_probe_is_passed_and_leaves_nothing(store):
     probe(store)
     assert store.list("") == []

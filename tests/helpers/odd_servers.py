@@ -81,3 +81,11 @@ def knows_no_parts(environ: dict[str, Any], answer: Callable[[], Answer]) -> Ans
     if environ["REQUEST_METHOD"] == "POST" and "uploads" in environ.get("QUERY_STRING", "").split("&"):
         return error("501 Not Implemented", "NotImplemented")
     return answer()
+
+
+def swaps_nothing(environ: dict[str, Any], answer: Callable[[], Answer]) -> Answer:
+    """Knows If-None-Match alone, as OpenStack Swift."""
+    if environ["REQUEST_METHOD"] == "PUT" and "HTTP_IF_MATCH" in environ:
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        return error("501 Not Implemented", "NotImplemented")
+    return answer()

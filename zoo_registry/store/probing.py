@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from zoo_registry.errors import RegistryError, StoreRefusedError
+from zoo_registry.errors import RegistryError, StoreLacksError, StoreRefusedError
 from zoo_registry.format.layout import PROBE
 from zoo_registry.store.protocol import Conditional
 
@@ -68,6 +68,8 @@ class _Probe:
                     if done >= LEAST_ROUNDS and time.monotonic() > ends:
                         break
                     key = self._create(pool)
+        except StoreLacksError as error:
+            raise _broken(self._store, f"it does not know them ({error})") from error
         finally:
             remove(self._store, self._made)
 

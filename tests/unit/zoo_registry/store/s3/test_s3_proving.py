@@ -3,7 +3,8 @@
 import hashlib
 
 import pytest
-from helpers.odd_servers import ignores_conditions, joins_blindly, knows_no_parts, lists_no_uploads
+from helpers.counts import repeats
+from helpers.odd_servers import ignores_conditions, joins_blindly, knows_no_parts, lists_no_uploads, swaps_nothing
 from helpers.racy_server import racy_server
 from helpers.s3_server import S3Server
 
@@ -18,6 +19,8 @@ from zoo_registry.upkeep.gc import collect
 from zoo_registry.zoo.registry import Registry
 
 ENTRY = "rd/demo/weave"
+RACY = repeats("RACY", 4, 100)
+"""How often a server that looks first and writes then is proved."""
 SHA256 = hashlib.sha256(b"loose").hexdigest()
 LOOSE = blob_key(SHA256)
 
@@ -96,6 +99,15 @@ def test_readers_prove_nothing(s3, client, bucket, tmp_path):
     assert {method for method, _ in s3.requests} <= {"GET", "HEAD"}
 
 
+def test_a_server_that_knows_no_swap_is_refused(s3, client, bucket, monkeypatch):
+    monkeypatch.setattr(s3, "chaos", swaps_nothing)
+    before = state(client, bucket)
+    with pytest.raises(StoreRefusedError, match="no working conditional writes: it does not know them") as refused:
+        S3Store(bucket, "zoo", client=client).prove()
+    assert "If-Match" in refused.value.hint
+    assert state(client, bucket) == before
+
+
 def test_a_server_without_uploads_in_parts_is_refused(s3, client, bucket, monkeypatch):
     monkeypatch.setattr(s3, "chaos", knows_no_parts)
     before = state(client, bucket)
@@ -117,7 +129,7 @@ def test_whether_parts_ignore_conditions_is_found_out(s3, client, bucket, monkey
 def test_a_server_that_looks_and_then_writes_is_caught(racy, window_ms):
     with racy_server(window_ms, *racy) as url:
         client = S3Server(url=url).client()
-        for n in range(4):
+        for n in range(RACY):
             store = S3Store(f"bucket{n}", "zoo", client=client)
             with pytest.raises(StoreRefusedError, match=r"of 16 writers"):
                 store.prove()
