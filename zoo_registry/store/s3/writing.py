@@ -114,13 +114,14 @@ class S3Writer:
                     found = upload.send(source, report)
                 if sha256 is not None and found != sha256:
                     raise changed(source, key, sha256)
+                taken = self._blindly and self._bucket.head(key) is not None  # it would be replaced
             except BaseException:
                 upload.abort()
                 raise
+            if taken:
+                upload.abort()
+                return False
             try:
-                if self._blindly and self._bucket.head(key) is not None:  # it would be replaced
-                    upload.abort()
-                    return False
                 self._attempts.begin()
                 upload.complete()
                 return True

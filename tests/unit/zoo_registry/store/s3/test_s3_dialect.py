@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from helpers.odd_servers import BareEtags, Spellings, joins_blindly
+from helpers.s3_server import Fault
 
 from zoo_registry.cache.blobs import BlobCache
-from zoo_registry.errors import StoreUnavailableError
+from zoo_registry.errors import StoreRefusedError, StoreUnavailableError
 from zoo_registry.store.proof import Dialect, Proof
 from zoo_registry.store.s3 import multipart as s3_multipart
 from zoo_registry.store.s3.store import S3Store
@@ -154,3 +155,24 @@ def test_an_upload_in_parts_does_not_replace_where_the_server_would(client, buck
     assert store.put_if_absent("big", large) is False
     assert store.get("big") == b"theirs"
     assert client.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+
+
+def test_an_upload_in_parts_is_given_up_when_it_cannot_be_looked_for_others(s3, client, bucket, large, monkeypatch):
+    monkeypatch.setattr(s3_multipart, "PART_BYTES", 5 * 1024 * 1024)
+    proof = Proof.given(Dialect(joins_blindly=True))
+    store = S3Store(bucket, "zoo", client=client, multipart_bytes=1000, proof=proof)
+    real = s3_multipart.MultipartUpload.send
+
+    def send(self, source, progress):
+        found = real(self, source, progress)
+        s3.faults.append(Fault(method="HEAD", status="403 Forbidden", code="AccessDenied"))
+        return found
+
+    monkeypatch.setattr(s3_multipart.MultipartUpload, "send", send)
+    try:
+        with pytest.raises(StoreRefusedError):
+            store.put_if_absent("big", large)
+    finally:
+        s3.faults.clear()
+    assert client.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+    assert store.list("") == []
