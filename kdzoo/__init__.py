@@ -14,12 +14,13 @@ from kdzoo._version import __version__
 from kdzoo.errors import KdzooError
 
 if TYPE_CHECKING:
-    from kdzoo.detector import Detector, Prediction
+    from kdzoo.detector import Detector
+    from kdzoo.prediction import Prediction
     from kdzoo.zoo import load
 
 __all__ = ["Detector", "KdzooError", "Prediction", "__version__", "load"]
 
-_LAZY = {"Detector": "kdzoo.detector", "Prediction": "kdzoo.detector", "load": "kdzoo.zoo"}
+_LAZY = {"Detector": "kdzoo.detector", "Prediction": "kdzoo.prediction", "load": "kdzoo.zoo"}
 
 
 def __getattr__(name: str) -> Any:

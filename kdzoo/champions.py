@@ -264,7 +264,7 @@ def _comparable(document: Mapping[str, Any]) -> tuple[tuple[Any, ...], float] | 
     try:
         objective = document["objective"]
         data, given = document["dataset"]["fingerprint"], document["input"]
-        seen = given["size"], given.get("resize", _FORMER_RESIZE)
+        seen = given["size"], given.get("resize", _FORMER_RESIZE), given.get("overlap"), given.get("scale")
         shared = (document["protocol"], document["split"]["digest"], objective["name"], data, seen)
         value = objective["value"]
     except (KeyError, TypeError, AttributeError):

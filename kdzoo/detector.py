@@ -9,8 +9,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -18,75 +16,29 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from kdzoo.data.depth import Intensity
-from kdzoo.data.images import read_image, resize_rgb, to_rgb_array
-from kdzoo.data.placement import Place
+from kdzoo.data.images import resize_rgb
+from kdzoo.data.placement import Place, Resize
 from kdzoo.data.roi import Roi, roi_of
 from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, UsageError
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import build_method
-from kdzoo.pictures import HeatScale, overlay
-from kdzoo.regions import Region, RegionRule, find_regions
+from kdzoo.prediction import Picture, Prediction, rgb_of
+from kdzoo.regions import RegionRule, find_regions
 from kdzoo.storage import write_file
 from kdzoo.teachers.backbone import Teacher, build_teacher
 from kdzoo.training.checkpoint import load_tensors, save_tensors
 from kdzoo.training.document import DetectorPlan, parse_document, read_document
 from kdzoo.training.evaluation import EVALUATION_BATCH, exact, silence
 from kdzoo.training.learned import load_learned
+from kdzoo.training.scoring import map_of_image, score_of_map
 
 DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensors", "teacher.safetensors"
 
-_BOXES = 20
-"""Regions that get a box in a picture; more would hide what they are about."""
-
 _SHAPES_KNOWN = 4
 """Masks of what counts that are kept; the images of a camera have one shape, and two masks."""
-
-Picture = str | Path | Image.Image | NDArray[Any] | Tensor
-"""What can be predicted: a path, a PIL image, a uint8 or uint16 HWC array, a ``[3, H, W]`` tensor (uint8, or float in
-[0, 1])."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What a detector says of one image.
-
-    Attributes:
-        score: image score; higher is more anomalous.
-        threshold: what the score was compared with.
-        anomalous: the decision: score above threshold; with a least area, only where a region is marked, too.
-        anomaly_map: ``[H, W]`` float32 at the image's own size; outside of the region of interest, and in a border that
-            cannot alarm, the least value of the rest.
-        mask: ``[H, W]`` bool, pixels above what a normal image reaches, without regions below the least area.
-        pixel_threshold: what the map was compared with.
-        image: ``[H, W, 3]`` uint8, the image as it was seen.
-        heat_scale: which map values are coloured in the overlay, the same for all images of the detector.
-    """
-
-    score: float
-    threshold: float
-    anomalous: bool
-    anomaly_map: NDArray[np.float32] = field(repr=False)
-    mask: NDArray[np.bool_] = field(repr=False)
-    pixel_threshold: float
-    image: NDArray[np.uint8] = field(repr=False)
-    heat_scale: HeatScale = field(repr=False)
-
-    @cached_property
-    def regions(self) -> tuple[Region, ...]:
-        """The connected regions of the mask, the largest first."""
-        return find_regions(self.mask, self.anomaly_map)[0]
-
-    def overlay(self) -> Image.Image:
-        """The image with the anomaly map laid over it and the marked regions outlined and boxed.
-
-        Coloured is what lies above the normal images of the calibration, and no more than that.
-        """
-        boxes = [region.box for region in self.regions[:_BOXES]]
-        return overlay(self.image, self.anomaly_map, marked=self.mask, scale=self.heat_scale, boxes=boxes)
 
 
 class Detector:
@@ -108,11 +60,12 @@ class Detector:
         self.document = document
         self.plan = parse_document(document)
         self.calibration, self.size = self.plan.calibration, self.plan.size
-        self.resize = self.plan.options.resize
+        self.options = self.plan.options
         self.threshold = self.calibration.threshold()
         self.pixel_threshold = self.calibration.pixel_threshold()
         self.rule = RegionRule()
         self.roi = roi_of(self.plan.options.roi, "")
+        self.tiling = self.options.tiling
         self._known: dict[tuple[tuple[int, ...], tuple[int, int] | None], NDArray[np.bool_]] = {}
         asked = Intensity.parse(self.plan.options.intensity)
         self.intensity = asked if isinstance(asked, Intensity) else None
@@ -169,6 +122,37 @@ class Detector:
         self._known = {}  # a new one: another thread may be in the middle of the old
         return self
 
+    def set_tiling(self, side: int | None = None, *, overlap: int | None = None, scale: float | None = None) -> Self:
+        """Judges images cut into overlapping tiles, at their own resolution or scaled; what is not given stays.
+
+        The thresholds stay, too: those of a detector that was calibrated otherwise say nothing of what it finds now.
+
+        Args:
+            side: of a tile, pixels: that of the squares that the detector was trained on.
+            overlap: of tiles, pixels, at most half a tile; default 32.
+            scale: of the image before it is cut.
+
+        Raises:
+            UsageError: the side is another.
+            ConfigError: the overlap or the scale is out of range.
+        """
+        if side not in (None, self.size):
+            raise UsageError(
+                f"tiles of {side} pixels do not fit {self.plan.label}, which was trained on squares of {self.size}",
+                hint=f"tiles of {self.size}, or a --scale",
+            )
+        given = {"overlap": overlap, "scale": scale}
+        self.options = self.options.replace(
+            resize="tile", **{key: value for key, value in given.items() if value is not None}
+        )
+        self.tiling, self._known = self.options.tiling, {}
+        return self
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images are judged together: one where it is cut into tiles, which may be very large."""
+        return EVALUATION_BATCH if self.tiling is None else 1
+
     @overload
     def predict(self, images: Picture) -> Prediction: ...  # type: ignore[overload-overlap]  # a path is a sequence too
     @overload
@@ -190,9 +174,14 @@ class Detector:
 
     def predict_each(self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH) -> Iterator[Prediction]:
         """Judges images one after the other, in batches, holding no more than a batch of them in memory."""
-        for start in range(0, len(images), batch_size):
-            seen = [_rgb(image, self.intensity) for image in images[start : start + batch_size]]
+        for seen in self._seen(images, batch_size):
             yield from self._predict_batch(seen)
+
+    def _seen(self, images: Sequence[Picture], batch_size: int) -> Iterator[list[NDArray[np.uint8]]]:
+        """The images as RGB, some at a time."""
+        step = min(batch_size, self.images_at_once)
+        for start in range(0, len(images), step):
+            yield [rgb_of(image, self.intensity) for image in images[start : start + step]]
 
     def _inside(self, shape: tuple[int, ...], grid: tuple[int, int] | None = None) -> NDArray[np.bool_] | None:
         """What counts of an image: the region of interest without the border; None: all of it.
@@ -226,7 +215,11 @@ class Detector:
         return of_interest
 
     def _place(self, image: NDArray[np.uint8]) -> Place:
-        return Place.of(image.shape, self.size, self.resize)
+        return Place.of(image.shape, self.size, self._resize)
+
+    @property
+    def _resize(self) -> Resize:
+        return "pad" if self.options.resize == "pad" else "stretch"
 
     def _silence(self, maps: Tensor, seen: list[NDArray[np.uint8]]) -> None:
         """Gives of each map what does not count the least value of its rest, in place."""
@@ -236,7 +229,9 @@ class Detector:
                 silence(small[None], torch.from_numpy(counted).to(small.device))
 
     def _counted(self, image: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-        """``[S, S]``, what counts of an image in its square; None: all of it."""
+        """``[S, S]``, what counts of an image in its square, or of its map of tiles; None: all of it."""
+        if self.tiling is not None:
+            return self._inside(image.shape, self.tiling.grid(*image.shape[:2]).shape)
         place = self._place(image)
         grid = place.height, place.width
         kept = self._inside(image.shape, grid)
@@ -249,40 +244,41 @@ class Detector:
     ) -> Iterator[tuple[float, NDArray[np.float32], NDArray[np.bool_] | None]]:
         """Scores images without deciding.
 
-        Gives of each the image score, the ``[S, S]`` map at the input size, and what counts of that: likewise, bool;
-        None where all of it does.
+        Gives of each the image score, the ``[S, S]`` map at the input size, or of tiled images ``[h, w]`` as they are
+        seen, and what counts of that: likewise, bool; None where all of it does.
 
         Raises:
             ImageError: an image cannot be read; names it.
             CheckpointError: the weights give NaN or infinite scores.
         """
-        for start in range(0, len(images), batch_size):
-            seen = [_rgb(image, self.intensity) for image in images[start : start + batch_size]]
+        for seen in self._seen(images, batch_size):
             maps, scores = self._maps_and_scores(seen)
             self._check_finite(scores)
-            yield from zip(scores, maps.cpu().numpy(), map(self._counted, seen), strict=True)
+            yield from zip(scores, (made.cpu().numpy() for made in maps), map(self._counted, seen), strict=True)
 
     def _check_finite(self, scores: list[float]) -> None:
         if not all(map(math.isfinite, scores)):
             raise CheckpointError(f"the weights of {self.plan.label} give scores that are NaN or infinite")
 
     @exact()
-    def _maps_and_scores(self, seen: list[NDArray[np.uint8]]) -> tuple[Tensor, list[float]]:
-        resized = np.stack([resize_rgb(image, self.size, self.resize) for image in seen])
+    def _maps_and_scores(self, seen: list[NDArray[np.uint8]]) -> tuple[Sequence[Tensor], list[float]]:
+        if self.tiling is not None:
+            found = [map_of_image(self.method, image, self.tiling, self.device) for image in seen]
+            counted = map(self._counted, seen)
+            scores = [score_of_map(self.method, *each, self.device) for each in zip(found, counted, strict=True)]
+            return [torch.from_numpy(made) for made in found], scores
+        resized = np.stack([resize_rgb(image, self.size, self._resize) for image in seen])
         batch = torch.from_numpy(resized).to(self.device).permute(0, 3, 1, 2).float().div_(255)
         maps = self.method.anomaly_map(self.method.teacher.normalise(batch)).float()
         self._silence(maps, seen)
-        return maps, self.method.image_score(maps).cpu().tolist()
+        return list(maps), self.method.image_score(maps).cpu().tolist()
 
     def _predict_batch(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
         maps, scores = self._maps_and_scores(seen)
         self._check_finite(scores)
         scale = self.calibration.heat_scale()
-        for image, small, score in zip(seen, maps, scores, strict=True):
-            place = self._place(image)
-            part = small[None, None, place.rows, place.columns]
-            own_size = F.interpolate(part, size=image.shape[:2], mode="bilinear", align_corners=False)
-            full = own_size[0, 0].cpu().numpy()
+        for image, made, score in zip(seen, maps, scores, strict=True):
+            full = self._at_own_size(made, image)
             mask = self._marked(full)
             yield Prediction(
                 score=score,
@@ -295,12 +291,22 @@ class Detector:
                 heat_scale=scale,
             )
 
+    def _at_own_size(self, made: Tensor, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``[H, W]``, a map at the size of its image."""
+        if self.tiling is None:
+            place = self._place(image)
+            made = made[place.rows, place.columns]
+        elif made.shape == image.shape[:2]:
+            return made.numpy()
+        full = F.interpolate(made[None, None], size=image.shape[:2], mode="bilinear", align_corners=False)
+        return full[0, 0].cpu().numpy()
+
     def _marked(self, full: NDArray[np.float32]) -> NDArray[np.bool_]:
         """What of a map at the image's own size is marked; what does not count is silenced there, too."""
         kept = self._inside(full.shape)
         mask: NDArray[np.bool_] = full > self.pixel_threshold
         if kept is not None:
-            full[~kept] = full[kept].min()
+            np.copyto(full, full.min(where=kept, initial=np.inf), where=~kept)
             mask &= kept  # where all that counts is anomalous, its least value is, too
         return find_regions(mask, full, min_area=self.rule.min_area)[1] if self.rule.min_area > 1 else mask
 
@@ -381,16 +387,3 @@ def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
     teacher.load_release(load_tensors(path, teacher.backbone.state_dict(), optional=teacher.unread))
     teacher.mean, teacher.std = plan.mean, plan.std
     return teacher
-
-
-def _rgb(image: Picture, intensity: Intensity | None) -> NDArray[np.uint8]:
-    """Any accepted picture as ``[H, W, 3]`` uint8."""
-    if isinstance(image, str | Path):
-        return np.asarray(read_image(Path(image), intensity))
-    if isinstance(image, Tensor):
-        if image.ndim != 3 or image.shape[0] != 3:
-            raise ImageError(f"a tensor image must be [3, H, W], got {list(image.shape)}")
-        values = image.detach().cpu().permute(1, 2, 0)
-        # NumPy has no bfloat16.
-        return to_rgb_array((values.float() if values.is_floating_point() else values).numpy(), intensity)
-    return to_rgb_array(image, intensity)

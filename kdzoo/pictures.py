@@ -56,6 +56,23 @@ def outline(mask: NDArray[np.bool_], *, width: int = 1) -> NDArray[np.bool_]:
     return mask & ~inner
 
 
+def shrunk(values: NDArray[Any], step: int) -> NDArray[Any]:
+    """An image, a map or a mask made smaller by a whole number; itself by 1.
+
+    Args:
+        values: ``[H, W, 3]`` uint8, which is averaged; or ``[H, W]``, of which the highest values are kept, so that
+            nothing small is lost.
+        step: pixels that become one, in each direction.
+    """
+    if step == 1:
+        return values
+    if values.ndim == 3:
+        return np.asarray(Image.fromarray(values).reduce(step))
+    rows = np.maximum.reduceat(values, np.arange(0, values.shape[0], step), axis=0)
+    smaller: NDArray[Any] = np.maximum.reduceat(rows, np.arange(0, values.shape[1], step), axis=1)
+    return smaller
+
+
 def overlay(
     image: NDArray[np.uint8],
     anomaly_map: NDArray[np.float32],

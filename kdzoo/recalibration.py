@@ -70,11 +70,11 @@ def judge_files(detector: Detector, paths: Sequence[Path], told: Callable[[int],
     files, found = list(by_digest.values()), []
     if not files:
         raise UsageError("there are no images to calibrate on")
-    for start in range(0, len(files), _BATCH):
-        chunk = files[start : start + _BATCH]
-        judged = list(detector.score_each(chunk))
-        scores, maps, counted = zip(*judged, strict=True)
-        found.append(NormalScores.of(np.array(scores, np.float32), np.stack(maps), _inside(counted, maps)))
+    step = min(_BATCH, detector.images_at_once)
+    for start in range(0, len(files), step):
+        chunk = files[start : start + step]
+        scores, maps, counted = zip(*detector.score_each(chunk), strict=True)
+        found.append(NormalScores.of(np.array(scores, np.float32), maps, _inside(counted, maps)))
         if told is not None:
             told(len(chunk))
     digest = hashlib.sha256("\n".join(sorted(by_digest)).encode()).hexdigest()
@@ -83,11 +83,11 @@ def judge_files(detector: Detector, paths: Sequence[Path], told: Callable[[int],
 
 def _inside(
     counted: Sequence[NDArray[np.bool_] | None], maps: Sequence[NDArray[np.float32]]
-) -> NDArray[np.bool_] | None:
-    """``[N, S, S]`` what counts of maps; None: all of all."""
+) -> list[NDArray[np.bool_]] | None:
+    """What counts of each map; None: all of all."""
     if all(each is None for each in counted):
         return None
-    return np.stack([np.ones(made.shape, bool) if each is None else each for each, made in zip(counted, maps)])
+    return [np.ones(made.shape, bool) if each is None else each for each, made in zip(counted, maps)]
 
 
 def file_digest(path: Path) -> str:

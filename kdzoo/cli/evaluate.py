@@ -9,10 +9,10 @@ import click
 
 from kdzoo.cli.datasets import open_or_download
 from kdzoo.cli.notes import tell_note, tell_skipped
-from kdzoo.cli.options import device_option, json_option, zoo_option
+from kdzoo.cli.options import device_option, json_option, tile_options, zoo_option
 from kdzoo.cli.progress import Bar
 from kdzoo.cli.say import say_result
-from kdzoo.cli.source import load_source, source_options
+from kdzoo.cli.source import load_source, set_tiles, source_options
 from kdzoo.metrics.decision_words import calibrated_text, share_text, stated_text
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--part", type=click.Choice(["report", "select"]), default="report", show_default=True, help="Of its protocol."
 )
+@tile_options
 @source_options
 @zoo_option
 @device_option
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 def evaluate(
     method: str | None, name: str | None, dataset: str | None, download: bool, part: str, folder: Path | None,
     zoo: str | None, release: int | None, alias: str, device: str | None, threshold: float | None,
-    false_positive_rate: float | None, as_json: bool,
+    false_positive_rate: float | None, tile: int | None, overlap: int | None, scale: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure a detector, under the protocol and split it was selected with.
 
@@ -48,6 +49,7 @@ def evaluate(
         method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
     )  # fmt: skip
+    set_tiles(detector, tile, overlap, scale)
     from kdzoo.training.operating_point import calibration_part
 
     # Of a threshold that a person chose there is nothing to state; one that was chosen by cost says so in the document.
@@ -66,12 +68,13 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
     from kdzoo.metrics.decisions import Decisions
     from kdzoo.settings import Settings
     from kdzoo.training.data import TrialData
-    from kdzoo.training.evaluation import measure, score_images
+    from kdzoo.training.evaluation import measure
     from kdzoo.training.images import ImageSource
+    from kdzoo.training.scoring import score_set
 
     document, settings = detector.document, Settings.from_environment()
     opened = open_or_download(dataset or document["dataset"]["name"], settings, download=download)
-    options, category = detector.plan.options, document["dataset"]["category"]
+    options, category = detector.options, document["dataset"]["category"]
     with Bar("Decoding images") as bar:
         data: TrialData = TrialData(opened, category, options, cache=settings.cache, progress=bar)
         truth = data.report if part == "report" else data.selection
@@ -80,7 +83,7 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
         raise DatasetError(
             f"'{category}' has no test part to report on", hint="--part select measures the selection part"
         )
-    scored = score_images(detector.method, ImageSource(truth.images, detector.device), inside=truth.inside)
+    scored = score_set(detector.method, truth, ImageSource(truth.images, detector.device), folder=settings.cache)
     report = measure(scored, truth, aupro_limit=options.aupro_limit)
     decided = Decisions.at(detector.threshold, scored.scores, truth.labels)
     return {

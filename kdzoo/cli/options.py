@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+tile_details = (
+    click.option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="Of tiles, at least; default 32."),
+    click.option(
+        "--scale", type=float, metavar="FACTOR", help="Of images before they are cut, such as 0.5; default 1."
+    ),
+)
+"""What goes with ``--tile``."""
+
+
 def run_options(command: F) -> F:
     """Options that decide how trials run."""
     for option in reversed(
@@ -32,9 +41,16 @@ def run_options(command: F) -> F:
             click.option("--image-size", type=int, help="Side of the square input, a multiple of 32."),
             click.option(
                 "--resize",
-                metavar="stretch|pad",
+                metavar="stretch|pad|tile",
                 help="How images that are not square become so; pad keeps the ratio of their sides; default stretch.",
             ),
+            click.option(
+                "--tile",
+                type=click.IntRange(64),
+                metavar="SIDE",
+                help="See images at their own resolution, as overlapping tiles of SIDE pixels, such as 256.",
+            ),
+            *tile_details,
             click.option("--teacher", metavar="NAME[@FILE]", help="A timm backbone, or one of: kdzoo teacher list."),
             click.option("--protocol", metavar="synthetic|holdout|test", help="What selection may look at."),
             click.option(
@@ -105,6 +121,20 @@ def run_options(command: F) -> F:
     return command
 
 
+def tile_options(command: F) -> F:
+    """Options that cut images into tiles at prediction."""
+    side = click.option(
+        "--tile",
+        type=click.IntRange(64),
+        metavar="SIDE",
+        help="Judge images at their own resolution, as tiles of SIDE pixels: the side of the detector's squares; "
+        "default as it was trained.",
+    )
+    for option in reversed((side, *tile_details)):
+        command = option(command)
+    return command
+
+
 def json_option(command: F) -> F:
     """``--json``: results for programs on stdout."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
@@ -164,7 +194,8 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
 
     Args:
         dataset: the opened data set.
-        given: option to value, None where not given; ``foreground_masks`` is taken as a ``foreground``.
+        given: option to value, None where not given; ``foreground_masks`` is taken as a ``foreground``, and ``tile`` as
+            an ``image_size`` and a ``resize``.
 
     Raises:
         UsageError: an option has no valid value, or two of them disagree.
@@ -173,7 +204,9 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
     from kdzoo.teachers.names import full_name
     from kdzoo.training.spec import RunOptions
 
-    given = dict(given)
+    given = {**given, **_tiles(given)}
+    side = given.pop("tile", None)
+    given["image_size"] = side if side is not None else given.get("image_size")
     rule = foreground_rule(given.get("foreground"), given.pop("foreground_masks", None))
     given["foreground"] = None if rule is None else str(rule)
     if given.get("roi") is not None:
@@ -188,6 +221,24 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
     }
     options = RunOptions.from_mapping(defaults | {key: value for key, value in given.items() if value is not None})
     return options.replace(teacher=full_name(options.teacher))
+
+
+def _tiles(given: dict[str, Any]) -> dict[str, str]:
+    """What ``--tile`` says of how images are brought to the network's size.
+
+    Raises:
+        UsageError: another option says otherwise, or one that goes with tiles stands alone.
+    """
+    side, resize = given.get("tile"), given.get("resize")
+    alone = [name for name in ("overlap", "scale") if given.get(name) is not None]
+    if side is None:
+        if alone and resize != "tile":
+            raise UsageError(f"--{alone[0]} goes with --tile", hint="for example --tile 256")
+        return {}
+    if given.get("image_size") not in (None, side) or resize not in (None, "tile"):
+        other = "--resize" if resize not in (None, "tile") else "--image-size"
+        raise UsageError(f"--tile and {other} both say how large images are seen", hint="give one of them")
+    return {"resize": "tile"}
 
 
 def existing_folder(path: Path, what: str) -> Path:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kdzoo.cli.image_files import image_files
-from kdzoo.cli.options import device_option, zoo_option
+from kdzoo.cli.options import device_option, tile_options, zoo_option
 from kdzoo.cli.say import say, tell
-from kdzoo.cli.source import load_source, region_options, source_options
+from kdzoo.cli.source import load_source, region_options, set_tiles, source_options
 
 if TYPE_CHECKING:
-    from kdzoo.detector import Detector, Prediction
+    from kdzoo.detector import Detector
+    from kdzoo.prediction import Prediction
 
 _LARGEST = ("left", "top", "right", "bottom", "area", "share", "peak")
 _COLUMNS = ("file", "score", "threshold", "anomalous", "heatmap", "regions", *_LARGEST)
@@ -36,6 +37,7 @@ _BATCH = 16
 @click.option("--heatmaps/--no-heatmaps", default=True, show_default=True, help="Write a picture for each image.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping.")
 @region_options
+@tile_options
 @source_options
 @zoo_option
 @device_option
@@ -43,6 +45,7 @@ def predict(
     words: tuple[str, ...], out: Path, kind: str, heatmaps: bool, skip_unreadable: bool, folder: Path | None,
     zoo: str | None, release: int | None, alias: str, device: str | None, threshold: float | None,
     false_positive_rate: float | None, min_area: int, border: int, roi: Path | None,
+    tile: int | None, overlap: int | None, scale: float | None,
 ) -> None:  # fmt: skip
     """Judge FILES (images, or folders of them) with a detector: a table and a heatmap for each.
 
@@ -54,6 +57,7 @@ def predict(
       kdzoo predict aand demo/weave photos/ --out judged
       kdzoo predict aand demo/weave photos/ --out judged --min-area 40 --border 8
       kdzoo predict --from ~/.kdzoo/runs/rd-lid photos/*.jpg --out judged --format jsonl
+      kdzoo predict aand demo/weave photos/ --out judged --tile 128
     """
     method, name, files = (None, None, words) if folder else (words[0], (words[1:2] or (None,))[0], words[2:])
     images = image_files(files)
@@ -64,13 +68,15 @@ def predict(
     detector.set_regions(min_area=min_area, border=border)
     if roi is not None:
         detector.set_roi(roi)
+    set_tiles(detector, tile, overlap, scale)
+    batch = min(_BATCH, detector.images_at_once)
     table = out / f"predictions.{kind}"
     out.mkdir(parents=True, exist_ok=True)
     judged, alarms, skipped = 0, 0, 0
     with table.open("w", encoding="utf-8", newline="") as stream, _bar(len(images)) as bar:
         writer = _Table(stream, kind)
-        for start in range(0, len(images), _BATCH):
-            chunk = images[start : start + _BATCH]
+        for start in range(0, len(images), batch):
+            chunk = images[start : start + batch]
             for index, path, prediction in _judged(detector, chunk, start, skip_unreadable):
                 if prediction is None:
                     skipped += 1

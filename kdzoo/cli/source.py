@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import F, existing_folder
+from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from kdzoo.detector import Detector
@@ -48,6 +50,22 @@ def region_options(command: F) -> F:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def set_tiles(detector: Detector, tile: int | None, overlap: int | None, scale: float | None) -> None:
+    """Has a detector judge images in tiles, where it is asked to.
+
+    Raises:
+        UsageError: a detail of tiles was given and there are none, or tiles that do not fit the detector.
+    """
+    if tile is None and overlap is None and scale is None:
+        return
+    before = detector.tiling
+    if tile is None and before is None:
+        raise UsageError(f"--{'overlap' if overlap is not None else 'scale'} goes with --tile", hint="--tile SIDE")
+    detector.set_tiling(tile, overlap=overlap, scale=scale)
+    if detector.tiling != before:
+        tell_note("the detector was trained and calibrated on other views of its images: its thresholds may not hold")
 
 
 def load_source(

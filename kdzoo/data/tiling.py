@@ -12,7 +12,7 @@ Shapes: H x W the image in its file, h x w as it is seen (scaled), S side of a t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from kdzoo.errors import ConfigError
 
 T = TypeVar("T", bound=np.generic)
+Box = tuple[slice, slice]
+"""Rows and columns."""
 
 LARGEST_SCALE: Final = 4.0
 SMALLEST_SCALE: Final = 0.01
@@ -120,7 +122,7 @@ class Grid:
         """Whether the canvas is larger than the image."""
         return self.canvas != self.shape
 
-    def boxes(self) -> Iterator[tuple[slice, slice]]:
+    def boxes(self) -> Iterator[Box]:
         """Rows and columns of the canvas of each tile, row by row."""
         for top in self.tops:
             for left in self.lefts:
@@ -140,12 +142,28 @@ class Grid:
         canvas = self.on_canvas(values)
         return np.stack([canvas[box] for box in self.boxes()])
 
-    def joined(self, tiles: NDArray[T]) -> NDArray[T]:
-        """``[h, w, ...]`` of ``[K, S, S, ...]`` that agree where they overlap: the inverse of `cut`."""
+    def joined(self, tiles: NDArray[T], rows: Iterable[int] | None = None) -> NDArray[T]:
+        """``[h, w, ...]`` of ``[K, S, S, ...]`` that agree where they overlap: the inverse of `cut`.
+
+        Args:
+            tiles: the image's; or those of many, with the rows of this one.
+            rows: the K rows of the image's tiles; default all.
+        """
         canvas = np.empty((*self.canvas, *tiles.shape[3:]), tiles.dtype)
-        for box, tile in zip(self.boxes(), tiles, strict=True):
-            canvas[box] = tile
+        for box, row in zip(self.boxes(), range(len(tiles)) if rows is None else rows, strict=True):
+            canvas[box] = tiles[row]
         return canvas[self.seen]
+
+    def shared_with(self, number: int) -> Iterator[tuple[int, Box, Box]]:
+        """The tiles that overlap one, itself included: the number of each, and what they share, in its own rows and
+        columns and in those of the one.
+        """
+        boxes = list(self.boxes())
+        for other, box in enumerate(boxes):
+            starts = [max(one.start, two.start) for one, two in zip(boxes[number], box)]
+            stops = [min(one.stop, two.stop) for one, two in zip(boxes[number], box)]
+            if all(start < stop for start, stop in zip(starts, stops)):
+                yield other, _within(box, starts, stops), _within(boxes[number], starts, stops)
 
     @cached_property
     def weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -193,6 +211,14 @@ def _starts(extent: int, side: int, overlap: int) -> tuple[int, ...]:
     count = 1 + -(-(extent - side) // (side - overlap))
     # In whole numbers, so that every machine cuts alike.
     return tuple((2 * number * (extent - side) + count - 1) // (2 * max(count - 1, 1)) for number in range(count))
+
+
+def _within(box: Box, starts: Sequence[int], stops: Sequence[int]) -> Box:
+    """What lies between, in the box's own rows and columns."""
+    rows, columns = (
+        slice(start - side.start, stop - side.start) for side, start, stop in zip(box, starts, stops, strict=True)
+    )
+    return rows, columns
 
 
 def _weights(starts: tuple[int, ...], side: int, extent: int, overlap: int) -> NDArray[np.float32]:

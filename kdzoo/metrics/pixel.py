@@ -11,6 +11,7 @@ Letters: N images, H height, W width, K distinct scores of anomalous pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from kdzoo.errors import ConfigError, NonFiniteLossError, UsageError
+from kdzoo.errors import ConfigError, UsageError
+from kdzoo.metrics.maps import Maps, check_maps, is_one
 
 Floats = NDArray[np.float64]
 
@@ -51,42 +53,49 @@ class PixelCurve:
     regions: int
 
     @classmethod
-    def from_maps(cls, maps: NDArray[Any], masks: NDArray[Any], inside: NDArray[np.bool_] | None = None) -> PixelCurve:
+    def from_maps(cls, maps: Maps, masks: Maps, inside: Maps | None = None) -> PixelCurve:
         """Sorts the scores and counts.
 
+        Of images that are given one by one, the normal pixels of one are sorted at a time.
+
         Args:
-            maps: ``[N, H, W]`` float anomaly maps, higher is more anomalous, any range; left unchanged.
-            masks: ``[N, H, W]`` bool or number, non-zero where a pixel is anomalous.
-            inside: ``[H, W]`` or ``[N, H, W]`` bool, the pixels that count; what of a region lies elsewhere is no part
-                of it. None: all.
+            maps: ``[N, H, W]`` float anomaly maps, higher is more anomalous, any range; left unchanged. Or a sequence
+                of N of ``[H, W]``, each of its own size, which is gone through twice.
+            masks: likewise, bool or number, non-zero where a pixel is anomalous.
+            inside: ``[H, W]`` or ``[N, H, W]`` bool, or a sequence of N, the pixels that count; what of a region lies
+                elsewhere is no part of it. None: all.
 
         Raises:
             UsageError: the shapes differ or are not ``[N, H, W]``.
             NonFiniteLossError: a map holds NaN or infinity; names the first such image.
         """
         maps = check_maps(maps)
-        truth = np.asarray(masks) != 0
-        if truth.shape != maps.shape:
-            raise UsageError(
-                f"masks have shape {truth.shape}, maps {maps.shape}",
-                hint="resize maps and masks to one height and width",
-            )
-        if inside is not None:
-            truth &= inside
-        weights, regions = _region_weights(truth)
-        defect = maps[truth]
+        defects, sizes, regions = [], [], 0
+        for block, truth, _ in _blocks(maps, masks, inside):
+            of_region, found = _region_sizes(truth)
+            defects.append(block[truth])
+            sizes.append(of_region)
+            regions += found
+        defect = np.concatenate(defects)
         order = np.argsort(defect)[::-1]
         defect = defect[order]
         last = np.flatnonzero(np.append(defect[1:] != defect[:-1], True)) if defect.size else np.empty(0, np.intp)
         thresholds = defect[last]
-        normal = maps[~truth] if inside is None else maps[~truth & inside]
-        normal.sort()
+        # A pixel of a region of s pixels, with R regions in all, adds 1 / (s * R) to the mean overlap.
+        weights = 1.0 / (np.concatenate(sizes)[order] * float(regions))
+        counted, at_least, above = 0, np.zeros(len(last), np.int64), np.zeros(len(last), np.int64)
+        for block, truth, kept in _blocks(maps, masks, inside):
+            normal = block[~truth] if kept is None else block[~truth & kept]
+            normal.sort()
+            counted += int(normal.size)
+            at_least += normal.size - np.searchsorted(normal, thresholds, side="left")
+            above += normal.size - np.searchsorted(normal, thresholds, side="right")
         return cls(
             true_positives=(last + 1).astype(np.float64),
-            false_positives=(normal.size - np.searchsorted(normal, thresholds, side="left")).astype(np.float64),
-            false_positives_above=(normal.size - np.searchsorted(normal, thresholds, side="right")).astype(np.float64),
-            overlap=np.cumsum(weights[order])[last],
-            normal=int(normal.size),
+            false_positives=at_least.astype(np.float64),
+            false_positives_above=above.astype(np.float64),
+            overlap=np.cumsum(weights)[last],
+            normal=counted,
             anomalous=int(defect.size),
             regions=regions,
         )
@@ -152,47 +161,42 @@ def check_fpr_limit(fpr_limit: float) -> None:
         raise ConfigError(f"fpr_limit = {fpr_limit!r} is out of range", hint="allowed: > 0, <= 1; 0.3 is usual")
 
 
-def check_maps(maps: NDArray[Any]) -> NDArray[Any]:
-    """The maps as a float array, once their shape and values are known to be good.
-
-    Args:
-        maps: ``[N, H, W]`` numbers.
-
-    Raises:
-        UsageError: not three axes, or not real numbers.
-        NonFiniteLossError: NaN or infinity in a map.
-    """
-    checked = np.asarray(maps)
-    if checked.ndim != 3:
-        raise UsageError(f"maps have shape {checked.shape}, expected [images, height, width]")
-    if checked.dtype.kind not in "fiub":
-        raise UsageError(f"maps are of type {checked.dtype}, expected real numbers")
-    if checked.dtype.kind != "f":
-        return checked.astype(np.float64)
-    # The least and greatest of an image are finite only if all of it is, and need no [N, H, W] of booleans.
-    if checked.size:
-        finite = np.isfinite(checked.min(axis=(1, 2))) & np.isfinite(checked.max(axis=(1, 2)))
-        if not finite.all():
-            first = int(np.argmin(finite))
-            raise NonFiniteLossError(
-                f"the anomaly map of image {first} holds NaN or infinity; so do {int((~finite).sum()) - 1} others",
-                hint="the model's weights are damaged or training diverged; lower the learning rate",
-            )
-    return checked
+def _blocks(
+    maps: Maps, masks: Maps, inside: Maps | None
+) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_] | None]]:
+    """Maps ``[B, H, W]``, which of their pixels are anomalous, and which count: all at once, or an image at a time."""
+    if isinstance(maps, np.ndarray):
+        yield maps, *_truth_of(maps, np.asarray(masks), None if inside is None else np.asarray(inside))
+        return
+    if len(masks) != len(maps):
+        raise UsageError(f"{len(maps)} maps, but {len(masks)} masks")
+    for number, each in enumerate(maps):
+        kept = None if inside is None else np.asarray(inside if is_one(inside) else inside[number])
+        yield each[None], *_truth_of(each[None], np.asarray(masks[number])[None], kept)
 
 
-def _region_weights(truth: NDArray[np.bool_]) -> tuple[Floats, int]:
-    """What each anomalous pixel adds to the mean overlap, and the number of regions.
+def _truth_of(
+    maps: NDArray[Any], masks: NDArray[Any], inside: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    truth = masks != 0
+    if truth.shape != maps.shape:
+        raise UsageError(
+            f"masks have shape {truth.shape}, maps {maps.shape}",
+            hint="resize maps and masks to one height and width",
+        )
+    if inside is not None:
+        truth &= inside
+    return truth, inside
 
-    A pixel of a region of s pixels, with R regions in all, adds ``1 / (s * R)``.
-    """
+
+def _region_sizes(truth: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """Of each anomalous pixel, in order, how many its region has; and the number of regions."""
     with_defect = truth[truth.any(axis=(1, 2))]
     if not with_defect.size:
-        return np.empty(0, np.float64), 0
+        return np.empty(0, np.int64), 0
     labels, regions = ndimage.label(with_defect, structure=_NEIGHBOURS)
     region_of = labels[with_defect]
-    sizes = np.bincount(region_of, minlength=regions + 1)
-    return 1.0 / (sizes[region_of] * float(regions)), int(regions)
+    return np.bincount(region_of, minlength=regions + 1)[region_of], int(regions)
 
 
 def _steps(counts: Floats) -> Floats:

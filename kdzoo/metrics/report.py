@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from kdzoo.errors import UsageError
 from kdzoo.metrics.image import ImageScores
+from kdzoo.metrics.maps import Maps, check_maps, counted_pixels
 from kdzoo.metrics.names import DEFAULT_FPR_LIMIT, METRIC_NAMES, OBJECTIVES
-from kdzoo.metrics.pixel import PixelCurve, check_fpr_limit, check_maps
+from kdzoo.metrics.pixel import PixelCurve, check_fpr_limit
 
 __all__ = ["DEFAULT_FPR_LIMIT", "METRIC_NAMES", "OBJECTIVES", "Report", "evaluate"]
 
@@ -52,23 +52,24 @@ class Report:
 
 
 def evaluate(
-    maps: NDArray[Any],
-    masks: NDArray[Any] | None,
+    maps: Maps,
+    masks: Maps | None,
     image_scores: NDArray[Any],
     labels: NDArray[Any],
     *,
     fpr_limit: float = DEFAULT_FPR_LIMIT,
-    inside: NDArray[np.bool_] | None = None,
+    inside: Maps | None = None,
 ) -> Report:
     """Measures anomaly maps and image scores against the truth.
 
     Args:
-        maps: ``[N, H, W]`` float anomaly maps, higher is more anomalous.
-        masks: ``[N, H, W]``, non-zero where a pixel is anomalous; None when the data set has no pixel truth.
+        maps: ``[N, H, W]`` float anomaly maps, higher is more anomalous; or a sequence of N arrays ``[H, W]``, each of
+            its own size.
+        masks: likewise, non-zero where a pixel is anomalous; None when the data set has no pixel truth.
         image_scores: ``[N]`` float, one score an image.
         labels: ``[N]``, 1 for an anomalous image, 0 for a normal one.
         fpr_limit: AUPRO's false-positive limit, in (0, 1].
-        inside: ``[H, W]`` or ``[N, H, W]`` bool, the pixels that count; None: all.
+        inside: ``[H, W]`` or ``[N, H, W]`` bool, or a sequence of N, the pixels that count; None: all.
 
     Returns:
         The report. With one class only, the metrics are None and the reason is in ``undefined``.
@@ -97,6 +98,6 @@ def evaluate(
         fpr_limit=fpr_limit,
         images=len(maps),
         anomalous_images=image.anomalous,
-        pixels=int(maps.size) if inside is None else int(np.broadcast_to(inside, maps.shape).sum()),
+        pixels=counted_pixels(maps, inside),
         undefined=tuple((name, reason) for name, reason in reasons.items() if reason),
     )

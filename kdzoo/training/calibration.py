@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdzoo.errors import CheckpointError, UsageError
 from kdzoo.metrics.conformal import Claim, conformal_rank
+from kdzoo.metrics.maps import Maps, is_one, some_of
 from kdzoo.pictures import HeatScale
 
 _KEPT_SCORES = 512
@@ -165,23 +166,19 @@ class NormalScores:
     levels: NDArray[np.float64]
 
     @classmethod
-    def of(
-        cls, scores: NDArray[np.float32], maps: NDArray[np.float32], inside: NDArray[np.bool_] | None = None
-    ) -> Self:
-        """Of ``[N]`` scores and ``[N, S, S]`` maps of normal images.
+    def of(cls, scores: NDArray[np.float32], maps: Maps, inside: Maps | None = None) -> Self:
+        """Of ``[N]`` scores and ``[N, S, S]`` maps of normal images, or of a sequence of N maps.
 
         Args:
             scores: ``[N]``.
-            maps: ``[N, S, S]``; what does not count holds their least value, and would pass for what is usual.
-            inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts; None: everything.
+            maps: what of them does not count holds their least value, and would pass for what is usual.
+            inside: ``[S, S]`` or ``[N, S, S]`` bool, or a sequence of N, what counts; None: everything.
         """
-        if inside is None:
-            counted: Iterable[NDArray[np.float32]] = maps
-        else:
-            counted = (each[kept] for each, kept in zip(maps, np.broadcast_to(inside, maps.shape), strict=True))
+        each_inside = [inside] * len(maps) if inside is None or is_one(inside) else inside
         # An image at a time: a median sorts a copy.
-        levels = np.array([np.median(each) for each in counted], np.float64)
-        return cls(scores=scores, peaks=maps.max(axis=(1, 2)), levels=levels)
+        levels = [np.median(each if kept is None else each[kept]) for each, kept in zip(maps, each_inside, strict=True)]
+        peaks = np.array([each.max() for each in maps], np.float32)
+        return cls(scores=scores, peaks=peaks, levels=np.array(levels, np.float64))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -195,20 +192,20 @@ class NormalScores:
 
 def calibrate(
     scores: NDArray[np.float32],
-    maps: NDArray[np.float32],
+    maps: Maps,
     labels: NDArray[np.int64],
     *,
     false_positive_rate: float,
-    inside: NDArray[np.bool_] | None = None,
+    inside: Maps | None = None,
 ) -> Calibration:
     """Calibrates on the normal images among scored ones.
 
     Args:
         scores: ``[N]`` image scores.
-        maps: ``[N, S, S]`` anomaly maps.
+        maps: ``[N, S, S]`` anomaly maps, or a sequence of N.
         labels: ``[N]``, 1 for anomalous; those images are left out.
         false_positive_rate: share of normal images allowed above the threshold.
-        inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts of the maps; None: everything.
+        inside: ``[S, S]`` or ``[N, S, S]`` bool, or a sequence of N, what counts of the maps; None: everything.
 
     Raises:
         UsageError: none is normal.
@@ -216,8 +213,9 @@ def calibrate(
     normal = labels == 0
     if not normal.any():
         raise UsageError("the decision threshold needs normal images, and selection has none")
-    kept = inside if inside is None or inside.ndim == 2 else inside[normal]
-    normals = NormalScores.of(scores[normal], maps[normal], kept)
+    chosen = np.flatnonzero(normal).tolist()
+    kept = inside if inside is None or is_one(inside) else some_of(inside, chosen)
+    normals = NormalScores.of(scores[normal], some_of(maps, chosen), kept)
     return calibrate_on(normals, false_positive_rate=false_positive_rate)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from kdzoo.errors import UsageError
 from kdzoo.training.calibration import NormalScores
-from kdzoo.training.evaluation import score_images
 from kdzoo.training.images import ImageSource
+from kdzoo.training.scoring import score_set
 from kdzoo.training.trainer import Trainer
 
 
@@ -44,13 +44,13 @@ def cross_fit(trainer: Trainer, folds: int) -> CrossFitted:
         UsageError: there are fewer than two train images.
         KdzooError: a fold cannot be trained.
     """
-    count = len(trainer.data.train.images)
+    count = len(trainer.data.train.labels)
     if count < 2:
         raise UsageError("cross-fitting needs two train images at least, and there is one")
     folds = min(folds, count)
     found, seconds = [], 0.0
     for number in range(folds):
-        data, held_out = trainer.data.fold(number, folds)
+        data, part = trainer.data.fold(number, folds)
         model = Trainer(trainer.spec, data, trainer.method.teacher, trainer.device)
         try:
             while model.epoch < trainer.epoch:
@@ -58,9 +58,10 @@ def cross_fit(trainer: Trainer, folds: int) -> CrossFitted:
         finally:
             model.close()
         model.load_best()
-        inside = data.inside_of(held_out)
-        scored = score_images(model.method.eval(), ImageSource(held_out.images, trainer.device), inside=inside)
-        found.append(NormalScores.of(scored.scores, scored.maps, inside))
+        held_out = data.set_of(part)
+        source = ImageSource(held_out.images, trainer.device)
+        scored = score_set(model.method.eval(), held_out, source, folder=data.cache)
+        found.append(NormalScores.of(scored.scores, scored.maps, held_out.inside))
         seconds += model.train_seconds + model.measure_seconds
     return CrossFitted(
         normals=NormalScores.joined(found),

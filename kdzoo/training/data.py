@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from kdzoo.data.cache.decoded import DecodedPart, decode
@@ -24,42 +23,22 @@ from kdzoo.data.foreground.masks import read_foreground_masks
 from kdzoo.data.foreground.placed import find_placed_foreground
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.images import found_intensity
-from kdzoo.data.placement import Place, places_of
+from kdzoo.data.placement import Place, Resize, places_of
 from kdzoo.data.roi import Roi, counted, roi_of
 from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, fold_of, split
-from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
 from kdzoo.errors import DatasetError
+from kdzoo.training.evaluation_set import EvaluationSet, with_synthetic_anomalies
 from kdzoo.training.images import digest_of_pixels
 from kdzoo.training.spec import RunOptions
+from kdzoo.training.tiled_foreground import cut_foreground, given_foreground, small_copies
+from kdzoo.training.tiled_set import tiled_set, with_synthetic_tiles
+from kdzoo.training.tiles import Tiles
 
-_CHUNK = 16
 _DESCRIBED = 64
 """Images from which the document's share of the foreground is taken."""
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationSet:
-    """Images with their truth.
-
-    Attributes:
-        images: ``[N, S, S, 3]`` uint8.
-        masks: ``[N, S, S]`` uint8 of {0, 1}; None when the data set has no pixel truth.
-        labels: ``[N]`` int64, 1 for anomalous.
-        names: what each image is called in pictures and reports.
-        inside: ``[S, S]`` bool, or ``[N, S, S]`` where images differ in shape: what counts of them, in the image and in
-            the region of interest, outside of which masks are 0; None: everything.
-        places: of each image in its square; None where all fill it.
-    """
-
-    images: NDArray[np.uint8]
-    masks: NDArray[np.uint8] | None
-    labels: NDArray[np.int64]
-    names: tuple[str, ...]
-    inside: NDArray[np.bool_] | None = None
-    places: tuple[Place, ...] | None = None
 
 
 class TrialData:
@@ -111,14 +90,19 @@ class TrialData:
 
     def places_of(self, part: DecodedPart) -> list[Place]:
         """Where each image of a part lies in its square."""
-        size, resize = self.options.image_size, self.options.resize
+        size = self.options.image_size
         if part.shapes is None:
             return [Place.of((size, size), size, "stretch")] * len(part.images)
-        return places_of(part.shapes, size, resize)
+        return places_of(part.shapes, size, self._resize)
 
     def inside_of(self, part: DecodedPart) -> NDArray[np.bool_] | None:
-        """What counts of a part's images, as `EvaluationSet.inside` says it."""
+        """What counts of a part's images that are seen whole, as `EvaluationSet.inside` says it."""
         return counted(self.roi, self.places_of(part)) if len(part.images) else None
+
+    @property
+    def _resize(self) -> Resize:
+        """How images that are seen whole are brought to the square."""
+        return "pad" if self.options.resize == "pad" else "stretch"
 
     @cached_property
     def train(self) -> DecodedPart:
@@ -157,17 +141,20 @@ class TrialData:
     def selection(self) -> EvaluationSet:
         """What selection and the decision threshold may look at."""
         part = self._decode(self.parts.select, masks=not self.parts.synthetic_select)
-        if self.parts.synthetic_select:
-            product = self._foreground_of(part)
-            return _with_synthetic_anomalies(self._evaluation_set(part), product, seed=self.options.split_seed)
-        return self._evaluation_set(part)
+        whole, seed = self.set_of(part), self.options.split_seed
+        if not self.parts.synthetic_select:
+            return whole
+        product = self._foreground_of(part)
+        if whole.tiles is not None:
+            return with_synthetic_tiles(whole, whole.tiles, product, seed=seed, folder=self.cache)
+        return with_synthetic_anomalies(whole, product, seed=seed)
 
     @cached_property
     def report(self) -> EvaluationSet | None:
         """What the final report is measured on; None when the data set has no test part."""
         if not self.parts.report:
             return None
-        return self._evaluation_set(self._decode(self.parts.report, masks=True))
+        return self.set_of(self._decode(self.parts.report, masks=True))
 
     def fold(self, number: int, folds: int) -> tuple[TrialData, DecodedPart]:
         """The same data without a fold of the train images, and that fold.
@@ -204,7 +191,9 @@ class TrialData:
         size = self.options.image_size
         if self.roi is not None:
             told["roi"] = {"share": float(self.roi.inside(size, size).mean())}
-        if self.train.shapes is not None:
+        if self.train.grids is not None:
+            told["tiles"] = {"train": len(self.train.images), "mean": len(self.train.images) / len(self.train.grids)}
+        elif self.train.shapes is not None:
             seen = np.mean([place.height * place.width for place in self.places_of(self.train)])
             told["padding"] = {"share": 1 - float(seen) / size**2}
         return told
@@ -212,40 +201,66 @@ class TrialData:
     def _describe_foreground(self) -> dict[str, Any]:
         """The rule, the share of the train images that is product, and of a person's masks their digest."""
         if self._rule.kind == "masks":
-            share = self._share(self.foreground, self.places_of(self.train))
+            share = self._share_of_masks()
             return {"rule": self._rule.label, "share": share, "sha256": self._foreground_digest()}
         # Some of the images tell it as well, and a method that never asks for the foreground pays little for it.
-        some = np.unique(np.linspace(0, len(self.train.images) - 1, _DESCRIBED).round().astype(int))
-        everywhere = self.places_of(self.train)
-        places = [everywhere[number] for number in some.tolist()]
-        found = self._estimated(self.train.images[some], places)
+        some = np.unique(np.linspace(0, len(self.train.labels) - 1, _DESCRIBED).round().astype(int)).tolist()
+        images, places = self._seen_whole(self.train, some)
+        found = self._estimated(images, places)
         return {"rule": self._rule.label, "share": self._share(found, places)}
 
     def _share(self, masks: NDArray[np.bool_], places: Sequence[Place]) -> float:
         """Of the images' pixels, without their padding, that masks cover."""
         return float(masks.sum() / sum(place.height * place.width for place in places))
 
+    def _share_of_masks(self) -> float:
+        """Of the train images' pixels, that a person's masks cover."""
+        if self.train.grids is None:
+            return self._share(self.foreground, self.places_of(self.train))
+        masks = Tiles.in_order(self.train.grids).wholes(self.foreground)
+        covered, pixels = np.array([(np.count_nonzero(mask), mask.size) for mask in masks]).sum(axis=0)
+        return float(covered / pixels)
+
     def _foreground_digest(self) -> str:
         return hashlib.sha256(np.packbits(self.foreground).tobytes()).hexdigest()
 
     def _foreground_of(self, part: DecodedPart) -> NDArray[np.bool_]:
+        size, names = self.options.image_size, (self.index.category, self.index.root.name)
         folder = self._rule.folder
+        if part.grids is not None:
+            tiles = Tiles.in_order(part.grids, self.roi)
+            if folder is not None:
+                return given_foreground(folder, part.samples, tiles, names=names, side=size, folder=self.cache)
+            images, places = self._seen_whole(part)
+            return cut_foreground(self._estimated(images, places), places, tiles, side=size, folder=self.cache)
         if folder is None:
-            found = self._estimated(part.images, self.places_of(part))
+            found = self._estimated(*self._seen_whole(part))
         else:
-            names = (self.index.category, self.index.root.name)
-            found = read_foreground_masks(
-                folder, part.samples, size=self.options.image_size, names=names, resize=self.options.resize
-            )
+            found = read_foreground_masks(folder, part.samples, size=size, names=names, resize=self._resize)
         inside = self.inside_of(part)
         return found if inside is None else found & inside
 
+    def _seen_whole(
+        self, part: DecodedPart, some: Sequence[int] | None = None
+    ) -> tuple[NDArray[np.uint8], list[Place]]:
+        """A part's images, or some of them, in one square each, and their places there: tiled ones made small."""
+        if part.grids is not None:
+            return small_copies(Tiles.in_order(part.grids), part.images, some)
+        places = self.places_of(part)
+        return (part.images, places) if some is None else (part.images[some], [places[number] for number in some])
+
+    @cached_property
+    def _category_seen_whole(self) -> tuple[NDArray[np.uint8], list[Place]]:
+        return self._seen_whole(self.train)
+
     def _estimated(self, images: NDArray[np.uint8], places: Sequence[Place]) -> NDArray[np.bool_]:
         """By the rule; whether a category shows objects is for its train images to say, also of held-out ones."""
-        category = self.train.images, self.places_of(self.train)
-        return find_placed_foreground(images, places, self._rule, of_category=category)
+        return find_placed_foreground(images, places, self._rule, of_category=self._category_seen_whole)
 
-    def _evaluation_set(self, part: DecodedPart) -> EvaluationSet:
+    def set_of(self, part: DecodedPart) -> EvaluationSet:
+        """A decoded part with its truth, as it is."""
+        if part.grids is not None:
+            return tiled_set(part, self.roi)
         inside = self.inside_of(part)
         return EvaluationSet(
             images=part.images,
@@ -268,7 +283,8 @@ class TrialData:
             skip_unreadable=self.options.skip_unreadable,
             progress=self._progress,
             intensity=self.intensity,
-            resize=self.options.resize,
+            resize=self._resize,
+            tiling=self.options.tiling,
         )
         reasons = dict(part.skipped)
         self.skipped |= {sample.id: reasons[sample.path] for sample in samples if sample.path in reasons}
@@ -286,32 +302,3 @@ def _selection_digest(parts: Parts, rule: ForegroundRule, roi: Roi | None) -> st
     if parts.synthetic_select and rule.kind != "auto":
         digest = hashlib.sha256(f"{digest}\0{rule.label}".encode()).hexdigest()
     return digest if roi is None else hashlib.sha256(f"{digest}\0{roi.text}".encode()).hexdigest()
-
-
-def _with_synthetic_anomalies(normal: EvaluationSet, product: NDArray[np.bool_], *, seed: int) -> EvaluationSet:
-    """Held-out normal images, and the same once more with an anomaly planted on each.
-
-    Made on the CPU from the split's seed, so that every trial on every machine selects on the same pixels.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    synthesizer = Perlin(PerlinConfig(probability=1.0))
-    foreground = torch.from_numpy(product)[:, None]
-    planted, masks = [], []
-    for start in range(0, len(normal.images), _CHUNK):
-        chunk = torch.from_numpy(np.array(normal.images[start : start + _CHUNK])).permute(0, 3, 1, 2).float() / 255
-        made = synthesizer(chunk, foreground[start : start + _CHUNK], generator)
-        planted.append((made.images * 255).round().byte().permute(0, 2, 3, 1).numpy())
-        masks.append(made.masks[:, 0].byte().numpy())
-    mask, inside = np.concatenate(masks), normal.inside
-    if inside is not None:
-        mask = mask * inside.astype(np.uint8)
-    anomalous = np.asarray(mask.any(axis=(1, 2)))
-    again = np.flatnonzero(anomalous).tolist()
-    return EvaluationSet(
-        images=np.concatenate([normal.images, np.concatenate(planted)[anomalous]]),
-        masks=np.concatenate([np.zeros_like(mask), mask[anomalous]]),
-        labels=np.concatenate([np.zeros(len(mask), np.int64), np.ones(int(anomalous.sum()), np.int64)]),
-        names=(*normal.names, *(f"{normal.names[number]} + synthetic" for number in again)),
-        inside=inside if inside is None or inside.ndim == 2 else np.concatenate([inside, inside[anomalous]]),
-        places=None if normal.places is None else (*normal.places, *(normal.places[number] for number in again)),
-    )

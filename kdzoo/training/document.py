@@ -9,9 +9,8 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from kdzoo.data.placement import Resize
 from kdzoo.errors import CheckpointError, KdzooError, StorageError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
@@ -20,11 +19,14 @@ from kdzoo.training.calibration import Calibration
 from kdzoo.training.spec import RunOptions
 
 DOCUMENT_SCHEMA = "kdzoo-detector/1"
+Resize = Literal["stretch", "pad", "tile"]
+
 RESIZES: Final[dict[Resize, str]] = {
     "stretch": "bilinear-antialiased-square",
     "pad": "bilinear-antialiased-padded",
+    "tile": "bilinear-antialiased-tiles",
 }
-"""What `kdzoo.data.images.resize_rgb` does, under the names that the document's schema explains."""
+"""What `kdzoo.data.images.resize_rgb` or `kdzoo.data.tiling` does, as the document's schema names it."""
 
 _LARGEST = 8 * 2**20
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -101,7 +103,7 @@ def parse_document(document: dict[str, Any]) -> DetectorPlan:
     try:
         config = find_method(method).config.from_mapping(_value(document, "config", dict))
         size = RunOptions(image_size=_value(document, "input.size", int)).image_size
-        seen = {"image_size": size, "resize": _resize(document)}
+        seen = {"image_size": size, "resize": _resize(document), **_tiling(document)}
         options = RunOptions.from_record({**_value(document, "options", dict), **seen})
     except CheckpointError:
         raise
@@ -147,6 +149,16 @@ def _resize(document: dict[str, Any]) -> Resize:
         if name == known:
             return resize
     raise _unusable("input.resize", " or ".join(RESIZES.values()), name)
+
+
+def _tiling(document: dict[str, Any]) -> dict[str, Any]:
+    """Overlap and scale, which the input of a tiled detector has."""
+    if _resize(document) != "tile":
+        return {}
+    scale = document["input"].get("scale")
+    if isinstance(scale, bool) or not isinstance(scale, int | float):
+        raise _unusable("input.scale", "a number", scale)
+    return {"overlap": _value(document, "input.overlap", int), "scale": float(scale)}
 
 
 def _text(document: dict[str, Any], key: str) -> str:

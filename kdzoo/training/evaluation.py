@@ -16,8 +16,9 @@ from torch import Tensor
 
 from kdzoo.errors import ConfigError, NonFiniteLossError
 from kdzoo.methods.base import Method
+from kdzoo.metrics.maps import Maps
 from kdzoo.metrics.report import Report, evaluate
-from kdzoo.training.data import EvaluationSet
+from kdzoo.training.evaluation_set import EvaluationSet
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
 from kdzoo.training.precision import tf32
@@ -30,11 +31,11 @@ class Scored:
     """What a method says of a set of images.
 
     Attributes:
-        maps: ``[N, S, S]`` float32.
+        maps: ``[N, S, S]`` float32, or a sequence of N of ``[h, w]``.
         scores: ``[N]`` float32.
     """
 
-    maps: NDArray[np.float32]
+    maps: Maps
     scores: NDArray[np.float32]
 
 
@@ -91,8 +92,9 @@ def score_images(
                 silence(made, torch.from_numpy(own).to(made.device))
             maps.append(made.float().cpu())
             scores.append(method.image_score(made).float().cpu())
-    found = Scored(maps=torch.cat(maps).numpy(), scores=torch.cat(scores).numpy())
-    if not np.isfinite(found.maps).all():
+    made_maps = torch.cat(maps).numpy()
+    found = Scored(maps=made_maps, scores=torch.cat(scores).numpy())
+    if not np.isfinite(made_maps).all():
         raise NonFiniteLossError("the anomaly maps hold NaN or infinite values", hint="lower the learning rate")
     return found
 

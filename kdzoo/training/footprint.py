@@ -11,17 +11,19 @@ import numpy as np
 from kdzoo.methods.base import Method
 from kdzoo.training.evaluation import evaluating, exact
 from kdzoo.training.images import ImageSource
+from kdzoo.training.tiles import Tiles
 
 WARM_UP: Final = 3
 RUNS: Final = 20
 
 
-def footprint(method: Method, source: ImageSource) -> dict[str, float]:
+def footprint(method: Method, source: ImageSource, tiles: Tiles | None = None) -> dict[str, float]:
     """Measures a method on the device that it is on.
 
     Args:
         method: trained or not; time and size do not depend on that.
         source: of the images, on the same device.
+        tiles: of images that are tiled, whose time is that of so many tiles.
 
     Returns:
         ``latency_ms``: the median of `RUNS` single images from uint8 to score, after `WARM_UP` that do not count;
@@ -30,7 +32,7 @@ def footprint(method: Method, source: ImageSource) -> dict[str, float]:
     """
     learned = method.learned_state().values()
     return {
-        "latency_ms": _latency(method, source),
+        "latency_ms": _latency(method, source) * (1 if tiles is None else statistics.fmean(map(len, tiles.grids))),
         "parameters": float(sum(parameter.numel() for parameter in method.parameters())),
         "checkpoint_mb": sum(tensor.numel() * tensor.element_size() for tensor in learned) / 1e6,
     }

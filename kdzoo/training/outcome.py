@@ -15,23 +15,28 @@ from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.errors import KdzooError, TrainingError
 from kdzoo.methods.base import Method
 from kdzoo.metrics.decisions import Decisions
+from kdzoo.metrics.maps import is_one
 from kdzoo.metrics.report import Report
-from kdzoo.pictures import Case, as_png, sheet
+from kdzoo.pictures import Case, as_png, sheet, shrunk
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE
 from kdzoo.teachers.packaged import PACKAGE
 from kdzoo.training.best import objective_value
 from kdzoo.training.calibration import Calibration, calibrate, calibrate_on
 from kdzoo.training.cross_fitting import CrossFitted, cross_fit
-from kdzoo.training.data import EvaluationSet
 from kdzoo.training.document import DOCUMENT_SCHEMA, RESIZES
-from kdzoo.training.evaluation import Scored, measure, score_images
+from kdzoo.training.evaluation import Scored, measure
+from kdzoo.training.evaluation_set import EvaluationSet
 from kdzoo.training.images import ImageSource
 from kdzoo.training.kept_scores import KeptScores
 from kdzoo.training.operating_point import operating_point
+from kdzoo.training.scoring import score_set
+from kdzoo.training.tiles import Tiles
 from kdzoo.training.trainer import Trainer
 
 _SHOWN = 4
+_LONGEST_SIDE = 1024
+"""Of a case's picture, pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +83,7 @@ def conclude(trainer: Trainer) -> Outcome:
     try:
         if data.report is not None:
             shown, source = data.report, ImageSource(data.report.images, trainer.device)
-            shown_scored = score_images(method, source, inside=shown.inside)
+            shown_scored = score_set(method, shown, source, folder=data.cache)
             reported = measure(shown_scored, data.report, aupro_limit=spec.options.aupro_limit)
             undefined = {f"test_{name}": reason for name, reason in reported.undefined}
     except KdzooError as error:
@@ -142,18 +147,37 @@ def cases_picture(title: str, truth: EvaluationSet, scored: Scored, calibration:
 
 
 def _case(truth: EvaluationSet, scored: Scored, index: int) -> Case:
-    """One of the images, without its padding."""
+    """One of the images, without its padding; a large one made smaller."""
+    if truth.tiles is not None:
+        return _tiled_case(truth, truth.tiles, scored, index)
     place = None if truth.places is None else truth.places[index]
     seen = (slice(None), slice(None)) if place is None else (place.rows, place.columns)
-    inside = truth.inside if truth.inside is None or truth.inside.ndim == 2 else truth.inside[index]
+    inside = truth.inside if truth.inside is None or is_one(truth.inside) else truth.inside[index]
     return Case(
         name=truth.names[index],
-        note=f"{'defect' if truth.labels[index] else 'normal'}, score {scored.scores[index]:.3f}",
+        note=_note(truth, scored, index),
         image=truth.images[index][seen],
         anomaly_map=scored.maps[index][seen],
         truth=None if truth.masks is None else truth.masks[index][seen],
-        inside=None if inside is None else inside[seen],
+        inside=None if inside is None else np.asarray(inside)[seen],
     )
+
+
+def _tiled_case(truth: EvaluationSet, tiles: Tiles, scored: Scored, index: int) -> Case:
+    image = np.ascontiguousarray(tiles.whole(index, truth.images))
+    step = -(-max(image.shape[:2]) // _LONGEST_SIDE)
+    return Case(
+        name=truth.names[index],
+        note=_note(truth, scored, index),
+        image=shrunk(image, step),
+        anomaly_map=shrunk(scored.maps[index], step),
+        truth=None if truth.masks is None else shrunk(truth.masks[index], step),
+        inside=None if truth.inside is None else shrunk(truth.inside[index], step),
+    )
+
+
+def _note(truth: EvaluationSet, scored: Scored, index: int) -> str:
+    return f"{'defect' if truth.labels[index] else 'normal'}, score {scored.scores[index]:.3f}"
 
 
 def _document(
@@ -182,6 +206,7 @@ def _document(
         "input": {
             "size": options.image_size,
             "resize": RESIZES[options.resize],
+            **({} if options.tiling is None else {"overlap": options.overlap, "scale": options.scale}),
             "mean": list(teacher.mean),
             "std": list(teacher.std),
         },

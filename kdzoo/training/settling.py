@@ -18,6 +18,7 @@ from kdzoo.methods.base import Method, Shown
 from kdzoo.training.evaluation import EVALUATION_BATCH, evaluating, exact
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
+from kdzoo.training.tiles import RowsInside
 
 MOST_SHOWN: Final = 64
 FEWEST_SHOWN: Final = 4
@@ -32,7 +33,7 @@ def settle(
     labels: NDArray[np.int64],
     *,
     seed: int,
-    inside: NDArray[np.bool_] | None = None,
+    inside: NDArray[np.bool_] | RowsInside | None = None,
     features: FeatureSource | None = None,
 ) -> None:
     """Shows a method up to `MOST_SHOWN` normal images, always the same ones for a seed, in eval mode.
@@ -45,7 +46,7 @@ def settle(
         source: of the selection part's images, on the method's device.
         labels: ``[N]`` of these, 1 for anomalous.
         seed: of the choice.
-        inside: ``[S, S]`` or ``[N, S, S]`` bool, what counts of the images; None: everything.
+        inside: ``[S, S]`` or ``[N, S, S]`` bool, or the like of tiles, what counts of the images; None: everything.
         features: where the method's frozen features of the images come from; None leaves them to the method.
     """
     normal = np.flatnonzero(labels == 0)
@@ -67,8 +68,8 @@ def settle(
             method.settle(batches())
 
 
-def _inside_of(inside: NDArray[np.bool_], indices: NDArray[np.intp]) -> Tensor:
+def _inside_of(inside: NDArray[np.bool_] | RowsInside, indices: NDArray[np.intp]) -> Tensor:
     """``[B, S, S]`` bool, what counts of some of the images."""
-    if inside.ndim == 2:
+    if isinstance(inside, np.ndarray) and inside.ndim == 2:
         return torch.from_numpy(inside).expand(len(indices), -1, -1)
     return torch.from_numpy(inside[indices])

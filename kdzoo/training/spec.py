@@ -10,6 +10,7 @@ from kdzoo.config import Config, knob
 from kdzoo.data.depth import Intensity
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.roi import roi_of
+from kdzoo.data.tiling import LARGEST_SCALE, SMALLEST_SCALE, Tiling
 from kdzoo.errors import ConfigError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
@@ -49,9 +50,11 @@ class RunOptions(Config):
         "auto", "of products in training; auto: float32, as TF32 on a GPU"
     )
     intensity: str = knob("full", "what of more than 8 bits is black and white: full, auto or LOW,HIGH")
-    resize: Literal["stretch", "pad"] = knob(
-        "stretch", "how images that are not square are brought to it: pad keeps the ratio of their sides"
+    resize: Literal["stretch", "pad", "tile"] = knob(
+        "stretch", "how images are brought to the square: pad keeps the ratio of their sides, tile cuts them"
     )
+    overlap: int = knob(32, "of tiles, pixels", low=0)
+    scale: float = knob(1.0, "of images before they are cut into tiles", low=SMALLEST_SCALE, high=LARGEST_SCALE)
     roi: str = knob("", "the region of interest, as kdzoo.data.roi writes it; empty: the whole image")
     foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
 
@@ -78,6 +81,14 @@ class RunOptions(Config):
         ForegroundRule.parse(self.foreground)
         Intensity.parse(self.intensity)
         roi_of(self.roi, "")
+        _ = self.tiling
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How images are cut; None where each is seen whole."""
+        if self.resize == "tile":
+            return Tiling(side=self.image_size, overlap=self.overlap, scale=self.scale)
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

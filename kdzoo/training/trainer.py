@@ -26,7 +26,7 @@ from kdzoo.training.batches import BatchMaker
 from kdzoo.training.best import BestEpoch
 from kdzoo.training.data import TrialData
 from kdzoo.training.epoch_result import EpochResult
-from kdzoo.training.evaluation import Scored, measure, score_images
+from kdzoo.training.evaluation import Scored, measure
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, out_of_memory, release_memory
@@ -34,6 +34,7 @@ from kdzoo.training.images import ImageSource
 from kdzoo.training.learned import check_learned, load_learned
 from kdzoo.training.pace import Pace
 from kdzoo.training.precision import Hardware, choose_precision
+from kdzoo.training.scoring import score_set
 from kdzoo.training.settling import settle
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
@@ -154,13 +155,13 @@ class Trainer:
 
     def footprint(self) -> dict[str, float]:
         """What the method costs to use, measured on the selection part's images; see `kdzoo.training.footprint`."""
-        return footprint(self.method, self._selection())
+        return footprint(self.method, self._selection(), tiles=self.data.selection.tiles)
 
     def selection_scores(self) -> Scored:
         """Maps and scores of the selection part, of the method as it is."""
         source = self._selection()
         features = self._features.of_selection(None, source, passes=0)
-        scored = score_images(self.method, source, inside=self.data.selection.inside, features=features)
+        scored = score_set(self.method, self.data.selection, source, folder=self.data.cache, features=features)
         self.close()
         return scored
 
@@ -358,21 +359,21 @@ class Trainer:
 
     def _scored(self, features: FeatureSource | None) -> Scored:
         """What the method says of the selection part; features that are in the way are let go of."""
-        source, inside = self._selection(), self.data.selection.inside
+        source, truth, folder = self._selection(), self.data.selection, self.data.cache
         try:
-            return score_images(self.method, source, inside=inside, features=features)
+            return score_set(self.method, truth, source, folder=folder, features=features)
         except torch.OutOfMemoryError:
             if not self._features.give_up():
                 raise
         release_memory()
-        return score_images(self.method, source, inside=inside, features=features)
+        return score_set(self.method, truth, source, folder=folder, features=features)
 
     def _measure(self) -> Report:
         try:
             with nullcontext() if self._average is None else self._average.in_place():
-                selection, seed = self.data.selection, self.spec.options.split_seed
-                features, inside = self._selection_features(), selection.inside
-                settle(self.method, self._selection(), selection.labels, seed=seed, features=features, inside=inside)
+                labels, inside = self.data.selection.by_row()
+                features, seed = self._selection_features(), self.spec.options.split_seed
+                settle(self.method, self._selection(), labels, seed=seed, features=features, inside=inside)
                 return self._measured(self._scored(features))
         except NonFiniteLossError as error:
             raise NonFiniteLossError(

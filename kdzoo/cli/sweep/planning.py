@@ -58,7 +58,7 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     budget = None if given["time_budget"] is None else parse_duration(given["time_budget"])
     find_method(method)  # an unknown one is told before a data set is downloaded
     opened = open_or_download(given["dataset"], settings, download=given["download"])
-    asked = {key: given.get(key) for key in (*RunOptions.__dataclass_fields__, "foreground_masks")}
+    asked = {key: given.get(key) for key in (*RunOptions.__dataclass_fields__, "foreground_masks", "tile")}
     options = build_options(opened, {**asked, "objective": objective})
     spaces = spaces_of(method, opened, given["categories"], given["space"], given["changes"], given["epochs"])
     if given["foreground"] is not None or given["foreground_masks"] is not None:

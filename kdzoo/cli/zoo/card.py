@@ -105,6 +105,8 @@ def _model(document: Mapping[str, Any]) -> dict[str, Any]:
         mean, std = (", ".join(map(_text, _list(given.get(key)))) for key in ("mean", "std"))
         size = _text(given["size"])
         how = f" ({_text(given['resize'])})" if "resize" in given else ""
+        if "overlap" in given:
+            how = f" ({_text(given['resize'])}, overlap {_text(given['overlap'])}, scale {_number(given.get('scale'))})"
         rows["input"] = f"RGB, {size} x {size} pixels{how}, mean {mean}, std {std}"
     padding = _of(_of(document, "dataset"), "padding")
     if "share" in padding:

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,16 +91,19 @@ class Decoding:
     @cached_property
     def bytes_needed(self) -> int:
         """Size of the arrays on disk; of tiles, by the heads of the images, those that cannot be read left out."""
-        squares = len(self.samples) if self.tiling is None else self._tiles(self.tiling)
-        return squares * self.size**2 * (4 if self.masks else 3)
+        return squares(self.samples, self.tiling) * self.size**2 * (4 if self.masks else 3)
 
-    def _tiles(self, tiling: Tiling) -> int:
-        count = 0
-        for sample in self.samples:
-            with contextlib.suppress(ImageError):
-                width, height = read_size(sample.path)
-                count += len(tiling.grid(height, width))
-        return count
+
+def squares(samples: Sequence[Sample], tiling: Tiling | None) -> int:
+    """How many squares images take: one each; of tiles, as the heads of the images say, unreadable ones left out."""
+    if tiling is None:
+        return len(samples)
+    count = 0
+    for sample in samples:
+        with contextlib.suppress(ImageError):
+            width, height = read_size(sample.path)
+            count += len(tiling.grid(height, width))
+    return count
 
 
 def build(folder: Path, decoding: Decoding, *, workers: int, progress: Progress | None) -> Path:

@@ -10,9 +10,10 @@ Letters: N images, S side.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,9 +23,10 @@ from kdzoo.data.cores import usable_cores
 from kdzoo.data.files import image_files, printable
 from kdzoo.data.images import read_image
 from kdzoo.data.layouts.pairing import one_spelling
-from kdzoo.data.mask_files import read_mask
+from kdzoo.data.mask_files import read_mask, read_scaled_mask
 from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
+from kdzoo.data.tiling import Grid
 from kdzoo.errors import DatasetError, DatasetNotFoundError, ImageError
 
 _TOLD = 5
@@ -51,17 +53,58 @@ def read_foreground_masks(
         ImageError: masks cannot be read, are of another size than their image, or are empty; says how many, and names
             the first few.
     """
-    files = _paired(_place(folder, names), samples)
+    found = np.zeros((len(samples), size, size), bool)
+
+    def read(number: int, sample: Sample, path: Path) -> bool:
+        shape = read_image(sample.path).size
+        found[number] = read_mask(path, size, shape, image_path=sample.path, resize=resize)
+        return bool(found[number].any())
+
+    _read_all(_paired(_place(folder, names), samples), samples, read)
+    return found
+
+
+def tiled_foreground_masks(
+    folder: Path,
+    samples: Sequence[Sample],
+    *,
+    names: Iterable[str],
+    grids: Sequence[Grid],
+    into: Sequence[NDArray[np.bool_]],
+) -> None:
+    """Reads the foreground mask of each image, and cuts it as the image was cut.
+
+    Args:
+        folder: of the masks.
+        samples: images of one category.
+        names: what the category's own folder within ``folder`` may be called.
+        grids: the tiles of each image.
+        into: ``[K, S, S]`` of each image, which is filled.
+
+    Raises:
+        DatasetNotFoundError: there is no such folder.
+        DatasetError: images lack a mask, or would share one.
+        ImageError: masks cannot be used; as `read_foreground_masks` says it.
+    """
+
+    def read(number: int, sample: Sample, path: Path) -> bool:
+        shape, grid = read_image(sample.path).size, grids[number]
+        into[number][...] = grid.cut(read_scaled_mask(path, grid.shape, shape, image_path=sample.path))
+        return bool(into[number].any())
+
+    _read_all(_paired(_place(folder, names), samples), samples, read)
+
+
+def _read_all(files: Sequence[Path], samples: Sequence[Sample], read: Callable[[int, Sample, Path], bool]) -> None:
+    """Reads each mask, and tells of all that cannot be used; ``read`` says whether something of a mask is product."""
     with ThreadPoolExecutor(usable_cores()) as pool:
-        read = list(pool.map(partial(_read, size=size, resize=resize), samples, files))
-    troubles = [trouble for _, trouble in read if trouble]
+        troubles = [trouble for trouble in pool.map(partial(_trouble, read), count(), samples, files) if trouble]
     if troubles:
         listed = "; ".join(troubles[:_TOLD]) + ("; ..." if len(troubles) > _TOLD else "")
         raise ImageError(
             f"{len(troubles)} of {len(samples)} foreground masks cannot be used: {listed}",
             hint="mend them, or leave the foreground to kdzoo: --foreground auto",
         )
-    return np.stack([mask for mask, _ in read])
 
 
 def check_mask_folders(folder: Path, categories: Sequence[str]) -> None:
@@ -127,11 +170,10 @@ def _called(files: dict[str, Path], stem: str) -> Path | None:
     return files.get(f"{stem}_mask") or files.get(stem)
 
 
-def _read(sample: Sample, path: Path, *, size: int, resize: Resize) -> tuple[NDArray[np.bool_], str]:
-    """The mask, and what is wrong with it."""
+def _trouble(read: Callable[[int, Sample, Path], bool], number: int, sample: Sample, path: Path) -> str:
+    """What is wrong with a mask; empty where nothing is."""
     try:
-        shape = read_image(sample.path).size
-        mask = read_mask(path, size, shape, image_path=sample.path, resize=resize).astype(bool)
+        product = read(number, sample, path)
     except ImageError as error:  # told with the others, when all have been looked at
-        return np.zeros((size, size), bool), str(error)
-    return mask, "" if mask.any() else f"{printable(path)} is empty: no pixel of it is product"
+        return str(error)
+    return "" if product else f"{printable(path)} is empty: no pixel of it is product"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from kdzoo.data.cache.entry import squares
 from kdzoo.methods.registry import build_method
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.run.disk import gigabytes
@@ -41,7 +42,8 @@ def _bytes_of(plan: SweepPlan, category: str, teacher: Teacher) -> int:
     options = plan.options_of(category)
     parts = TrialData(plan.dataset, category, options, cache=plan.settings.cache).parts
     # Under the synthetic protocol each selection image is there once more, with an anomaly planted.
-    images = len(parts.train) + len(parts.select) * (2 if parts.synthetic_select else 1)
+    many = 2 if parts.synthetic_select else 1
+    images = sum(squares(each, options.tiling) for each in (parts.train, *[parts.select] * many))
     sides = [options.image_size // step for step in teacher.shape.reductions]
     pairs = zip(teacher.shape.channels, sides, strict=True)
     return images * sum(prod((channels, side, side, _FLOAT)) for channels, side in pairs)

@@ -1,0 +1,84 @@
+"""What a detector says of one image, and what it can be asked about.
+
+Shapes: H height, W width of the image as given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from kdzoo.data.depth import Intensity
+from kdzoo.data.images import read_image, to_rgb_array
+from kdzoo.errors import ImageError
+from kdzoo.pictures import HeatScale, overlay
+from kdzoo.regions import Region, find_regions
+
+LONGEST_SIDE: Final = 2048
+"""Of the pictures of predictions, pixels."""
+
+_BOXES = 20
+"""Regions that get a box in a picture; more would hide what they are about."""
+
+Picture = str | Path | Image.Image | NDArray[Any] | Tensor
+"""What can be predicted: a path, a PIL image, a uint8 or uint16 HWC array, a ``[3, H, W]`` tensor (uint8, or float in
+[0, 1])."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a detector says of one image.
+
+    Attributes:
+        score: image score; higher is more anomalous.
+        threshold: what the score was compared with.
+        anomalous: the decision: score above threshold; with a least area, only where a region is marked, too.
+        anomaly_map: ``[H, W]`` float32 at the image's own size; outside of the region of interest, and in a border that
+            cannot alarm, the least value of the rest.
+        mask: ``[H, W]`` bool, pixels above what a normal image reaches, without regions below the least area.
+        pixel_threshold: what the map was compared with.
+        image: ``[H, W, 3]`` uint8, the image as it was seen.
+        heat_scale: which map values are coloured in the overlay, the same for all images of the detector.
+    """
+
+    score: float
+    threshold: float
+    anomalous: bool
+    anomaly_map: NDArray[np.float32] = field(repr=False)
+    mask: NDArray[np.bool_] = field(repr=False)
+    pixel_threshold: float
+    image: NDArray[np.uint8] = field(repr=False)
+    heat_scale: HeatScale = field(repr=False)
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """The connected regions of the mask, the largest first."""
+        return find_regions(self.mask, self.anomaly_map)[0]
+
+    def overlay(self) -> Image.Image:
+        """The image with the anomaly map laid over it and the marked regions outlined and boxed.
+
+        Coloured is what lies above the normal images of the calibration, and no more than that.
+        """
+        boxes = [region.box for region in self.regions[:_BOXES]]
+        return overlay(self.image, self.anomaly_map, marked=self.mask, scale=self.heat_scale, boxes=boxes)
+
+
+def rgb_of(image: Picture, intensity: Intensity | None) -> NDArray[np.uint8]:
+    """Any accepted picture as ``[H, W, 3]`` uint8."""
+    if isinstance(image, str | Path):
+        return np.asarray(read_image(Path(image), intensity))
+    if isinstance(image, Tensor):
+        if image.ndim != 3 or image.shape[0] != 3:
+            raise ImageError(f"a tensor image must be [3, H, W], got {list(image.shape)}")
+        values = image.detach().cpu().permute(1, 2, 0)
+        # NumPy has no bfloat16.
+        return to_rgb_array((values.float() if values.is_floating_point() else values).numpy(), intensity)
+    return to_rgb_array(image, intensity)
