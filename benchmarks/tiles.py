@@ -5,7 +5,7 @@
 
 ``quality``: from each category of a data set in the mvtec layout, trays are made: images of 5 x 5 of its photographs,
 each from its own part of the set, turned by chance; a defective tray has one photograph with a defect. One detector
-sees a tray squashed to one square, one in tiles at its own resolution. ``--epochs`` are those of tiles; the other one gets
+sees a tray squashed to one square, one in tiles at its own resolution. ``--epochs`` are those of tiles; the other gets
 so many as take that long. Both are measured on maps and masks of the trays' own size.
 
 ``cost``: seconds of a prediction in tiles against those of the same number of single tiles, medians taken in turns; and
@@ -41,6 +41,7 @@ from kdzoo.training.trainer import Trainer
 CPU = torch.device("cpu")
 ACROSS, TRAIN, GOOD, PER_DEFECT = 5, 16, 12, 4
 AT_ONCE = 8
+METRICS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro")
 
 
 def files(folder):
@@ -127,9 +128,7 @@ def quality(options):
     settings = Settings.from_environment()
     teacher = load_teacher(options.teacher, offline=settings.offline)
     rng = np.random.default_rng(options.seed)
-    print(
-        f"{'category':12} {'seen':>14} {'seconds':>8} {'image AUROC':>12} {'pixel AUROC':>12} {'pixel AP':>9} {'AUPRO':>6}"
-    )
+    print(f"{'category':12} {'seen':>14} {'seconds':>8}" + "".join(f"{name:>12}" for name in METRICS))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "trays"
         for source in sorted(path for path in options.source.iterdir() if (path / "train").is_dir()):
@@ -144,8 +143,8 @@ def quality(options):
                 spent = spent or seconds
                 report = measured(detector, data)
                 name = f"tiles of {options.tile}" if "resize" in seen else f"{options.square} squashed"
-                values = report.image_auroc, report.pixel_auroc, report.pixel_ap, report.aupro
-                print(f"{category:12} {name:>14} {seconds:8.0f} " + "{:12.3f} {:12.3f} {:9.3f} {:6.3f}".format(*values))
+                values = "".join(f"{getattr(report, metric):12.3f}" for metric in METRICS)
+                print(f"{category:12} {name:>14} {seconds:8.0f}{values}")
                 sys.stdout.flush()
 
 
