@@ -18,7 +18,7 @@ from torch import Tensor
 from kdzoo.data.depth import Intensity
 from kdzoo.data.images import read_image, to_rgb_array
 from kdzoo.errors import ImageError
-from kdzoo.pictures import HeatScale, overlay
+from kdzoo.pictures import HeatScale, overlay, shrunk
 from kdzoo.regions import Region, find_regions
 
 LONGEST_SIDE: Final = 2048
@@ -63,12 +63,20 @@ class Prediction:
         return find_regions(self.mask, self.anomaly_map)[0]
 
     def overlay(self) -> Image.Image:
-        """The image with the anomaly map laid over it and the marked regions outlined and boxed.
+        """The image with the anomaly map laid over it and the largest marked regions outlined and boxed.
 
-        Coloured is what lies above the normal images of the calibration, and no more than that.
+        Coloured is what lies above the normal images of the calibration, and no more than that. An image of more than
+        `LONGEST_SIDE` pixels is made smaller by a whole number; of what becomes one pixel, the highest value is shown.
         """
-        boxes = [region.box for region in self.regions[:_BOXES]]
-        return overlay(self.image, self.anomaly_map, marked=self.mask, scale=self.heat_scale, boxes=boxes)
+        step = -(-max(self.image.shape[:2]) // LONGEST_SIDE)
+        image, made, mask = (shrunk(each, step) for each in (self.image, self.anomaly_map, self.mask))
+        boxes = [_shrunk_box(region.box, step) for region in self.regions[:_BOXES]]
+        return overlay(image, made, marked=mask, scale=self.heat_scale, boxes=boxes)
+
+
+def _shrunk_box(box: tuple[int, int, int, int], step: int) -> tuple[int, int, int, int]:
+    left, top, right, bottom = box
+    return left // step, top // step, -(-right // step), -(-bottom // step)
 
 
 def rgb_of(image: Picture, intensity: Intensity | None) -> NDArray[np.uint8]:

@@ -18,6 +18,9 @@ from kdzoo.errors import ImageError
 _NEIGHBOURS = np.ones((3, 3), dtype=bool)
 """Pixels that touch at a corner belong together, as in AUPRO."""
 
+_AT_ONCE = 2**20
+"""Pixels whose numbers are held at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRule(Config):
@@ -105,19 +108,10 @@ def find_regions(
     Returns:
         The regions, and the mask without those that were left out.
     """
-    marked = np.flatnonzero(mask)
-    if not len(marked):
+    if not mask.any():
         return (), mask
     labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
-    width = mask.shape[1]
-    label = labels.ravel()[marked] - 1
-    values = anomaly_map.ravel()[marked].astype(np.float64)
-    areas = np.bincount(label, minlength=count)
-    means, columns, rows = (
-        np.bincount(label, weights=each, minlength=count) / areas for each in (values, marked % width, marked // width)
-    )
-    peaks = np.full(count, -np.inf)
-    np.maximum.at(peaks, label, values)
+    areas, peaks, (means, columns, rows) = _measured(labels, anomaly_map, count)
     boxes = ndimage.find_objects(labels)
     kept = areas >= min_area
     order = sorted(np.flatnonzero(kept), key=lambda each: (-areas[each], -peaks[each]))
@@ -134,9 +128,29 @@ def find_regions(
     )
     if kept.all():
         return regions, mask
-    left = mask.copy()
-    left.ravel()[marked[~kept[label]]] = False
-    return regions, left
+    return regions, np.concatenate([[False], kept])[labels]
+
+
+def _measured(
+    labels: NDArray[np.int32], anomaly_map: NDArray[Any], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of each region its area, its peak, and ``[3, regions]`` the means of its values, columns and rows.
+
+    Some rows of the image at a time: of a large one that is marked all over, whole arrays of numbers would be many
+    times the image.
+    """
+    height, width = labels.shape
+    areas, peaks, sums = np.zeros(count, np.int64), np.full(count, -np.inf), np.zeros((3, count))
+    step = max(1, _AT_ONCE // width)
+    for top in range(0, height, step):
+        rows, columns = np.nonzero(labels[top : top + step])
+        label = labels[top : top + step][rows, columns] - 1
+        values = anomaly_map[top : top + step][rows, columns].astype(np.float64)
+        areas += np.bincount(label, minlength=count)
+        np.maximum.at(peaks, label, values)
+        for total, each in zip(sums, (values, columns, rows + top), strict=True):
+            total += np.bincount(label, weights=each, minlength=count)
+    return areas, peaks, sums / areas
 
 
 def _beyond(extent: int, border: int, size: int) -> NDArray[np.bool_]:

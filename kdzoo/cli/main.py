@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -55,6 +56,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits; every foreseen error ends in one clear message."""
+    # Between Pillow's limit and ours, which refuses more in one clear line, images are large and welcome.
+    warnings.filterwarnings("ignore", message="Image size .* could be decompression bomb")
     given = list(sys.argv[1:] if arguments is None else arguments)
     own = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in own

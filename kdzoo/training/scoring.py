@@ -108,7 +108,9 @@ def map_of_image(
         batch_size: tiles at once; default `EVALUATION_BATCH` on a GPU, few on a CPU, which gains nothing by more.
     """
     grid = tiling.grid(*image.shape[:2])
-    canvas = grid.on_canvas(scaled_rgb(image, grid.shape), edge=True)
+    # Not through another copy, where it is seen as it is: it may be most of what memory holds.
+    seen = image if grid.shape == image.shape[:2] else scaled_rgb(image, grid.shape)
+    canvas = grid.on_canvas(seen, edge=True)
     boxes, blend = list(grid.boxes()), Blend(grid)
     step = batch_size or (EVALUATION_BATCH if device.type == "cuda" else _ON_A_CPU)
     with evaluating(method):

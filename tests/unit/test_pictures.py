@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kdzoo.pictures import Case, Cell, HeatScale, as_png, contact_sheet, heat, marked, outline, overlay, sheet
+from kdzoo.pictures import Case, Cell, HeatScale, as_png, contact_sheet, heat, marked, outline, overlay, sheet, shrunk
 
 MARK, TRUTH = (0, 255, 230), (90, 255, 90)
 SCALE = HeatScale(begin=0.4, full=0.8)
@@ -165,3 +165,15 @@ def test_a_case_is_marked_where_it_counts():
         for each in (case, Case(name="a", note="", image=image, anomaly_map=high, truth=None))
     ]
     assert np.asarray(pages[0]).tolist() != np.asarray(pages[1]).tolist()
+
+
+def test_what_is_small_outlasts_the_shrinking():
+    values = np.zeros((5, 7))
+    values[4, 6], values[1, 1] = 3, 2
+    assert shrunk(values, 3).tolist() == [[2, 0, 0], [0, 0, 3]]
+    assert shrunk(values > 2, 3).tolist() == [[False] * 3, [False, False, True]]
+    image = np.zeros((5, 7, 3), np.uint8)
+    image[:3, :3] = 90
+    assert shrunk(image, 3).shape == (2, 3, 3)
+    assert shrunk(image, 3)[0, 0].tolist() == [90, 90, 90]
+    assert shrunk(values, 1) is values

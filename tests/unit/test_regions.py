@@ -95,3 +95,15 @@ def test_a_border_that_leaves_nothing_is_refused(border, size):
 def test_negative_numbers_are_refused():
     with pytest.raises(ConfigError, match="min_area"):
         RegionRule(min_area=-1)
+
+
+def test_a_large_image_is_gone_through_some_rows_at_a_time(monkeypatch):
+    rng = np.random.default_rng(0)
+    mask, values = rng.random((40, 31)) < 0.4, rng.random((40, 31)).astype(np.float32)
+    at_once = find_regions(mask, values, min_area=3)
+    monkeypatch.setattr("kdzoo.regions._AT_ONCE", 64)
+    regions, left = find_regions(mask, values, min_area=3)
+    assert np.array_equal(left, at_once[1]) and len(regions) == len(at_once[0])
+    for one, other in zip(regions, at_once[0], strict=True):
+        assert (one.box, one.area, one.share, one.peak) == (other.box, other.area, other.share, other.peak)
+        assert (one.mean, *one.centroid) == pytest.approx((other.mean, *other.centroid))

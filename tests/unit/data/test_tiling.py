@@ -90,3 +90,28 @@ def _blended(grid: Grid, tiles: np.ndarray) -> np.ndarray:  # type: ignore[type-
     for first in range(0, len(grid), 3):
         blend.add(first, tiles[first : first + 3])
     return blend.done()
+
+
+@given(height=SIDES, width=SIDES, side=st.sampled_from([8, 32, 64]), share=st.floats(0, 0.5), pick=st.integers(0, 999))
+def test_what_tiles_share_is_the_same_place_of_the_image(
+    height: int, width: int, side: int, share: float, pick: int
+) -> None:
+    grid = Tiling(side=side, overlap=int(side * share)).grid(height, width)
+    number = pick % len(grid)
+    where = grid.cut(np.arange(height * width).reshape(height, width))
+    shared = {other: (own, ours) for other, own, ours in grid.shared_with(number)}
+    assert shared[number] == ((slice(0, side), slice(0, side)),) * 2
+    for other, tile in enumerate(where):
+        if other in shared:
+            own, ours = shared[other]
+            assert np.array_equal(tile[own], where[number][ours])
+        else:
+            inner = set(tile.ravel().tolist()) & set(where[number].ravel().tolist())
+            assert inner <= {0}, "only zeros beside the image and its first pixel"
+
+
+def test_an_image_is_joined_of_its_rows_among_those_of_many() -> None:
+    grid = Tiling(side=4, overlap=0).grid(4, 8)
+    values = np.arange(32).reshape(4, 8)
+    many = np.concatenate([np.zeros((3, 4, 4), int), grid.cut(values)[::-1]])
+    assert np.array_equal(grid.joined(many, [4, 3]), values)
