@@ -175,7 +175,10 @@ def cost(options):
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "large.jpg"
         side = round(options.megapixels**0.5 * 1000)
-        Image.fromarray(np.tile(image, (-(-side // options.side),) * 2 + (1,))[:side, :side]).save(path, quality=90)
+        if options.picture is not None:
+            image = np.asarray(Image.open(options.picture).convert("RGB"))
+        across = (-(-side // image.shape[0]), -(-side // image.shape[1]), 1)
+        Image.fromarray(np.tile(image, across)[:side, :side]).save(path, quality=90)
         command = [sys.executable, "-m", "kdzoo", "predict", "--from", options.detector, str(path), "--out", place]
         subprocess.run(command, check=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
@@ -199,6 +202,7 @@ def main():
     spent.add_argument("--detector", required=True, help="a folder that kdzoo train --tile wrote")
     spent.add_argument("--side", type=int, default=1440)
     spent.add_argument("--rounds", type=int, default=5)
+    spent.add_argument("--picture", type=Path, help="the large image repeats it; default noise, marked all over")
     spent.add_argument("--megapixels", type=float, default=100)
     spent.set_defaults(run=cost)
     options = parser.parse_args()

@@ -175,7 +175,7 @@ class Detector:
     def predict_each(self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH) -> Iterator[Prediction]:
         """Judges images one after the other, in batches, holding no more than a batch of them in memory."""
         for seen in self._seen(images, batch_size):
-            yield from self._predict_batch(seen)
+            yield from self.predict_rgb(seen)
 
     def _seen(self, images: Sequence[Picture], batch_size: int) -> Iterator[list[NDArray[np.uint8]]]:
         """The images as RGB, some at a time."""
@@ -273,7 +273,8 @@ class Detector:
         self._silence(maps, seen)
         return list(maps), self.method.image_score(maps).cpu().tolist()
 
-    def _predict_batch(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
+    def predict_rgb(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
+        """Judges ``[H, W, 3]`` RGB images as `kdzoo.prediction.rgb_of` gives them, together."""
         maps, scores = self._maps_and_scores(seen)
         self._check_finite(scores)
         scale = self.calibration.heat_scale()

@@ -22,6 +22,9 @@ _STOPS = np.array([[13, 8, 70], [84, 2, 135], [156, 23, 121], [208, 73, 81], [24
 _OUTLINE = (0, 255, 230)
 _TRUTH = (90, 255, 90)
 _BOX = (255, 255, 255)
+_STRIP = 64
+"""Rows of a smaller picture that are made at once."""
+
 _PAPER, _INK = (250, 250, 250), (30, 30, 30)
 
 
@@ -67,7 +70,11 @@ def shrunk(values: NDArray[Any], step: int) -> NDArray[Any]:
     if step == 1:
         return values
     if values.ndim == 3:
-        return np.asarray(Image.fromarray(values).reduce(step))
+        # Some rows at a time: Pillow takes four bytes a pixel.
+        strips = range(0, values.shape[0], step * _STRIP)
+        return np.vstack(
+            [np.asarray(Image.fromarray(values[top : top + step * _STRIP]).reduce(step)) for top in strips]
+        )
     rows = np.maximum.reduceat(values, np.arange(0, values.shape[0], step), axis=0)
     smaller: NDArray[Any] = np.maximum.reduceat(rows, np.arange(0, values.shape[1], step), axis=1)
     return smaller

@@ -110,25 +110,42 @@ def find_regions(
     """
     if not mask.any():
         return (), mask
-    labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
-    areas, peaks, (means, columns, rows) = _measured(labels, anomaly_map, count)
+    # Labels take four bytes a pixel, so of a large image only what has marks is labelled.
+    part = tuple(_extent(mask.any(axis=axis)) for axis in (1, 0))
+    top, left = (side.start for side in part)
+    labels, count = ndimage.label(mask[part], structure=_NEIGHBOURS)
+    areas, peaks, (means, columns, rows) = _measured(labels, anomaly_map[part], count)
     boxes = ndimage.find_objects(labels)
     kept = areas >= min_area
     order = sorted(np.flatnonzero(kept), key=lambda each: (-areas[each], -peaks[each]))
     regions = tuple(
         Region(
-            box=(boxes[each][1].start, boxes[each][0].start, boxes[each][1].stop, boxes[each][0].stop),
+            box=_moved(boxes[each], top, left),
             area=int(areas[each]),
             share=float(areas[each] / mask.size),
             peak=float(peaks[each]),
             mean=float(means[each]),
-            centroid=(float(columns[each]) + 0.5, float(rows[each]) + 0.5),
+            centroid=(float(columns[each] + left) + 0.5, float(rows[each] + top) + 0.5),
         )
         for each in order
     )
     if kept.all():
         return regions, mask
-    return regions, np.concatenate([[False], kept])[labels]
+    without = np.zeros_like(mask)
+    without[part] = np.concatenate([[False], kept])[labels]
+    return regions, without
+
+
+def _extent(marked: NDArray[np.bool_] | np.bool_) -> slice:
+    """From the first to the last that is marked."""
+    places = np.flatnonzero(marked)
+    return slice(int(places[0]), int(places[-1]) + 1)
+
+
+def _moved(box: tuple[slice, slice], top: int, left: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a box of a part that begins there."""
+    rows, columns = box
+    return columns.start + left, rows.start + top, columns.stop + left, rows.stop + top
 
 
 def _measured(

@@ -97,13 +97,13 @@ def _judged(
     detector: Detector, paths: list[Path], start: int, skip_unreadable: bool
 ) -> Iterator[tuple[int, Path, Prediction | None]]:
     """A prediction for each path, None for an unreadable one that is to be left out."""
-    from kdzoo.data.images import read_image
     from kdzoo.errors import ImageError
+    from kdzoo.prediction import rgb_of
 
     read: list[tuple[int, Path, Any]] = []
     for index, path in enumerate(paths, start):
         try:
-            read.append((index, path, read_image(path, detector.intensity)))
+            read.append((index, path, rgb_of(path, detector.intensity)))
         except ImageError as error:
             if not skip_unreadable:
                 raise ImageError(
@@ -111,7 +111,7 @@ def _judged(
                 ) from error
             tell(f"Left out: {error}")
             yield index, path, None
-    predictions = detector.predict_each([image for _, _, image in read], batch_size=_BATCH)
+    predictions = detector.predict_rgb([image for _, _, image in read])
     for (index, path, _), prediction in zip(read, predictions, strict=True):
         yield index, path, prediction
 
