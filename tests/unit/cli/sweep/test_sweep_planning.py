@@ -46,7 +46,7 @@ def test_every_option_of_a_run_reaches_the_plan(tmp_path):
     asked = {
         "teacher": "random-resnet18", "image_size": 96, "protocol": "test", "objective": "image_ap", "split_seed": 3,
         "seed": 4, "skip_unreadable": True, "ema": 0.5, "foreground": "light", "intensity": "0,1023",
-        "calibration_folds": 3, "resize": "pad", "precision": "bfloat16",
+        "calibration_folds": 3, "resize": "tile", "overlap": 16, "scale": 0.5, "precision": "bfloat16",
     }  # fmt: skip
     region = tmp_path / "roi.json"
     region.write_text('{"polygons":[[[0.0,0.0],[0.5,0.0],[0.5,1.0]]]}')
@@ -60,3 +60,10 @@ def test_every_option_of_a_run_reaches_the_plan(tmp_path):
     plan = plan_of(given.pop("method"), given, Settings.from_environment())
     assert {key: getattr(plan.options, key) for key in asked} == asked
     assert (plan.options.roi, plan.options.false_positive_rate) == (region.read_text(), 0.05)
+
+
+def test_tiles_reach_the_plan(tmp_path):
+    words = ["rd", "--dataset", str(make_dataset(tmp_path / "parts")), "--tile", "128", "--teacher", "random-resnet18"]
+    given = sweep_run.make_context("run", words).params
+    options = plan_of(given.pop("method"), given, Settings.from_environment()).options
+    assert (options.image_size, options.resize, options.overlap, options.scale) == (128, "tile", 32, 1.0)

@@ -204,3 +204,17 @@ def test_a_document_says_how_images_are_brought_to_the_square(tmp_path):
     assert document["input"]["resize"] == "bilinear-antialiased-padded" and document["dataset"]["padding"]["share"] > 0
     odd = document | {"input": document["input"] | {"resize": "bicubic"}}
     assert [error.split(":")[0] for error in wrong("detector", odd)] == ["['input', 'resize']"]
+
+
+def test_a_document_says_how_images_are_cut(tmp_path):
+    trainer = small_trial(tmp_path, "rd", epochs=1, resize="tile", overlap=16)
+    trainer.step()
+    document = conclude(trainer).document
+    assert wrong("detector", document) == []
+    # The toy's images are smaller than a tile.
+    assert document["dataset"]["tiles"] == {"train": 4, "mean": 1.0}
+    odd = document | {"input": document["input"] | {"overlap": -1, "scale": 0}}
+    assert sorted(error.split(":")[0] for error in wrong("detector", odd)) == [
+        "['input', 'overlap']",
+        "['input', 'scale']",
+    ]
