@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kdzoo.errors import TeacherError, TeacherUnavailableError, UnknownNameError, UsageError
 from kdzoo.settings import Settings
+from kdzoo.storage import write_new
 from kdzoo.teachers.card import TeacherCard
 from kdzoo.teachers.hub_card import hub_card, is_published
 from kdzoo.teachers.local import LocalTeachers
@@ -211,7 +212,7 @@ def push_teacher(
             card, file = parsed.card, parsed.file
         else:
             data, file = teacher.weights(), Path(folder) / "weights"
-            file.write_bytes(data)
+            write_new(file, data)
             card = hub_card(teacher, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
             there = target.card(card.name)
             if there is not None and there.sha256 != card.sha256 and is_published(there, card.architecture):

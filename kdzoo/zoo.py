@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kdzoo.champions import CHAMPION, crown, judge
 from kdzoo.errors import CheckpointError, UsageError
 from kdzoo.settings import Settings
+from kdzoo.storage import write_new
 from kdzoo.trust import require_signature, sign_what_is_published
 from zoo_registry import BlobCache, EntryName, Registry, RegistryError, open_store
 
@@ -113,7 +114,7 @@ def publish(
         paths = {}
         for role, data in files.items():
             paths[role] = Path(folder) / role
-            paths[role].write_bytes(data)
+            write_new(paths[role], data)
         media = {role: _MEDIA[role] for role in paths}
         release = registry.publish(entry, document, paths, alias=None, media_types=media).release
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kdzoo.cli.rates import share
-from kdzoo.errors import StorageError, UsageError
+from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
@@ -266,20 +266,3 @@ def check_epochs(epochs: int | None, changes: Iterable[str], stages: Iterable[st
         )
     if epochs is not None and both:
         raise UsageError(f"--epochs and --set {both[0]} both say how long to train", hint="give one of them")
-
-
-def check_writable(folder: Path) -> None:
-    """Writes and removes a small file, so that a folder that takes none is found before hours of training.
-
-    Raises:
-        StorageError: it cannot be written; names the folder.
-    """
-    probe = folder / ".writable"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
-    except OSError as error:
-        raise StorageError(
-            f"cannot write to '{folder}': {error.strerror or error}", hint="choose another place with --out"
-        ) from error

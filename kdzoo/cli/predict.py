@@ -16,6 +16,7 @@ from kdzoo.cli.image_files import image_files
 from kdzoo.cli.options import device_option, tile_options, zoo_option
 from kdzoo.cli.say import say, tell
 from kdzoo.cli.source import load_source, region_options, set_tiles, source_options
+from kdzoo.storage import written_text
 
 if TYPE_CHECKING:
     from kdzoo.detector import Detector
@@ -71,9 +72,8 @@ def predict(
     set_tiles(detector, tile, overlap, scale)
     batch = min(_BATCH, detector.images_at_once)
     table = out / f"predictions.{kind}"
-    out.mkdir(parents=True, exist_ok=True)
     judged, alarms, skipped = 0, 0, 0
-    with table.open("w", encoding="utf-8", newline="") as stream, _bar(len(images)) as bar:
+    with written_text(table) as stream, _bar(len(images)) as bar:
         writer = _Table(stream, kind)
         for start in range(0, len(images), batch):
             chunk = images[start : start + batch]
@@ -119,12 +119,14 @@ def _judged(
 def _heatmap(prediction: Prediction, out: Path, index: int, path: Path, total: int) -> Path:
     """Writes the overlay; the number keeps images of the same name apart."""
     from kdzoo.data.files import printable
+    from kdzoo.pictures import as_png
+    from kdzoo.storage import refuse_link, write_file
 
     folder = out / "heatmaps"
-    folder.mkdir(exist_ok=True)
+    refuse_link(folder)
     stem = "".join(char if char.isalnum() or char in "._-" else "_" for char in printable(path.stem))[:80]
     target = folder / f"{index:0{len(str(total))}d}-{stem}.png"
-    prediction.overlay().save(target)
+    write_file(target, as_png(prediction.overlay()), durable=False)
     return target
 
 

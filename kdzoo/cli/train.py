@@ -14,7 +14,6 @@ from kdzoo.cli.notes import tell_note, tell_notes, tell_skipped
 from kdzoo.cli.options import (
     build_options,
     check_epochs,
-    check_writable,
     device_option,
     json_option,
     parse_changes,
@@ -25,6 +24,7 @@ from kdzoo.cli.progress import Bar
 from kdzoo.cli.say import say_result, tell
 from kdzoo.errors import TrainingError, UsageError
 from kdzoo.metrics.decision_words import decision_rows
+from kdzoo.storage import check_writable
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset

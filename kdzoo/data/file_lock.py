@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from zoo_registry.store.files import open_kept
+
 Claim = Literal["free", "in use", "unknown"]
 """Whether files are in use: ``unknown`` where locks do not work."""
 
@@ -40,9 +42,9 @@ def advisory_lock(path: Path, *, patience_s: float) -> Iterator[bool]:
         Whether the lock is held.
 
     Raises:
-        OSError: the lock file cannot be made.
+        OSError: the lock file cannot be made, or a symbolic link stands in its place.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = open_kept(path)
     try:
         yield _acquire(descriptor, path, time.monotonic() + patience_s)
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from kdzoo.doctor.finding import Asked, Finding
 from kdzoo.errors import KdzooError
 from kdzoo.settings import Settings
+from kdzoo.storage import write_new
 from zoo_registry.errors import RegistryError
 
 _MODULES = {
@@ -50,7 +51,7 @@ def main(name: str, answer: Path) -> None:
     """Answers the request on stdin."""
     asked = Asked(**json.load(sys.stdin))
     found = [dataclasses.asdict(finding) for finding in run_check(name, asked)]
-    answer.write_text(json.dumps(found), encoding="utf-8")
+    write_new(answer, json.dumps(found).encode())
 
 
 if __name__ == "__main__":

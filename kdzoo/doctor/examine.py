@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from kdzoo.doctor.finding import Asked, Finding
+from kdzoo.storage import write_new
+from zoo_registry.store.files import create
 
 LIMITS: Mapping[str, float] = {
     "disk": 20.0,
@@ -94,7 +96,7 @@ class _Child:
         # Files and no pipes: what a check leaves running, such as a worker of Ray, would hold a pipe open.
         self._said, self._trouble = folder / f"{name}.json", folder / f"{name}.log"
         command = [sys.executable, "-P", "-m", "kdzoo.doctor.child", name]
-        with _written(folder / f"{name}.in", given) as source, self._trouble.open("wb") as trouble:
+        with _written(folder / f"{name}.in", given) as source, create(self._trouble) as trouble:
             self._process = subprocess.Popen(
                 [*command, str(self._said)],
                 stdin=source,
@@ -131,7 +133,7 @@ class _Child:
 
 
 def _written(path: Path, text: str) -> IO[bytes]:
-    path.write_text(text, encoding="utf-8")
+    write_new(path, text.encode())
     return path.open("rb")
 
 

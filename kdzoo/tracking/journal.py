@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kdzoo.errors import StorageError, TrackingError
+from kdzoo.storage import appending, write_file
+from zoo_registry.store.files import open_kept
 
 
 class Journal:
@@ -37,7 +39,7 @@ class Journal:
         self._append_lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = open_kept(path, append=True, mode=0o600)
         except OSError as error:
             raise StorageError(f"cannot write the tracking journal {path}: {error.strerror}") from error
         try:
@@ -94,18 +96,14 @@ class Journal:
         Raises:
             StorageError: the mark cannot be written.
         """
-        temporary = self._mark.with_name(f"{self._mark.name}.{os.getpid()}")
-        try:
-            temporary.write_text(str(offset))
-            temporary.replace(self._mark)  # a torn mark could skip lines; a lost one only sends some twice
-        except OSError as error:
-            raise StorageError(f"cannot write {self._mark}: {error.strerror}") from error
+        # A torn mark could skip lines; a lost one only sends some twice.
+        write_file(self._mark, str(offset).encode(), durable=False)
         self._sent = offset
 
     def set_aside(self, line: bytes) -> Path:
         """Keeps a line that the server refuses, for a person to look at; returns the file."""
         path = self.path.with_name(self.path.name + ".refused")
-        with path.open("ab") as file:
+        with appending(path) as file:
             file.write(line)
         return path
 

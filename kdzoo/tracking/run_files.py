@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdzoo.errors import TrackingError
+from kdzoo.storage import write_new
 from kdzoo.tracking.records import without_credentials
 
 
@@ -39,7 +40,7 @@ def keep_files(
     """
     with tempfile.TemporaryDirectory() as name:
         for file, content in files.items():
-            Path(name, file).write_bytes(content)
+            write_new(Path(name, file), content)
         try:
             client.log_artifacts(run_id, name, folder)
         except Exception as error:

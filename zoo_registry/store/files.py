@@ -1,4 +1,4 @@
-"""Files written whole or not at all: unique temp files, fsync, and digests on the way."""
+"""Files written whole or not at all: unique temp files, fsync, and digests on the way. No link is followed to write."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def storage_errors(action: str, path: Path) -> Iterator[None]:
             hint = "free some space on the disk, or choose another folder"
         elif error.errno in _RIGHTS:
             hint = "check the rights of the folder, or choose another one"
+        elif error.errno == errno.ELOOP:
+            hint = "remove the link"
         raise StoreUnavailableError(f"cannot {action} {path}: {error.strerror or error}", hint=hint) from error
 
 
@@ -55,9 +57,51 @@ def temporary(folder: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+def create(path: Path, *, mode: int = 0o666) -> BinaryIO:
+    """Opens a new file for writing: nothing that is there is written over, and no symbolic link is followed.
+
+    Args:
+        path: the file.
+        mode: its rights, less the process's mask.
+
+    Raises:
+        FileExistsError: there is something, if only a link that leads nowhere.
+        OSError: as the system gives it.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, mode), "wb")
+
+
+def open_kept(path: Path, *, append: bool = False, mode: int = 0o666) -> int:
+    """Opens a file that stays at its place, such as a lock or a log, and makes it when it is not there.
+
+    Args:
+        path: the file.
+        append: whether all writing goes to its end.
+        mode: the rights of a new one, less the process's mask.
+
+    Returns:
+        A descriptor for reading and writing, which the caller closes.
+
+    Raises:
+        OSError: it is a symbolic link, a folder, a pipe or a device; or as the system gives it.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags | (os.O_APPEND if append else 0), mode)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", str(path)) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return handle
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """Writes a new file that is on the disk when this returns; the name is on the disk after `sync_folder`."""
-    with path.open("xb") as file:
+    with create(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -122,7 +166,7 @@ def copy(source: BinaryIO, target: Path, *, max_bytes: int | None = None, progre
         ObjectTooLargeError: the stream goes on after ``max_bytes``.
     """
     made, size = hashlib.sha256(), 0
-    with target.open("xb") as file:
+    with create(target) as file:
         while chunk := source.read(CHUNK):
             size += len(chunk)
             if max_bytes is not None and size > max_bytes:

@@ -115,7 +115,7 @@ class FolderStore:
             if target.exists():
                 files.sync_folder(target.parent)  # its maker may not have come to that yet
                 return False
-            with files.temporary(self._root / _TEMPORARY) as made:
+            with files.temporary(self._own_folder(_TEMPORARY)) as made:
                 found = self._fill(made, source, progress)
                 if sha256 is not None and found != sha256:
                     raise changed(source, key, sha256)
@@ -132,7 +132,7 @@ class FolderStore:
         with (
             files.storage_errors("write", target),
             self._locked(key),
-            files.temporary(self._root / _TEMPORARY) as made,
+            files.temporary(self._own_folder(_TEMPORARY)) as made,
         ):
             try:
                 with files.open_regular(target) as file:
@@ -270,6 +270,14 @@ class FolderStore:
             )
         return path
 
+    def _own_folder(self, name: str) -> Path:
+        """A folder of the store's own, made when it is not there, and no link to another place."""
+        folder = self._root / name
+        if folder.is_symlink():
+            raise StoreRefusedError(f"{folder} is a symbolic link, which is not followed", hint="remove the link")
+        files.make_folder(folder)
+        return folder
+
     def _fill(self, made: Path, source: bytes | Path, progress: Progress | None) -> str:
         """Writes the source to the file ``made`` and gives its sha256."""
         if isinstance(source, bytes):
@@ -301,11 +309,10 @@ class FolderStore:
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
         """Holds the lock of a key, which other processes and threads wait for; a killed holder lets it go."""
-        folder = self._root / _LOCKS
-        files.make_folder(folder)
+        folder = self._own_folder(_LOCKS)
         # Keys share 256 locks, so that a zoo does not collect one for every key there ever was.
         path = folder / hashlib.sha256(key.encode()).hexdigest()[:2]
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = files.open_kept(path)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)

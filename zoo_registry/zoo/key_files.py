@@ -81,8 +81,7 @@ def _read(path: Path) -> bytes:
 
 def _write_new(path: Path, data: bytes, *, mode: int) -> None:
     """The rights are set as the file is made: there is no moment at which others could open it."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "wb") as file:
+    with files.create(path, mode=mode) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

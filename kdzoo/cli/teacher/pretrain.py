@@ -44,8 +44,8 @@ def pretrain(
       kdzoo teacher pretrain --out runs/plant --preview images.png
       kdzoo teacher add runs/plant/plant-tiny.safetensors --name plant-tiny --architecture resnet18
     """
-    from kdzoo.cli.options import check_writable
     from kdzoo.pretraining.recipe import PretrainConfig
+    from kdzoo.storage import check_writable
     from zoo_registry.format.names import check_part
 
     check_part(name, "teacher")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,14 +50,16 @@ def pull(entry: str, release: int | None, alias: str, out: Path | None, zoo: str
 
 
 def _write(manifest: Manifest, files: dict[str, Path], out: Path) -> None:
-    """The release as a detector's folder."""
+    """The release as a detector's folder, whole or not at all."""
     from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
-    from kdzoo.storage import write_file
+    from kdzoo.storage import folder_written, write_new
     from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS
+    from zoo_registry.store.files import copy, open_regular
 
-    out.mkdir(parents=True, exist_ok=True)
     names = {WEIGHTS: WEIGHTS_FILE, TEACHER: TEACHER_FILE, PICTURE: "cases.png"}
-    for role, path in files.items():
-        if role in names:
-            shutil.copyfile(path, out / names[role])
-    write_file(out / DOCUMENT_FILE, json.dumps(dict(manifest.document), indent=2).encode())
+    with folder_written(out, may_replace=frozenset({*names.values(), DOCUMENT_FILE})) as folder:
+        for role, path in files.items():
+            if role in names:
+                with open_regular(path) as source:
+                    copy(source, folder / names[role])
+        write_new(folder / DOCUMENT_FILE, json.dumps(dict(manifest.document), indent=2).encode())

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from PIL import Image
 from kdzoo.data.demo.render import DEMO_DEFECTS, GENERATOR, render_demo
 from kdzoo.data.samples import GOOD
 from kdzoo.errors import DatasetError, StorageError
+from kdzoo.storage import write_new
 
 MARKER = "demo.json"
 """Name of the file that says which generator made the set, and every file's size."""
@@ -118,14 +120,16 @@ def _build(folder: Path, counts: DemoCounts, progress: Callable[[int, int], None
         if progress is not None:
             progress(done, len(jobs))
     marker = {**_identity(counts), "pixels_sha256": pixels.hexdigest(), "files": sizes}
-    (folder / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+    write_new(folder / MARKER, (json.dumps(marker, indent=1) + "\n").encode())
 
 
 def _save(path: Path, picture: Image.Image) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The pictures are noisy: more effort than this costs five times the time and saves nothing.
-    picture.save(path, format="PNG", compress_level=6)
-    return path.stat().st_size
+    data = BytesIO()
+    picture.save(data, format="PNG", compress_level=6)
+    write_new(path, data.getbuffer())
+    return data.tell()
 
 
 def _identity(counts: DemoCounts) -> dict[str, object]:

@@ -18,6 +18,7 @@ from kdzoo._version import __version__
 from kdzoo.data.download.http import open_url, reason_of, temporary_status
 from kdzoo.data.files import printable
 from kdzoo.errors import DownloadError, KdzooError, StorageError
+from kdzoo.storage import appending, write_file
 
 _CHUNK = 256 * 1024
 _PROGRESS = 1024 * 1024
@@ -243,7 +244,7 @@ class _Fetch:
 
     def _append(self, response: IO[bytes], have: int, total: int | None) -> int:
         size = have
-        with self._part.open("ab") as file:
+        with appending(self._part) as file:
             while True:
                 try:
                     chunk = response.read(_CHUNK)
@@ -282,6 +283,5 @@ class _Fetch:
         etag, modified = (re.sub(r"[^\x20-\x7e]", "", headers.get(name) or "") for name in ("ETag", "Last-Modified"))
         known = _Known(url=self._url, etag=etag[:512], modified=modified[:128], total=total)
         path = _known_path(self._part)
-        temporary = path.with_name(f"{path.name}.new")
-        temporary.write_text(json.dumps(asdict(known)) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        path.parent.stat()  # a folder that is gone, such as an unmounted disk's, is not made again
+        write_file(path, (json.dumps(asdict(known)) + "\n").encode())

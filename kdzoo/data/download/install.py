@@ -25,6 +25,7 @@ from kdzoo.data.download.unpack import Unpacked, UnpackLimits, find_root, unpack
 from kdzoo.data.file_lock import advisory_lock, claim
 from kdzoo.data.files import printable
 from kdzoo.errors import ArchiveError, DownloadError, StorageError
+from kdzoo.storage import keep_lock
 from zoo_registry.store.files import sync_folder
 
 _CHUNK = 1024 * 1024
@@ -130,7 +131,7 @@ def _installed(place: Place, *, fresh: bool) -> Installed:
 def _only_one(place: Place, watcher: Watcher) -> Iterator[bool]:
     """Waits for other processes with the same data set; yields whether none can be at work on it."""
     place.downloads.mkdir(parents=True, exist_ok=True)
-    place.lock.touch()
+    keep_lock(place.lock)
     with claim([place.lock]) as state:
         busy = state == "in use"
     if busy:

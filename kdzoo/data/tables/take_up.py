@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from kdzoo.data.tables.label_studio import is_label_studio, label_studio_table
 from kdzoo.data.tables.manifest import read_csv, read_parquet
 from kdzoo.data.tables.rows import Row, Table, wrong
 from kdzoo.errors import DatasetError, KdzooError, StorageError, UsageError
+from kdzoo.storage import write_new
 from zoo_registry.store.files import make_folder, sync_folder
 
 TRAIN_SHARE = 0.8
@@ -243,7 +245,7 @@ def _written(
 def _write(file: Path, content: Mapping[str, Any], digest: Any) -> None:
     data = json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False, indent=1).encode()
     digest.update(file.name.encode() + b"\0" + data)
-    file.write_bytes(data)
+    write_new(file, data)
 
 
 def _draw(row: Row, images: Path, file: Path, digest: Any) -> None:
@@ -261,7 +263,9 @@ def _draw(row: Row, images: Path, file: Path, digest: Any) -> None:
     if not mask.any():
         raise DatasetError(f"{row.place}: its marks lie outside its image {printable(row.image)}")
     digest.update(np.packbits(mask).tobytes())
-    Image.fromarray(mask.astype(np.uint8) * 255).save(file)
+    drawn = BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(drawn, format="PNG")
+    write_new(file, drawn.getbuffer())
 
 
 @contextmanager

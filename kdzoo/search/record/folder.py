@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from kdzoo.data.file_lock import claim
 from kdzoo.errors import StorageError, SweepError
-from kdzoo.storage import write_file
+from kdzoo.storage import keep_lock, write_file
 
 SweepState = Literal["running", "finished", "interrupted"]
 
@@ -110,7 +110,7 @@ class SweepFolder:
         with ExitStack() as held:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._lock.touch()
+                keep_lock(self._lock)
                 for look in range(_LOOKS):
                     answer = held.enter_context(claim([self._lock]))
                     if answer != "in use":

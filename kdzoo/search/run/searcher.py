@@ -14,6 +14,7 @@ from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.study.turns import Turns
 from kdzoo.search.workers.checkpoints import states_of, trial_name
+from kdzoo.storage import write_file
 
 
 class CategorySearcher(Searcher):
@@ -83,7 +84,7 @@ class CategorySearcher(Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Writes which trial belongs to which study; the studies themselves are in their storage."""
         state = {"asked": self._turns.asked, "trials": self._trials}
-        Path(checkpoint_path).write_text(json.dumps(state), encoding="utf-8")
+        write_file(Path(checkpoint_path), json.dumps(state).encode())
 
     def restore(self, checkpoint_path: str) -> None:
         """Reads what `save` wrote."""

@@ -9,6 +9,7 @@ import optuna
 import sqlalchemy
 
 from kdzoo.errors import StorageError
+from kdzoo.storage import refuse_link
 
 _NETWORK: Final = (
     "nfs", "cifs", "smb", "lustre", "gpfs", "ceph", "glusterfs", "beegfs", "fuse", "9p", "afs", "virtiofs"
@@ -19,8 +20,9 @@ def open_study_file(path: Path) -> optuna.storages.RDBStorage:
     """Opens the studies' file; made, with its folder, if absent.
 
     Raises:
-        StorageError: it cannot be made or opened.
+        StorageError: it cannot be made or opened, or is a symbolic link.
     """
+    refuse_link(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         backend = optuna.storages.RDBStorage(f"sqlite:///{path}")

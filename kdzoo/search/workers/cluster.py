@@ -8,12 +8,14 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from kdzoo.errors import SweepError, UsageError
 from kdzoo.search.workers.signals import interrupt_afterwards, terminated_as_interrupted
+from kdzoo.storage import appending
 
 _CONNECT_SECONDS = 5.0
 _LOCAL = (None, "", "local")
@@ -113,6 +115,16 @@ def _told_to(logger: logging.Logger) -> Callable[..., None]:
 
 class _QuietFileHandler(logging.FileHandler):
     """Drops what it cannot write: on a full disk each line would otherwise put a traceback on the screen."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line, if it can."""
+        try:
+            super().emit(record)
+        except OSError:  # the file cannot be opened
+            self.handleError(record)
+
+    def _open(self) -> TextIOWrapper:
+        return TextIOWrapper(appending(Path(self.baseFilename)), encoding="utf-8", line_buffering=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         """Says nothing; the sweep ends with an error of its own."""

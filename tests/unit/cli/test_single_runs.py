@@ -116,6 +116,11 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
 
     pulled = tmp_path / "pulled"
     assert run(capsys, "zoo", "pull", "rd/lids/small", "--out", pulled).status == 0
+    assert run(capsys, "zoo", "pull", "rd/lids/small", "--out", pulled).status == 0, "again, over what it left"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    refused = run(capsys, "zoo", "pull", "rd/lids/small", "--out", tmp_path / "mine")
+    assert refused.status == 1 and "'notes.txt'" in refused.err and len(list((tmp_path / "mine").iterdir())) == 1
     lines = run(
         capsys,
         "predict",
