@@ -9,9 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from zoo_registry.addresses import without_credentials
+
 
 class KdzooError(Exception):
     """Base of every error that kdzoo raises on purpose.
+
+    Passwords and keys in the addresses that it names are taken out: an error is shown, logged and sent on.
 
     Args:
         message: what is wrong, naming the thing.
@@ -19,9 +23,9 @@ class KdzooError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = without_credentials(message)
+        self.hint = None if hint is None else without_credentials(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from kdzoo.errors import MissingDependencyError, SweepError, UnknownNameError, UsageError
 from kdzoo.search.workers.cluster import check_address
-from kdzoo.tracking.records import without_credentials
+from zoo_registry.addresses import without_credentials
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

@@ -15,11 +15,11 @@ from kdzoo.champions import CHAMPION
 from kdzoo.errors import TrackingError
 from kdzoo.settings import Settings
 from kdzoo.tracking.environment import sqlite_path
-from kdzoo.tracking.records import without_credentials
 from kdzoo.tracking.reference import ReleaseRef, model_name
 from kdzoo.tracking.sender import make_store
 from kdzoo.zoo import manifest_digest
 from zoo_registry import EntryName, Registry, RegistryError
+from zoo_registry.addresses import without_credentials
 from zoo_registry.errors import ManifestInvalidError
 
 if TYPE_CHECKING:

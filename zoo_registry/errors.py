@@ -5,9 +5,13 @@ Each names the thing that is wrong and, in ``hint``, the next step; each is also
 
 from __future__ import annotations
 
+from zoo_registry.addresses import without_credentials
+
 
 class RegistryError(Exception):
     """Base of every error that the registry raises on purpose.
+
+    Passwords and keys in the addresses that it names are taken out: an error is shown, logged and sent on.
 
     Args:
         message: what is wrong, naming the thing.
@@ -15,9 +19,9 @@ class RegistryError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = without_credentials(message)
+        self.hint = None if hint is None else without_credentials(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message

@@ -76,7 +76,7 @@ def _open(uri: str, settings: Settings, dataset: str | None, metric: str, port: 
     """Shows MLflow's page of the leaderboard; serves it until Ctrl-C where there is only a database."""
     from kdzoo.cli.browse import free_port, is_server, serve, show
     from kdzoo.tracking.page import leaderboard_path
-    from kdzoo.tracking.records import without_credentials
+    from zoo_registry.addresses import without_credentials
 
     path = leaderboard_path(uri, dataset=dataset, metric=metric)
     if is_server(uri):

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from kdzoo.visible import visible
+from zoo_registry.addresses import without_credentials
 
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
@@ -33,8 +34,8 @@ def say(*lines: str, alarm: str = "") -> None:
 
 
 def tell(*lines: str, alarm: str = "") -> None:
-    """Prints on stderr what a person should know, as `say` does."""
-    _print(lines, alarm, err=True)
+    """Prints on stderr what a person should know, as `say` does; passwords in addresses are taken out."""
+    _print(map(without_credentials, lines), alarm, err=True)
 
 
 def say_json(document: Any) -> None:
@@ -96,7 +97,8 @@ class _Visible(logging.Formatter):
     """Messages of libraries, as `tell` would print them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(visible(line.expandtabs()) for line in super().format(record).split("\n"))
+        text = without_credentials(super().format(record))
+        return "\n".join(visible(line.expandtabs()) for line in text.split("\n"))
 
 
 def _print(lines: Iterable[str], alarm: str, *, err: bool) -> None:

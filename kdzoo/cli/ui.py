@@ -27,7 +27,7 @@ def ui(host: str, port: int) -> None:
 
     settings = Settings.from_environment()
     if is_server(settings.mlflow_uri):
-        from kdzoo.tracking.records import without_credentials
+        from zoo_registry.addresses import without_credentials
 
         tell(f"MLflow is at {without_credentials(settings.mlflow_uri)}")
         webbrowser.open(settings.mlflow_uri)

@@ -13,7 +13,7 @@ from kdzoo.doctor.finding import Asked, Finding
 from kdzoo.errors import TrackingError
 from kdzoo.settings import Settings
 from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
-from kdzoo.tracking.records import without_credentials
+from zoo_registry.addresses import without_credentials
 
 LEAST_SERVER = (3, 12)
 _SECONDS = 5.0

@@ -15,7 +15,7 @@ from kdzoo.metrics.binomial import Share
 from kdzoo.metrics.names import METRIC_NAMES
 from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
 from kdzoo.tracking.pages import all_pages
-from kdzoo.tracking.records import without_credentials
+from zoo_registry.addresses import without_credentials
 
 _PAGE: Final = 1000
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from kdzoo.tracking.reference import ReleaseRef
+from zoo_registry.addresses import without_credentials
 
 TrialStatus = Literal["finished", "stopped_early", "interrupted", "failed"]
 """How a trial ended."""
@@ -28,11 +29,6 @@ RunState = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 MAX_NAME, MAX_PARAM, MAX_TAG = 250, 6000, 5000
 """MLflow's limits in characters (a tag may be longer on some servers, never shorter)."""
 
-_CREDENTIALS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://)[^\s/]*@")
-_SECRET_QUERY: Final = re.compile(
-    r"([?&](?:password|passwd|pwd|token|access_token|api_key|secret|signature|sig|awsaccesskeyid|x-amz-[a-z-]+)=)[^&\s#]+",
-    re.IGNORECASE,
-)
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_\-. :/]")
 
 
@@ -131,11 +127,6 @@ class Record:
 def _run_from(values: dict[str, Any]) -> RunRef:
     parent = values.pop("parent")
     return RunRef(parent=None if parent is None else _run_from(parent), **values)
-
-
-def without_credentials(text: str) -> str:
-    """The text with user names, passwords and signatures taken out of the addresses in it."""
-    return _SECRET_QUERY.sub(r"\1***", _CREDENTIALS.sub(r"\1", text))
 
 
 def fitted_texts(values: Mapping[str, object], limit: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdzoo.errors import TrackingError
 from kdzoo.storage import write_new
-from kdzoo.tracking.records import without_credentials
+from zoo_registry.addresses import without_credentials
 
 
 class RefusedError(TrackingError):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from kdzoo.errors import StorageError, TrackingError
 from kdzoo.tracking.environment import prepare_mlflow
 from kdzoo.tracking.journal import Journal
-from kdzoo.tracking.records import Record, without_credentials
+from kdzoo.tracking.records import Record
 from kdzoo.tracking.run_files import RefusedError
+from zoo_registry.addresses import without_credentials
 
 if TYPE_CHECKING:
     from kdzoo.tracking.store import MlflowStore

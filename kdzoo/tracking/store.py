@@ -19,10 +19,11 @@ from kdzoo.errors import TrackingError
 from kdzoo.tracking.environment import sqlite_path
 from kdzoo.tracking.model_versions import ModelVersions, Version, version_tags
 from kdzoo.tracking.notes import NOTE_TAG, experiment_note
-from kdzoo.tracking.records import Record, RunRef, RunState, without_credentials
+from kdzoo.tracking.records import Record, RunRef, RunState
 from kdzoo.tracking.reference import ReleaseRef
 from kdzoo.tracking.run_files import RefusedError, keep_files, short
 from kdzoo.tracking.views import view_tags
+from zoo_registry.addresses import without_credentials
 
 PICTURE_NAME: Final = "cases.png"
 _BATCH: Final = 100  # params or tags in one request; the server's limit

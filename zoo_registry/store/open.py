@@ -35,6 +35,11 @@ def open_store(uri: str | Path, *, client: Any = None, notes: Path | None = None
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return FolderStore(Path(unquote(parts.path)))
     if parts.scheme == "s3":
+        if "@" in text:
+            raise NameInvalidError(
+                f"the zoo's address '{text}' holds a name or a key, which would be shown and kept with it",
+                hint="give s3://bucket/prefix, and the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            )
         # Here, so that boto3 is loaded by those alone who use S3.
         from zoo_registry.store.s3.store import S3Store
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from zoo_registry.format.signing import SigningKey, TrustedKeys
 from zoo_registry.store import files
 
 _MAX_BYTES = 65_536
+_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
 
 def read_private_key(path: Path, *, passphrase: Callable[[], str | None] = lambda: None) -> SigningKey:
@@ -23,9 +26,18 @@ def read_private_key(path: Path, *, passphrase: Callable[[], str | None] = lambd
     Raises:
         SigningUnavailableError: `cryptography` is not installed.
         StoreUnavailableError: the file cannot be read.
-        KeyInvalidError: it holds no such key, or its passphrase is missing or another.
+        KeyInvalidError: others than its owner can read or change it, it holds no such key, or its passphrase is missing
+            or another.
     """
-    return SigningKey.from_pem(_read(path), source=str(path), passphrase=passphrase)
+    data, mode = _read(path)
+
+    def passphrase_of_a_secret() -> str | None:
+        _refuse_shared(path, mode)
+        return passphrase()
+
+    key = SigningKey.from_pem(data, source=str(path), passphrase=passphrase_of_a_secret)
+    _refuse_shared(path, mode)
+    return key
 
 
 def read_trusted_keys(path: Path) -> TrustedKeys:
@@ -36,7 +48,7 @@ def read_trusted_keys(path: Path) -> TrustedKeys:
         StoreUnavailableError: the file cannot be read.
         KeyInvalidError: there is none in it, a block is something else, or the file holds a private key.
     """
-    return TrustedKeys.from_pem(_read(path), source=str(path))
+    return TrustedKeys.from_pem(_read(path)[0], source=str(path))
 
 
 def write_key_pair(key: SigningKey, path: Path, *, passphrase: str | None = None) -> Path:
@@ -66,9 +78,19 @@ def write_key_pair(key: SigningKey, path: Path, *, passphrase: str | None = None
     return public
 
 
-def _read(path: Path) -> bytes:
+def _refuse_shared(path: Path, mode: int) -> None:
+    if mode & _OTHERS:
+        raise KeyInvalidError(
+            f"others can read or change the private key '{path}' (its mode is {stat.S_IMODE(mode):o})",
+            hint=f"chmod 600 {shlex.quote(str(path))}; who else may have read it can sign in its name",
+        )
+
+
+def _read(path: Path) -> tuple[bytes, int]:
+    """What a file holds, and its mode."""
     try:
         with files.open_regular(path) as file:
+            mode = os.fstat(file.fileno()).st_mode
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise StoreUnavailableError(
@@ -76,7 +98,7 @@ def _read(path: Path) -> bytes:
         ) from error
     if len(data) > _MAX_BYTES:
         raise KeyInvalidError(f"'{path}' is too large to be a key")
-    return data
+    return data, mode
 
 
 def _write_new(path: Path, data: bytes, *, mode: int) -> None:

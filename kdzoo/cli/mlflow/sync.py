@@ -32,7 +32,7 @@ def sync(zoo: str | None) -> None:
     from kdzoo.search.record.folder import SweepFolder
     from kdzoo.settings import Settings
     from kdzoo.tracking import replay
-    from kdzoo.tracking.records import without_credentials
+    from zoo_registry.addresses import without_credentials
 
     settings = Settings.from_environment()
     sent, troubles = 0, []

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.say import say, say_json
+from kdzoo.cli.say import say, say_json, tell
+from kdzoo.cli.zoo.blob_check import read_blobs
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
 from kdzoo.cli.zoos import open_zoo
 from kdzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo_registry import Manifest
 
 
 @click.command()
@@ -22,6 +29,8 @@ from kdzoo.errors import UsageError
 @json_option
 def sign(entry: str, release: int | None, alias: str, key_file: Path | None, zoo: str | None, as_json: bool) -> None:
     """Sign a release: its manifest, which names its number and the sha256 of all its files.
+
+    The files in the zoo are read first and compared with it; what is signed, and its metrics, stand on stderr.
 
     \b
     Examples:
@@ -35,8 +44,10 @@ def sign(entry: str, release: int | None, alias: str, key_file: Path | None, zoo
     if path is None:
         raise UsageError("no key to sign with", hint="give --key FILE or set KDZOO_SIGNING_KEY; keygen makes one")
     registry = open_zoo(zoo)
-    key = read_signing_key(path, ask=_passphrase)
     manifest = registry.resolve(entry, release, alias)
+    read_blobs(manifest, zoo)
+    tell(*_about(manifest))
+    key = read_signing_key(path, ask=_passphrase)
     is_new = registry.signatures.add(manifest, key)
     if as_json:
         document = {"entry": str(manifest.entry), "release": manifest.release, "key": key.public.key_id, "new": is_new}
@@ -44,6 +55,19 @@ def sign(entry: str, release: int | None, alias: str, key_file: Path | None, zoo
         return
     verb = "is signed" if is_new else "was signed before"
     say(f"{manifest.entry} release {manifest.release} {verb} by {key.public.key_id}")
+
+
+def _about(manifest: Manifest) -> list[str]:
+    """What a person vouches for, in a few lines."""
+    metrics = manifest.document.get("metrics")
+    known = metrics if isinstance(metrics, Mapping) else {}
+    numbers = [f"{name} {value:.4f}" for name, value in sorted(known.items()) if isinstance(value, float)]
+    return [
+        f"{manifest.entry} release {manifest.release}, published {manifest.created}",
+        f"  manifest   sha256 {hashlib.sha256(manifest.signed_bytes).hexdigest()}",
+        *(f"  {role:10} sha256 {ref.sha256}, {ref.size:,} bytes" for role, ref in sorted(manifest.blobs.items())),
+        f"  metrics    {', '.join(numbers) or 'none'}",
+    ]
 
 
 def _passphrase() -> str | None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.say import say, say_json
-from kdzoo.cli.zoo.step_bars import StepBars
+from kdzoo.cli.zoo.blob_check import read_blobs
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
-from kdzoo.cli.zoos import open_store_of, open_zoo
+from kdzoo.cli.zoos import open_zoo
 from kdzoo.errors import UsageError
-
-if TYPE_CHECKING:
-    from zoo_registry import Manifest
 
 
 @click.command()
@@ -50,26 +46,10 @@ def verify(
     manifest = registry.resolve(entry, release, alias)
     key = registry.signatures.require(manifest, trusted)
     if deep:
-        _read_blobs(manifest, zoo)
+        read_blobs(manifest, zoo)
     if as_json:
         document = {"entry": str(manifest.entry), "release": manifest.release, "key": key.key_id, "deep": deep}
         say_json(document)
         return
     read = ", and its files are those it names" if deep else ""
     say(f"{manifest.entry} release {manifest.release} is signed by {key.key_id}{read}")
-
-
-def _read_blobs(manifest: Manifest, zoo: str | None) -> None:
-    """Compares the bytes of a release's files in the zoo with their digests."""
-    from zoo_registry.upkeep.copying import check_blob
-
-    store, total, done = open_store_of(zoo), sum(ref.size for ref in manifest.blobs.values()), 0
-    with StepBars() as bars:
-
-        def count(size: int) -> None:
-            nonlocal done
-            done += size
-            bars("Reading files", done, total)
-
-        for _, ref in sorted(manifest.blobs.items()):
-            check_blob(store, ref, progress=count)

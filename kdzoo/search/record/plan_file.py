@@ -22,8 +22,8 @@ from kdzoo.settings import Settings
 from kdzoo.storage import write_file
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import full_name
-from kdzoo.tracking.records import without_credentials
 from kdzoo.training.spec import RunOptions
+from zoo_registry.addresses import without_credentials
 
 SCHEMA: Final = "kdzoo-sweep/1"
 _TOLD: Final = 5

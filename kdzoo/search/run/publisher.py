@@ -10,10 +10,10 @@ from typing import Any
 
 from kdzoo.champions import CHAMPION, crown
 from kdzoo.search.workers.finish import Finished
-from kdzoo.tracking.records import without_credentials
 from kdzoo.tracking.reference import ReleaseRef
 from kdzoo.zoo import WEIGHTS, Published, publish
 from zoo_registry import EntryName, Registry
+from zoo_registry.addresses import without_credentials
 from zoo_registry.errors import EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
 
 Publish = Callable[[str, Finished], Published]

@@ -12,7 +12,6 @@ from kdzoo.tracking.records import (
     RunRef,
     fitted_metrics,
     fitted_texts,
-    without_credentials,
 )
 from kdzoo.tracking.reference import ReleaseRef
 
@@ -62,22 +61,6 @@ def test_a_torn_or_foreign_line_is_no_record():
     extra = json.dumps({**json.loads(line), "unknown": 1}).encode()
     with pytest.raises(ValueError, match="unknown"):
         Record.from_line(extra)
-
-
-@pytest.mark.parametrize(
-    ("text", "clean"),
-    [
-        ("http://user:pa@ss@host:5000/x", "http://host:5000/x"),
-        ("postgresql+psycopg://me:secret@db/mlflow", "postgresql+psycopg://db/mlflow"),
-        ("s3://bucket/a@b", "s3://bucket/a@b"),
-        ("https://h/x?X-Amz-Signature=abc&y=1", "https://h/x?X-Amz-Signature=***&y=1"),
-        ("https://h/x?y=1&token=abc", "https://h/x?y=1&token=***"),
-        ("failed: http://a:b@h and https://c:d@i", "failed: http://h and https://i"),
-        ("nothing to hide", "nothing to hide"),
-    ],
-)
-def test_credentials_are_taken_out_of_addresses(text, clean):
-    assert without_credentials(text) == clean
 
 
 def test_texts_are_fitted_to_the_limits():

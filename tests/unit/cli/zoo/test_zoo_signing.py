@@ -1,5 +1,6 @@
 """keygen, sign, verify, show and pull as a person types them."""
 
+import hashlib
 import json
 import os
 import stat
@@ -47,6 +48,45 @@ def test_deep_reads_the_files(capsys, here):
     assert run(capsys, "zoo", "verify", ENTRY, "--public-key", "k.pub").status == 0
     deep = run(capsys, "zoo", "verify", ENTRY, "--deep", "--public-key", "k.pub")
     assert deep.status == 1 and "fsck --deep" in deep.err
+
+
+def test_what_is_signed_is_shown_and_read_first(capsys, here):
+    publish(here / "zoo", "three", alias=None)
+    run(capsys, "zoo", "keygen", "k")
+    file = here / "zoo" / "entries" / ENTRY / "releases" / "000003.json"
+    told = json.loads(file.read_bytes())
+    signed = run(capsys, "zoo", "sign", ENTRY, "--release", "3", "--key", "k")
+    assert signed.status == 0 and f"{ENTRY} release 3" in signed.err
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in signed.err
+    for blob in told["blobs"].values():
+        assert blob["sha256"] in signed.err
+    metrics = {**told["document"], "metrics": {"test_image_auroc": 0.98765, "odd": "text"}}
+    file.write_text(json.dumps({**told, "document": metrics}, indent=2, sort_keys=True))
+    assert (
+        "metrics    test_image_auroc 0.9877\n" in run(capsys, "zoo", "sign", ENTRY, "--release", "3", "--key", "k").err
+    )
+
+
+def test_nobody_vouches_for_files_that_are_others(capsys, here):
+    run(capsys, "zoo", "keygen", "k")
+    for change in (lambda path: path.write_text("other bytes"), lambda path: path.unlink()):
+        for blob in [path for path in (here / "zoo" / "blobs").rglob("*") if path.is_file()]:
+            blob.chmod(0o644)
+            change(blob)
+        ran = run(capsys, "zoo", "sign", ENTRY, "--key", "k")
+        assert ran.status == 1 and ran.out == ""
+    assert not list((here / "zoo").rglob("signatures"))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620, 0o666])
+def test_a_key_that_others_can_read_is_refused(capsys, here, mode):
+    run(capsys, "zoo", "keygen", "k")
+    (here / "k").chmod(mode)
+    ran = run(capsys, "zoo", "sign", ENTRY, "--key", "k")
+    assert ran.status == 1 and f"mode is {mode:o}" in ran.err and "chmod 600 k" in ran.err
+    assert not list((here / "zoo").rglob("signatures"))
+    (here / "k").chmod(0o400)
+    assert run(capsys, "zoo", "sign", ENTRY, "--key", "k").status == 0
 
 
 def test_an_encrypted_key(capsys, here, monkeypatch):

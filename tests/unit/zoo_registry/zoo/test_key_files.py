@@ -144,3 +144,12 @@ def test_without_cryptography_the_extra_is_named(tmp_path, monkeypatch):
         with pytest.raises(SigningUnavailableError) as error:
             act()
         assert isinstance(error.value, RegistryError) and "kdzoo[sign]" in error.value.hint
+
+
+def test_no_passphrase_is_asked_for_a_key_that_others_can_read(tmp_path):
+    write_key_pair(SigningKey.generate(), tmp_path / "a", passphrase="open sesame")
+    (tmp_path / "a").chmod(0o640)
+    with pytest.raises(KeyInvalidError, match="its mode is 640"):
+        read_private_key(tmp_path / "a", passphrase=lambda: pytest.fail("asked"))
+    (tmp_path / "a").chmod(0o600)
+    assert read_private_key(tmp_path / "a", passphrase=lambda: "open sesame")
