@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ class EvaluationSet:
     places: tuple[Place, ...] | None = None
     tiles: Tiles | None = None
 
+    @cached_property
     def by_row(self) -> tuple[NDArray[np.int64], NDArray[np.bool_] | RowsInside | None]:
         """Labels of the rows of ``images``, and what counts of them: of tiles, 1 is what no normal image shows, too.
 

@@ -371,7 +371,7 @@ class Trainer:
     def _measure(self) -> Report:
         try:
             with nullcontext() if self._average is None else self._average.in_place():
-                labels, inside = self.data.selection.by_row()
+                labels, inside = self.data.selection.by_row
                 features, seed = self._selection_features(), self.spec.options.split_seed
                 settle(self.method, self._selection(), labels, seed=seed, features=features, inside=inside)
                 return self._measured(self._scored(features))

@@ -47,6 +47,14 @@ def moves(registry, alias=CHAMPION):
     return [(move.action, move.previous, move.release) for move in registry.alias_log.moves(ENTRY, alias)]
 
 
+def test_releases_that_cut_their_images_otherwise_are_not_compared(registry):
+    tiled = {"resize": "bilinear-antialiased-tiles", "overlap": 32, "scale": 1.0}
+    released(registry, document(0.8, **tiled), document(0.9, **{**tiled, "scale": 0.5}), document(0.9, **tiled))
+    with pytest.raises(PromotionError, match="another protocol, split, objective, input size, resizing or data"):
+        promote(registry, ENTRY, 2)
+    assert promote(registry, ENTRY, 3)
+
+
 def test_a_better_release_is_promoted_and_the_log_says_why(registry):
     released(registry, document(0.8), document(0.9))
     moved = promote(registry, ENTRY, 2, who="ada@line3")

@@ -91,8 +91,6 @@ def test_the_release_keeps_its_tiles_and_predicts_by_them(capsys, parts, tiled, 
             number = int(row["file"][-5])
             left, top, right, bottom = row["regions"][0]["box"]
             assert left <= 295 - 45 * number <= right and top <= 22 + 25 * number <= bottom
-    ran = run(capsys, "calibrate", "--help")
-    assert ran.status == 0
 
 
 def test_another_overlap_or_scale_is_said_to_be_one_that_nobody_calibrated(capsys, parts, tiled, tmp_path):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from kdzoo.detector import Detector
 from kdzoo.errors import CheckpointError, ConfigError, NonFiniteLossError, StorageError, UsageError
+from kdzoo.recalibration import judge_files
 from kdzoo.training.cross_fitting import cross_fit
 from kdzoo.training.data import TrialData
 from kdzoo.training.document import parse_document
@@ -129,7 +130,7 @@ def test_a_region_of_interest_is_one_of_the_whole_image(root):
         assert found.scores[number] == made[:, :half].max()
         assert truth.inside[number].sum() == half * image.shape[0]
         assert not truth.masks[number][:, half:].any()
-    labels, inside = truth.by_row()
+    labels, inside = truth.by_row
     # Of six tiles of a wide image the two on the right show nothing that counts.
     first = truth.tiles.rows[int(np.flatnonzero(truth.labels == 0)[0])]
     assert labels[first].tolist() == ([0, 0, 1] * 2 if len(first) == TILES else [0, 0])
@@ -138,7 +139,7 @@ def test_a_region_of_interest_is_one_of_the_whole_image(root):
 
 def test_nothing_beside_a_small_image_counts(root):
     data = data_of(root)
-    labels, inside = data.report.by_row()
+    labels, inside = data.report.by_row
     for number, rows in enumerate(data.report.tiles.rows):
         assert (labels[rows] == data.report.labels[number]).all()
         assert inside[rows].sum() >= np.prod(data.report.tiles.grids[number].shape)
@@ -213,7 +214,7 @@ def test_an_anomaly_is_planted_on_a_tile_and_shows_in_those_that_overlap_it(root
             assert np.array_equal(cut, part.images[part.tiles.rows[number]])
     same = data_of(root, protocol="synthetic", roi=roi).selection
     assert np.array_equal(part.images, same.images)
-    labels, _ = part.by_row()
+    labels, _ = part.by_row
     assert {int(label) for label in labels[part.tiles.rows[again[0]]]} >= {1}
 
 
@@ -242,6 +243,10 @@ def test_what_is_found_is_the_same_from_training_to_prediction(root):
         assert found.score == pytest.approx(scored.scores[number], rel=1e-4)
         assert found.anomaly_map == pytest.approx(scored.maps[number], rel=1e-3, abs=1e-5)
         assert found.overlay().size == found.anomaly_map.shape[::-1]
+    paths = [sample.path for sample in trainer.data.parts.report]
+    judged = judge_files(detector, paths)
+    assert judged.normals.scores == pytest.approx(scored.scores, rel=1e-4)
+    assert judged.normals.peaks == pytest.approx([made.max() for made in scored.maps], rel=1e-4)
     assert outcome.picture.startswith(b"\x89PNG")
     assert trainer.footprint()["latency_ms"] > 0
 
