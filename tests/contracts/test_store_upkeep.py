@@ -1,5 +1,6 @@
 """One suite over every store: what checking and tidying a zoo relies on, and that both do no harm."""
 
+import dataclasses
 import hashlib
 import threading
 import time
@@ -9,7 +10,8 @@ import pytest
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.errors import ObjectNotFoundError, ZooNotFoundError
-from zoo_registry.format.layout import blob_key, manifest_key, trash_key
+from zoo_registry.format.alias import Move
+from zoo_registry.format.layout import alias_key, blob_key, manifest_key, move_key, trash_key
 from zoo_registry.format.names import EntryName
 from zoo_registry.store.folder import FolderStore
 from zoo_registry.upkeep.fsck import fsck
@@ -124,6 +126,72 @@ def test_every_kind_of_damage_is_found(registry, store, tmp_path):
     }  # fmt: skip
     damaged = {one.key for one in deep.findings if one.kind.value == "blob-damaged"}
     assert damaged == {keys[2], keys[3]}
+
+
+def put_back(store, key, data):
+    store.delete(key)
+    assert store.put_if_absent(key, data)
+
+
+def test_an_alias_that_was_put_back_by_hand_is_found_by_its_log(registry, store):
+    for n in range(3):
+        registry.publish(ENTRY, {"n": n}, {}, alias=None)
+    key, name = alias_key(EntryName.parse(ENTRY), "line-3"), EntryName.parse(ENTRY)
+    states = []
+    for release in (1, 2, 3):
+        registry.set_alias(ENTRY, "line-3", release)
+        states.append(store.get(key))
+    assert fsck(store).findings == ()
+    put_back(store, key, states[0])
+    (found,) = fsck(store).findings
+    assert (found.kind.value, found.key, found.kind.is_wrong) == ("alias-replayed", key, True)
+    assert found.what == "it says move 1, to release 1, and by the log's move 3 it points at release 3"
+    forged = Move.parse(states[2])
+    put_back(store, key, dataclasses.replace(forged, release=2, write_id="f" * 32).to_bytes())
+    (found,) = fsck(store).findings
+    assert (found.kind.value, found.what) == (
+        "alias-replayed",
+        "its move 3 is to release 2, and the log's is to release 3",
+    )
+    put_back(store, key, states[2])
+    # A mover that was killed before it came to the log: the alias is one ahead, and nothing is wrong.
+    store.delete(move_key(name, "line-3", 3))
+    assert fsck(store).findings == ()
+    registry.alias_log.delete(ENTRY, "line-3")
+    assert fsck(store).findings == ()
+    put_back(store, key, states[2])
+    (found,) = fsck(store).findings
+    assert found.what == "it says move 3, to release 3, and by the log's move 4 it was deleted"
+
+
+def test_an_alias_that_is_moved_meanwhile_is_not_taken_for_an_old_one(registry, store):
+    for n in range(2):
+        registry.publish(ENTRY, {"n": n}, {}, alias="line-3")
+    key = alias_key(EntryName.parse(ENTRY), "line-3")
+    old, new = Move.parse(store.get(move_key(EntryName.parse(ENTRY), "line-3", 1))).to_bytes(), store.get(key)
+    put_back(store, key, old)
+    assert kinds(store) == ["alias-replayed"]
+    asked = []
+
+    def moved_when_read(wanted, **options):
+        data = store.get(wanted, **options)
+        if wanted == key:
+            asked.append(wanted)
+            put_back(store, key, new)
+        return data
+
+    assert kinds(_Answering(store, get=moved_when_read)) == []
+    assert len(asked) == 2
+
+
+class _Answering:
+    """A store some of whose operations answer otherwise."""
+
+    def __init__(self, store, **answers):
+        self._store, self._answers = store, answers
+
+    def __getattr__(self, name):
+        return self._answers.get(name) or getattr(self._store, name)
 
 
 def test_a_wrong_address_is_no_zoo(store, registry):

@@ -70,6 +70,10 @@ class _Check:
         self._releases: dict[EntryName, set[int]] = defaultdict(set)
         self._referenced: set[str] = set()
         self._aliases = 0
+        self._moves: dict[str, Move] = {}
+        """By the alias's key: what its file says."""
+        self._logged: dict[str, dict[int, Move]] = defaultdict(dict)
+        """Likewise: its moves by number, as the log has them."""
 
     def run(self, deep: bool) -> Checked:
         self._listed = {item.key: item for item in self._store.scan("")}
@@ -77,6 +81,7 @@ class _Check:
         for key, data in self._read_all():
             self._referenced |= digests(data)
             self._look_at(key, data)
+        self._compare_with_logs()
         self._find_gaps()
         blobs = {sha256: item for item in self._listed.values() if (sha256 := parse_blob_key(item.key))}
         self._find_unreferenced(blobs)
@@ -158,12 +163,34 @@ class _Check:
         except ManifestInvalidError as error:
             self._found(Kind.ALIAS_DAMAGED, key, str(error))
             return
+        logged = layout.parse_move_key(key)
+        if logged is not None:
+            entry, alias, number = logged
+            if move.number == number:
+                self._logged[layout.alias_key(entry, alias)][number] = move
+            else:
+                self._found(Kind.ALIAS_DAMAGED, key, f"it says that it is move {move.number}")
+        else:
+            self._moves[key] = move
         if is_log or move.release is None:
             return  # a log may tell of anything that was, and a deleted alias points at nothing
         self._aliases += 1
         target = f"{key.rpartition('/aliases/')[0]}/releases/{move.release:06d}.json"
         if not self._is_there(target):
             self._found(Kind.ALIAS_DANGLING, key, f"it points at release {move.release}, which is not there")
+
+    def _compare_with_logs(self) -> None:
+        """Each alias is the newest of its log, or the one after it, which a killed mover may not have written there."""
+        for key, move in self._moves.items():
+            if _why_replayed(move, self._logged[key]) is None:
+                continue
+            try:  # it may have been moved since it was read, and the log with it
+                again = Move.parse(self._store.get(key, max_bytes=SMALL), what="the alias")
+            except (ObjectNotFoundError, ManifestInvalidError):
+                continue
+            why = _why_replayed(again, self._logged[key])
+            if why is not None:
+                self._found(Kind.ALIAS_REPLAYED, key, why)
 
     def _look_at_teacher(self, key: str, data: bytes) -> None:
         try:
@@ -237,6 +264,19 @@ class _Check:
                 self._found(Kind.BLOB_DAMAGED, item.key, wrong + used)
             done += item.size
             self._tell("Reading blobs", done, total)
+
+
+def _why_replayed(move: Move, logged: dict[int, Move]) -> str | None:
+    """What of an alias's file is not so by its log; None when nothing is."""
+    newest = max(logged, default=0)
+    if move.number < newest:
+        points = logged[newest].release
+        where = "it was deleted" if points is None else f"it points at release {points}"
+        return f"it says move {move.number}, to release {move.release}, and by the log's move {newest} {where}"
+    same = logged.get(move.number)
+    if same is not None and same != move:
+        return f"its move {move.number} is to release {move.release}, and the log's is to release {same.release}"
+    return None
 
 
 def _is_own(key: str) -> bool:
