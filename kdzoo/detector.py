@@ -274,7 +274,9 @@ class Detector:
         return list(maps), self.method.image_score(maps).cpu().tolist()
 
     def predict_rgb(self, seen: list[NDArray[np.uint8]]) -> Iterator[Prediction]:
-        """Judges ``[H, W, 3]`` RGB images as `kdzoo.prediction.rgb_of` gives them, together."""
+        """Judges ``[H, W, 3]`` RGB images as `kdzoo.prediction.rgb_of` gives them, together; none give nothing."""
+        if not seen:
+            return
         maps, scores = self._maps_and_scores(seen)
         self._check_finite(scores)
         scale = self.calibration.heat_scale()
