@@ -59,14 +59,23 @@ def written(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def written_text(path: Path) -> Iterator[TextIO]:
-    """As `written`, for text in UTF-8 whose line ends stay as they are."""
-    with written(path) as file:
-        text = TextIOWrapper(file, encoding="utf-8", newline="")
-        try:
+def growing_text(path: Path) -> Iterator[TextIO]:
+    """A file for lines that are worth having one by one: it has its name from the first, and keeps what was written.
+
+    Text in UTF-8, whose line ends stay as they are. What stood there before, also a link, is replaced.
+
+    Args:
+        path: the file; its folder is made when it is not there.
+
+    Raises:
+        StorageError: disk full, no rights; names the file.
+    """
+    temporary = _beside(path)
+    with _storage_errors(path), _removed_at_last(temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TextIOWrapper(create(temporary), encoding="utf-8", newline="", line_buffering=True) as text:
+            temporary.replace(path)
             yield text
-        finally:
-            text.detach()
 
 
 def write_new(path: Path, data: bytes | memoryview) -> None:

@@ -16,7 +16,7 @@ from kdzoo.cli.image_files import image_files
 from kdzoo.cli.options import device_option, tile_options, zoo_option
 from kdzoo.cli.say import say, tell
 from kdzoo.cli.source import load_source, region_options, set_tiles, source_options
-from kdzoo.storage import written_text
+from kdzoo.storage import growing_text
 
 if TYPE_CHECKING:
     from kdzoo.detector import Detector
@@ -73,7 +73,7 @@ def predict(
     batch = min(_BATCH, detector.images_at_once)
     table = out / f"predictions.{kind}"
     judged, alarms, skipped = 0, 0, 0
-    with written_text(table) as stream, _bar(len(images)) as bar:
+    with growing_text(table) as stream, _bar(len(images)) as bar:
         writer = _Table(stream, kind)
         for start in range(0, len(images), batch):
             chunk = images[start : start + batch]

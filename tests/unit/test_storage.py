@@ -6,7 +6,7 @@ import os
 import pytest
 
 from kdzoo.errors import StorageError
-from kdzoo.storage import check_writable, folder_written, write_file, write_new, written, written_text
+from kdzoo.storage import check_writable, folder_written, growing_text, write_file, write_new, written
 
 
 def test_a_full_disk_leaves_what_was_there_and_no_litter(tmp_path, monkeypatch):
@@ -36,17 +36,21 @@ def test_bytes_are_on_disk_before_the_name_is(tmp_path, monkeypatch):
     assert order == [False]
 
 
-def test_a_file_that_is_not_ended_well_was_never_there(tmp_path):
+def test_a_table_keeps_the_lines_that_were_written_and_follows_no_link(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("before")
-    with pytest.raises(KeyError), written_text(path) as text:
-        text.write("half a")
-        raise KeyError
-    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
-    with written_text(path) as text:
+    with pytest.raises(KeyError), growing_text(path) as text:
         text.write("a\r\nb\n")
-        assert path.read_text() == "before"
+        assert path.read_bytes() == b"a\r\nb\n"
+        raise KeyError
     assert path.read_bytes() == b"a\r\nb\n" and list(tmp_path.iterdir()) == [path]
+    other = tmp_path / "other"
+    other.write_text("theirs")
+    path.unlink()
+    path.symlink_to(other)
+    with growing_text(path) as text:
+        text.write("mine\n")
+    assert other.read_text() == "theirs" and path.read_text() == "mine\n" and not path.is_symlink()
 
 
 def test_a_link_is_replaced_by_the_file(tmp_path):

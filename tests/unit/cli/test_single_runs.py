@@ -192,6 +192,9 @@ def test_predict_names_an_unreadable_image_and_leaves_it_out_when_asked(capsys, 
     assert ran.status == 0 and "1 unreadable" in ran.out
     ran = run(capsys, "predict", "--from", out, broken, "--out", tmp_path / "none", "--skip-unreadable")
     assert ran.status == 1 and "none of 1 images" in ran.err
+    ran = run(capsys, "predict", "--from", out, *[good] * 16, broken, "--out", tmp_path / "most", "--no-heatmaps")
+    assert ran.status == 1 and "broken.png" in ran.err
+    assert len((tmp_path / "most" / "predictions.csv").read_text().splitlines()) == 17, "what was judged is kept"
 
 
 def test_a_set_with_one_class_only_says_undefined(capsys, tmp_path):
