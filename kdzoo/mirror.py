@@ -82,7 +82,7 @@ def follow_champion(settings: Settings, registry: Registry, entry: EntryName, wa
 
 def _mirror_entry(store: MlflowStore, registry: Registry, entry: EntryName, done: Mirrored) -> None:
     versions, name = store.versions, model_name(str(entry))
-    known = versions.of(name, without_credentials(registry.uri))
+    known = versions.of(name, without_credentials(registry.uri), _zoo_id(registry))
     for release in registry.releases(entry):
         if release not in known and (made := _make_version(store, registry, entry, release, done)) is not None:
             known[release] = made
@@ -118,9 +118,15 @@ def _make_version(
         entry=str(entry),
         release=release,
         manifest_sha256=manifest_digest(manifest),
+        zoo_id=_zoo_id(registry),
     )
     done.versions += 1
     return store.add_version(ref, run_id)
+
+
+def _zoo_id(registry: Registry) -> str:
+    found = registry.identity()
+    return "" if found is None else found.id
 
 
 def _find_run(store: MlflowStore, tracked: object) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from kdzoo.errors import UsageError
 
 _TRUE = {"1", "true", "yes", "on"}
+_ZOO_ID = re.compile(r"[0-9a-f]{32}")
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(?:([kmgt]?)(i?)b?)", re.IGNORECASE)
 
 
@@ -47,6 +48,8 @@ class Settings:
     """Private key that signs what is published (``KDZOO_SIGNING_KEY``); None: nothing is signed."""
     require_signature: Path | None = None
     """Public keys; only releases signed by one of them are loaded (``KDZOO_REQUIRE_SIGNATURE``); None: any is."""
+    signed_for: tuple[str, ...] = ()
+    """Ids of the zoos for which they must be signed (``KDZOO_SIGNED_FOR``, joined by commas); none: the zoo's own."""
 
     @property
     def runs(self) -> Path:
@@ -114,7 +117,16 @@ class Settings:
             data_mirror=value("KDZOO_DATA_MIRROR"),
             signing_key=file("KDZOO_SIGNING_KEY"),
             require_signature=file("KDZOO_REQUIRE_SIGNATURE"),
+            signed_for=_ids("KDZOO_SIGNED_FOR", value("KDZOO_SIGNED_FOR")),
         )
+
+
+def _ids(name: str, text: str | None) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    for one in found:
+        if not _ZOO_ID.fullmatch(one):
+            raise UsageError(f"{name}: '{one}' is not the id of a zoo", hint="kdzoo zoo verify says which zoo it is")
+    return found
 
 
 def sendable(environ: Mapping[str, str] | None = None) -> dict[str, str]:

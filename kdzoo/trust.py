@@ -20,7 +20,8 @@ def require_signature(settings: Settings, registry: Registry, manifest: Manifest
     covered.
 
     Args:
-        settings: whose ``require_signature`` names the file of trusted public keys.
+        settings: whose ``require_signature`` names the file of trusted public keys, and ``signed_for`` the zoos for
+            which these may have signed it.
         registry: where the release is from.
         manifest: as the registry resolved it.
 
@@ -36,7 +37,8 @@ def require_signature(settings: Settings, registry: Registry, manifest: Manifest
         return None
     from zoo_registry.zoo.key_files import read_trusted_keys
 
-    return registry.signatures.require(manifest, read_trusted_keys(settings.require_signature))
+    trusted = read_trusted_keys(settings.require_signature)
+    return registry.signatures.require(manifest, trusted, signed_for=settings.signed_for)
 
 
 def sign_what_is_published(settings: Settings, registry: Registry) -> None:

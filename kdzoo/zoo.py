@@ -41,7 +41,7 @@ class Published:
         release: the new release's number; None when the champion stayed and nothing was published.
         promoted: whether `champion` now points at it.
         note: one line that says why.
-        zoo, entry, manifest_sha256: where the release is, and its manifest's digest, once `located`; else empty.
+        zoo, zoo_id, entry, manifest_sha256: where the release is, and its manifest's digest, once `located`; else "".
     """
 
     release: int | None
@@ -50,17 +50,19 @@ class Published:
     zoo: str = ""
     entry: str = ""
     manifest_sha256: str = ""
+    zoo_id: str = ""
 
     def located(self, registry: Registry, entry: EntryName) -> Published:
         """With what a reference to the release needs; as it is when there is none, or it cannot be read back."""
         if self.release is None:
             return self
         try:
-            digest = manifest_digest(registry.resolve(entry, self.release))
+            digest, found = manifest_digest(registry.resolve(entry, self.release)), registry.identity()
         except RegistryError as error:
             _log.warning("release %d of %s will not be in MLflow's model registry: %s", self.release, entry, error)
             return self
-        return dataclasses.replace(self, zoo=registry.uri, entry=str(entry), manifest_sha256=digest)
+        zoo_id = "" if found is None else found.id
+        return dataclasses.replace(self, zoo=registry.uri, zoo_id=zoo_id, entry=str(entry), manifest_sha256=digest)
 
 
 def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[[str], None] | None = None) -> Registry:

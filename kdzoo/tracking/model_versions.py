@@ -18,7 +18,7 @@ from kdzoo.tracking.reference import LOADER_MODULE, MODEL_FOLDER, REFERENCE_FILE
 from kdzoo.tracking.run_files import keep_files
 
 CHAMPION: Final = "champion"
-_DIGEST, _MOVED = "kdzoo.manifest_sha256", "kdzoo.champion_moved_ms"
+_DIGEST, _ZOO_ID, _MOVED = "kdzoo.manifest_sha256", "kdzoo.zoo_id", "kdzoo.champion_moved_ms"
 _FLAVORS: Final = {"python_function": {"loader_module": LOADER_MODULE, "data": REFERENCE_FILE}}
 
 
@@ -52,11 +52,18 @@ class ModelVersions:
     def __init__(self, client: MlflowClient, ask: Callable[[Callable[[], Any]], Any]) -> None:
         self._client, self._ask = client, ask
 
-    def of(self, name: str, zoo: str) -> dict[int, Version]:
-        """The versions of a model whose releases are in a zoo, by release; none when there is no such model."""
+    def of(self, name: str, zoo: str, zoo_id: str = "") -> dict[int, Version]:
+        """The versions of a model whose releases are in a zoo, by release; none when there is no such model.
+
+        Args:
+            name: the model.
+            zoo: the zoo's address, without credentials.
+            zoo_id: its id; versions that hold another are of another zoo, whatever the address. Empty: not known.
+        """
         search = partial(self._client.search_model_versions, f"name = '{name}'", max_results=1000)
         found = self._ask(lambda: list(all_pages(lambda token: search(page_token=token))))
-        ours = [version for version in found if version.tags.get("kdzoo.zoo") == zoo]
+        here = [version for version in found if version.tags.get("kdzoo.zoo") == zoo]
+        ours = [version for version in here if not zoo_id or version.tags.get(_ZOO_ID, zoo_id) == zoo_id]
         return {int(version.tags["kdzoo.release"]): _version(version) for version in ours}
 
     def champion(self, name: str) -> str | None:
@@ -89,7 +96,7 @@ class ModelVersions:
                 ref.model_name,
                 f"runs:/{run_id}/{MODEL_FOLDER}",
                 run_id,
-                tags={**said, _DIGEST: ref.manifest_sha256},
+                tags={**said, _DIGEST: ref.manifest_sha256, **({_ZOO_ID: ref.zoo_id} if ref.zoo_id else {})},
                 description=version_note(ref),
                 await_creation_for=0,
             )

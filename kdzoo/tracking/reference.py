@@ -29,12 +29,15 @@ class ReleaseRef:
         entry: ``method/dataset/category``.
         release: its number, 1 or more.
         manifest_sha256: of the manifest's bytes, which name every blob's digest.
+        zoo_id: the id of the zoo, which tells it from another at the same address of another server; empty where it is
+            not known. No part of the file: an older version reads what it wrote itself.
     """
 
     zoo: str
     entry: str
     release: int
     manifest_sha256: str
+    zoo_id: str = ""
 
     @property
     def model_name(self) -> str:
@@ -43,7 +46,9 @@ class ReleaseRef:
 
     def to_bytes(self) -> bytes:
         """The file."""
-        return json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=2).encode() + b"\n"
+        fields = asdict(self)
+        del fields["zoo_id"]
+        return json.dumps({"schema": _SCHEMA, **fields}, indent=2).encode() + b"\n"
 
     @classmethod
     def parse(cls, data: bytes) -> ReleaseRef:
@@ -58,6 +63,8 @@ class ReleaseRef:
             fields = json.loads(data)
             if not isinstance(fields, dict) or fields.pop("schema", None) != _SCHEMA:
                 raise ValueError(f"its schema is not {_SCHEMA}")
+            if "zoo_id" in fields:
+                raise ValueError("it has a field that it must not have")
             ref = cls(**fields)
             texts = (ref.zoo, ref.entry, ref.manifest_sha256)
             if not all(isinstance(text, str) for text in texts) or type(ref.release) is not int or ref.release < 1:

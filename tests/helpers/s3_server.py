@@ -7,7 +7,10 @@ every request: the server then behaves as S3 promises.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -169,3 +172,24 @@ def s3_server() -> Iterator[S3Server]:
     httpd = make_server("127.0.0.1", 0, _Application(server), threaded=True, request_handler=_Quiet)
     with serving(httpd) as server.url:
         yield server
+
+
+@contextlib.contextmanager
+def another_s3_server() -> Iterator[S3Server]:
+    """Runs a server in a process of its own: all in one process have the same buckets. Its requests are not counted."""
+    program = (
+        "import sys; from helpers.s3_server import s3_server\nwith s3_server() as s: print(s.url, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            yield S3Server(url=process.stdout.readline().strip())
+        finally:
+            process.stdin.write("\n")
+            process.stdin.close()

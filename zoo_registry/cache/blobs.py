@@ -101,13 +101,18 @@ class BlobCache:
         self._make_room()
         return path
 
-    def remember(self, uri: str, key: str, data: bytes) -> None:
+    def remember(self, place: str, key: str, data: bytes) -> None:
         """Keeps a small file of a store, for when the store cannot be reached.
+
+        Args:
+            place: what tells the store from others, such as address and id of a zoo.
+            key: the file.
+            data: its bytes.
 
         Raises:
             StoreUnavailableError: the cache cannot be written.
         """
-        path = self._note(uri, key)
+        path = self.note_path(place, key)
         with files.storage_errors("write", path):
             if path.is_file() and path.read_bytes() == data:
                 self._note_use(path, modified=True)
@@ -118,13 +123,13 @@ class BlobCache:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 made.replace(path)
 
-    def recall(self, uri: str, key: str) -> bytes | None:
+    def recall(self, place: str, key: str) -> bytes | None:
         """A small file of a store as it was last kept; None when it never was.
 
         Raises:
             StoreUnavailableError: the file cannot be read.
         """
-        path = self._note(uri, key)
+        path = self.note_path(place, key)
         with files.storage_errors("read", path):
             try:
                 with files.open_regular(path) as file:
@@ -132,21 +137,22 @@ class BlobCache:
             except FileNotFoundError:
                 return None
 
-    def recalled_at(self, uri: str, key: str) -> float | None:
+    def recalled_at(self, place: str, key: str) -> float | None:
         """When a small file was last read from its store, in seconds since 1970; None when it never was.
 
         Raises:
             StoreUnavailableError: the cache cannot be read.
         """
-        path = self._note(uri, key)
+        path = self.note_path(place, key)
         with files.storage_errors("read", path):
             try:
                 return path.stat().st_mtime
             except FileNotFoundError:
                 return None
 
-    def _note(self, uri: str, key: str) -> Path:
-        return self._root / "seen" / hashlib.sha256(uri.encode()).hexdigest()[:32] / check_key(key)
+    def note_path(self, place: str, key: str) -> Path:
+        """Where a small file of a store is or would be."""
+        return self._root / "seen" / hashlib.sha256(place.encode()).hexdigest()[:32] / check_key(key)
 
     def _note_use(self, path: Path, *, modified: bool = False) -> None:
         """Sets the time of last use, which many disks do not keep by themselves."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from zoo_registry.cache.blobs import BlobCache
+from zoo_registry.cache.place import ZooPlace
 from zoo_registry.errors import ManifestInvalidError, ObjectTooLargeError, StoreUnavailableError
 from zoo_registry.format.layout import parse_alias_key
 from zoo_registry.store.protocol import Store
@@ -28,6 +29,8 @@ class RememberingReader:
     def __init__(self, store: Store, cache: BlobCache, *, offline: bool, warn: Callable[[str], None]) -> None:
         self._store = store
         self._cache = cache
+        self.place = ZooPlace(store, cache, offline=offline, warn=warn)
+        """Which zoo it is."""
         self._offline = offline and store.is_remote
         self._warn = warn
 
@@ -56,7 +59,7 @@ class RememberingReader:
 
         Raises:
             ObjectNotFoundError: the store has no such file.
-            ManifestInvalidError: it holds more than ``max_bytes``.
+            ManifestInvalidError: it holds more than ``max_bytes``; or what says which zoo this is is damaged.
             StoreUnavailableError: the store is out of reach, and the file was never kept.
         """
         if self._offline:
@@ -82,7 +85,7 @@ class RememberingReader:
         return made
 
     def _load_offline(self, key: str, parse: Callable[[bytes], _T], what: str) -> _T:
-        data = self._cache.recall(self._store.uri, key)
+        data = self._cache.recall(self.place.to_recall(), key)
         if data is None:
             raise StoreUnavailableError(
                 f"{what} is not in the cache, and this is offline", hint="load it once while online"
@@ -96,21 +99,21 @@ class RememberingReader:
         if not self._store.is_remote:
             return None
         try:
-            return self._cache.recall(self._store.uri, key)
+            return self._cache.recall(self.place.to_recall(), key)
         except StoreUnavailableError as error:
             self._warn(f"{what} is not taken from the cache: {error}")
             return None
 
     def _age(self, key: str) -> str:
         """When a kept file was last read from the store, as words that follow others."""
-        seen = self._cache.recalled_at(self._store.uri, key)
+        seen = self._cache.recalled_at(self.place.to_recall(), key)
         if seen is None:
             return ""
         return f", as it was on {datetime.fromtimestamp(seen, UTC).strftime('%Y-%m-%d %H:%M')} UTC"
 
     def _keep(self, key: str, data: bytes) -> None:
         try:
-            self._cache.remember(self._store.uri, key, data)
+            self._cache.remember(self.place.to_keep(), key, data)
         except StoreUnavailableError as error:
             # A cache that cannot be written, or is full, is no reason to withhold what was read.
             self._warn(f"'{key}' is not kept for offline use: {error}")

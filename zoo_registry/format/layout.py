@@ -12,7 +12,9 @@ BLOBS = "blobs/"
 TEACHERS = "teachers/"
 TRASH = "trash/"
 PROBE = "probe/"
-OWN = frozenset({"blobs", "entries", "teachers", "trash", "probe"})
+IDENTITY = "zoo.json"
+"""The key of what tells this zoo from every other."""
+OWN = frozenset({"blobs", "entries", "teachers", "trash", "probe", IDENTITY})
 """The first parts of all keys that a zoo has."""
 
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{2})/(\1[0-9a-f]{62})")

@@ -1,8 +1,10 @@
 """Ed25519 signatures of manifests, and the keys that make and check them.
 
-A signature covers `CONTEXT` followed by the exact bytes of a manifest. These name the entry, the release number and the
-sha256 of every blob, so that a signed release can neither be changed nor be served under another name or number. The
-context keeps a signature that the same key made of something else from being taken for one of a manifest.
+A signature covers its schema, the id of a zoo and the exact bytes of a manifest. These name the entry, the release
+number and the sha256 of every blob, so that a signed release can neither be changed nor be served under another name or
+number, and the zoo's id keeps it from being served as another zoo's release of that number. The schema before them
+keeps a signature that the same key made of something else from being taken for one of a manifest. Signatures of older
+versions name no zoo; they say what they said.
 
 The algorithm is Ed25519 (RFC 8032), as the `cryptography` package computes it; it is loaded by those alone who sign or
 check.
@@ -24,9 +26,9 @@ from zoo_registry.format import records, strict_json
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-SCHEMA = "kdzoo-signature/1"
-CONTEXT = b"kdzoo-signature/1\n"
-"""What stands before the manifest in the bytes that are signed."""
+SCHEMA = "kdzoo-signature/2"
+UNBOUND = "kdzoo-signature/1"
+"""The schema of signatures that name no zoo, as older versions wrote them."""
 MAX_BYTES = 4096
 """Of a signature's file."""
 
@@ -34,6 +36,7 @@ _KEY_ID = re.compile(r"[0-9a-f]{32}")
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----.*?-----END \1-----", re.DOTALL)
 _ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _REQUIRED = frozenset({"schema", "algorithm", "key", "signature"})
+_BOUND = _REQUIRED | {"zoo"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,16 +51,21 @@ class Signature:
     """Whose it is: the first 32 hexadecimal digits of the sha256 of the raw public key."""
     value: bytes
     """64 bytes."""
+    zoo: str | None = None
+    """The id of the zoo whose release it vouches for; None of one that is not bound to a zoo."""
 
     def __post_init__(self) -> None:
         check_key_id(self.key_id)
+        if self.zoo is not None:
+            records.write_id(self.zoo, "zoo")
         if len(self.value) != 64:
             raise ManifestInvalidError(f"signature holds {len(self.value)} bytes instead of 64")
 
     def to_bytes(self) -> bytes:
         """The canonical JSON of this signature."""
         text = base64.b64encode(self.value).decode()
-        fields = {"schema": SCHEMA, "algorithm": "ed25519", "key": self.key_id, "signature": text}
+        bound = {"schema": UNBOUND} if self.zoo is None else {"schema": SCHEMA, "zoo": self.zoo}
+        fields = {**bound, "algorithm": "ed25519", "key": self.key_id, "signature": text}
         return strict_json.dump(fields, "signature")
 
     @classmethod
@@ -69,13 +77,16 @@ class Signature:
                 range, or the same in other bytes.
         """
         fields = strict_json.parse(data, what)
-        records.check_schema(fields, what, SCHEMA)
-        records.check_keys(fields, what, required=_REQUIRED)
+        is_bound = fields.get("schema") != UNBOUND
+        records.check_schema(fields, what, SCHEMA if is_bound else UNBOUND)
+        records.check_keys(fields, what, required=_BOUND if is_bound else _REQUIRED)
         if fields["algorithm"] != "ed25519":
             raise ManifestInvalidError(f"{what} is of an algorithm that is not ed25519", hint="upgrade kdzoo")
         try:
             value = base64.b64decode(records.text(fields["signature"], "signature", longest=100), validate=True)
-            made = cls(key_id=fields["key"], value=value)
+            # Not None where a zoo must stand: that would pass for a signature that is not bound.
+            zoo = records.write_id(fields["zoo"], "zoo") if is_bound else None
+            made = cls(key_id=fields["key"], value=value, zoo=zoo)
         except (ManifestInvalidError, ValueError, binascii.Error) as error:
             raise ManifestInvalidError(f"{what} is not valid: {error}") from error
         if made.to_bytes() != data:
@@ -96,7 +107,7 @@ class PublicKey:
         return hashlib.sha256(self.raw).hexdigest()[:32]
 
     def has_signed(self, data: bytes, signature: Signature) -> bool:
-        """Whether a signature is this key's, and of these bytes of a manifest.
+        """Whether a signature is this key's, and of these bytes of a manifest in the zoo that it names, if it does.
 
         Raises:
             SigningUnavailableError: `cryptography` is not installed.
@@ -108,7 +119,7 @@ class PublicKey:
         if signature.key_id != self.key_id:
             return False
         try:
-            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature.value, CONTEXT + data)
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature.value, _signed(data, signature.zoo))
         except InvalidSignature:
             return False
         return True
@@ -200,9 +211,14 @@ class SigningKey:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption_algorithm=lock
         )
 
-    def sign(self, data: bytes) -> Signature:
-        """Signs the bytes of a manifest; the same bytes give the same signature."""
-        return Signature(key_id=self.public.key_id, value=self._private.sign(CONTEXT + data))
+    def sign(self, data: bytes, zoo: str | None = None) -> Signature:
+        """Signs the bytes of a manifest; the same bytes give the same signature.
+
+        Args:
+            data: the manifest's bytes.
+            zoo: the id of the zoo whose release it is; None makes a signature that is not bound to a zoo.
+        """
+        return Signature(key_id=self.public.key_id, value=self._private.sign(_signed(data, zoo)), zoo=zoo)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,6 +263,11 @@ class TrustedKeys:
         if not found:
             raise KeyInvalidError(f"'{source}' holds no public key", hint="kdzoo zoo keygen FILE makes FILE.pub")
         return cls(keys=tuple(dict.fromkeys(found)), source=source)
+
+
+def _signed(data: bytes, zoo: str | None) -> bytes:
+    """The bytes that are signed: which form it is, which zoo, the manifest."""
+    return (f"{UNBOUND}\n" if zoo is None else f"{SCHEMA}\n{zoo}\n").encode() + data
 
 
 def check_key_id(text: object) -> str:

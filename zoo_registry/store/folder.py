@@ -49,6 +49,11 @@ class FolderStore:
         """Never: a folder on a network disk is the operating system's to reach."""
         return False
 
+    @property
+    def server(self) -> str:
+        """None."""
+        return ""
+
     def prove(self, *, afresh: bool = False) -> None:
         """Has the disk show links and locks in one round; see `Store.prove`. They are atomic wherever there are any."""
 

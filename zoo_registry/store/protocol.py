@@ -98,6 +98,17 @@ class Store(Protocol):
         """Whether it takes a network to reach it."""
         ...
 
+    @property
+    def server(self) -> str:
+        """Which server the address is asked of, such as ``https://s3.eu-central-1.amazonaws.com``; without credentials.
+
+        Two servers may both have the same address. Empty for a folder.
+
+        Raises:
+            StoreRefusedError: the settings that name it cannot be used.
+        """
+        ...
+
     def prove(self, *, afresh: bool = False) -> None:
         """Sees to it that the conditional writes work; see `probing.probe`. Once proved, costs nothing.
 

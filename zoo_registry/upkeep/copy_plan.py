@@ -85,6 +85,8 @@ class CopyPlan:
     """Blobs of new files that the target has; their bytes are compared before anything refers to them."""
     signatures: tuple[str, ...]
     """Keys of signatures that the target does not have."""
+    signed: tuple[str, ...]
+    """Keys of signatures that it has."""
     aliases: tuple[AliasToCopy, ...]
     skipped: tuple[EntryName, ...]
     """Entries that were chosen and do not have the alias asked for."""
@@ -182,17 +184,14 @@ class _Planner:
         copied = [file for file, _ in files]
         missing, doubtful = self._blobs(copied)
         numbers = set(wanted)
-        signatures = tuple(
-            key
-            for key in keys
-            if (signed := parse_signature_key(key)) is not None and signed[:2] in numbers and key not in there
-        )
+        signatures = [key for key in keys if (signed := parse_signature_key(key)) is not None and signed[:2] in numbers]
         skipped = sorted(set(chosen) - {entry for entry, _ in wanted})
         return CopyPlan(
             files=tuple(copied),
             missing=missing,
             doubtful=doubtful,
-            signatures=signatures,
+            signatures=tuple(key for key in signatures if key not in there),
+            signed=tuple(key for key in signatures if key in there),
             aliases=tuple(aliases),
             skipped=tuple(skipped),
         )

@@ -1,7 +1,8 @@
 """Copies releases from one zoo to another: blobs, manifests, signatures, aliases with their logs.
 
-Manifests are copied byte for byte, so that numbers, digests and signatures hold in the target as they did in the
-source. The order is the one of a publish: blobs, manifests, signatures, aliases; whoever reads the target meanwhile
+Manifests are copied byte for byte, so that numbers and digests hold in the target as they did in the source. The target
+is a zoo of its own and has its own id: signatures come along and say for which zoo they were made, which is the source.
+The order is the one of a publish: blobs, manifests, signatures, aliases; whoever reads the target meanwhile
 never sees a part of a release, and a copy that was stopped goes on where it was when it is started again.
 """
 
@@ -29,12 +30,13 @@ from zoo_registry.format.signing import Signature
 from zoo_registry.format.strict_json import MAX_BYTES
 from zoo_registry.parallel import in_order
 from zoo_registry.store import files
+from zoo_registry.store.identity import claim_identity, read_identity
 from zoo_registry.store.protocol import Store
 from zoo_registry.store.recognising import check_is_zoo
 from zoo_registry.upkeep.copy_plan import AliasToCopy, CopyPlan, FileToCopy, make_plan
 from zoo_registry.upkeep.references import READERS
 from zoo_registry.zoo.blob_upload import BlobSender
-from zoo_registry.zoo.signatures import parse_signature_key
+from zoo_registry.zoo.signatures import described, is_at, zoo_of_key
 
 Told = Callable[[str, int, int], None]
 """Told what is being done, and ``(done, total)``."""
@@ -56,6 +58,9 @@ class Copied:
     """Bytes of these."""
     signatures: int
     """Signatures that the target did not have."""
+    signed_for: tuple[str, ...]
+    """Ids of other zoos that signatures of the releases are bound to, sorted: they do not count in the target by
+    themselves."""
     moved: tuple[AliasToCopy, ...]
     """Aliases that point there now where they do in the source."""
     kept: tuple[AliasToCopy, ...]
@@ -110,6 +115,7 @@ def copy(
         blobs=len(sent),
         size=sum(ref.size for ref in sent),
         signatures=signatures,
+        signed_for=_signed_for(plan, target),
         moved=tuple(one for one in plan.aliases if one.stand in ("new", "forward")),
         kept=tuple(one for one in plan.aliases if one.stand in ("ahead", "diverged")),
         skipped=tuple(map(str, plan.skipped)),
@@ -132,6 +138,13 @@ def check_blob(store: Store, ref: BlobRef, *, progress: files.Progress | None = 
         )
 
 
+def _signed_for(plan: CopyPlan, target: Store) -> tuple[str, ...]:
+    """The zoos that signatures of a plan are bound to, but for the target."""
+    named = {zoo for key in (*plan.signatures, *plan.signed) if (zoo := zoo_of_key(key)) is not None}
+    own = read_identity(target) if named else None
+    return tuple(sorted(named - ({own.id} if own is not None else set())))
+
+
 class _Copier:
     def __init__(self, source: Store, target: Store, warn: Callable[[str], None], tell: Told) -> None:
         self._source, self._target, self._warn, self._tell = source, target, warn, tell
@@ -142,6 +155,7 @@ class _Copier:
     def run(self, plan: CopyPlan) -> tuple[tuple[BlobRef, ...], int]:
         """Carries a plan out; gives the blobs that were sent, and how many signatures."""
         self._target.prove()
+        claim_identity(self._target)
         needed = [(ref, False) for ref in plan.missing] + [(ref, True) for ref in plan.doubtful]
         # Each byte that is sent is read first.
         self._total = sum(ref.size for ref, _ in needed) * 2
@@ -211,9 +225,8 @@ class _Copier:
         except (ManifestInvalidError, ObjectTooLargeError, ObjectNotFoundError) as error:
             self._warn(f"a signature is left out: {error}")
             return False
-        parsed = parse_signature_key(key)
-        if parsed is None or parsed[2] != signature.key_id:
-            self._warn(f"a signature is left out: '{key}' says that it is of key {signature.key_id}")
+        if not is_at(signature, key):
+            self._warn(f"a signature is left out: '{key}' says that it is {described(signature)}")
             return False
         return self._target.put_if_absent(key, data)
 

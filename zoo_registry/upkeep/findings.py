@@ -9,9 +9,11 @@ from enum import Enum
 class Kind(Enum):
     """A kind of finding; the value is its name for programs.
 
-    Those before ``RELEASE_GAP`` are wrong: somebody who loads by name may fail. The others are for information.
+    Those before ``IDENTITY_MISSING`` are wrong: somebody who loads by name may fail. The others are for information.
     """
 
+    IDENTITY_DAMAGED = "identity-damaged"
+    IDENTITY_FOREIGN = "identity-foreign"
     ALIAS_DAMAGED = "alias-damaged"
     ALIAS_DANGLING = "alias-dangling"
     ALIAS_REPLAYED = "alias-replayed"
@@ -22,6 +24,7 @@ class Kind(Enum):
     BLOB_SIZE = "blob-size"
     BLOB_DAMAGED = "blob-damaged"
     UNREADABLE = "unreadable"
+    IDENTITY_MISSING = "identity-missing"
     RELEASE_GAP = "release-gap"
     UNREFERENCED_BLOB = "unreferenced-blob"
     FOREIGN_FILE = "foreign-file"
@@ -41,6 +44,7 @@ class Kind(Enum):
 
 _AGAIN = "publish the same files again, which sends the right bytes; or copy the blob from another zoo"
 _FOR_INFORMATION = (
+    Kind.IDENTITY_MISSING,
     Kind.RELEASE_GAP,
     Kind.UNREFERENCED_BLOB,
     Kind.FOREIGN_FILE,
@@ -48,6 +52,9 @@ _FOR_INFORMATION = (
     Kind.LEFTOVERS_UNKNOWN,
 )
 _ADVICE = {
+    Kind.IDENTITY_DAMAGED: "put the file back from a copy of these files; without it nobody can read or write safely",
+    Kind.IDENTITY_FOREIGN: "see whether the address is right, and whether somebody put another zoo's file there",
+    Kind.IDENTITY_MISSING: "an older kdzoo made the zoo; the next write gives it an id, and nothing needs to be done",
     Kind.ALIAS_DAMAGED: "put the file back from a copy, or delete it and set the alias: kdzoo zoo promote",
     Kind.ALIAS_DANGLING: "point the alias at a release that is there: kdzoo zoo promote",
     Kind.ALIAS_REPLAYED: "somebody put another file there; point the alias where it should be: kdzoo zoo promote",
@@ -94,6 +101,8 @@ class Checked:
     """Blobs."""
     size: int
     """Bytes of all blobs."""
+    zoo: str | None
+    """The zoo's id; None where it has none that can be read."""
     deep: bool
     """Whether every blob was read and its sha256 compared."""
 

@@ -20,7 +20,8 @@ from zoo_registry.errors import (
 )
 from zoo_registry.format import layout, strict_json
 from zoo_registry.format.alias import Move
-from zoo_registry.format.layout import BLOBS, PROBE, TEACHERS, TRASH, parse_blob_key, trash_key
+from zoo_registry.format.identity import Identity
+from zoo_registry.format.layout import BLOBS, IDENTITY, PROBE, TEACHERS, TRASH, parse_blob_key, trash_key
 from zoo_registry.format.manifest import Manifest
 from zoo_registry.format.names import EntryName
 from zoo_registry.parallel import in_order
@@ -37,12 +38,15 @@ DEEP_READERS = 4
 _SIGNATURE = re.compile(r"entries/[^/]+/[^/]+/[^/]+/signatures/[A-Za-z0-9._/-]+")
 
 
-def fsck(store: UpkeepStore, *, deep: bool = False, progress: Told | None = None) -> Checked:
+def fsck(
+    store: UpkeepStore, *, deep: bool = False, before: Identity | None = None, progress: Told | None = None
+) -> Checked:
     """Checks a zoo; changes nothing.
 
     Args:
         store: the zoo's store.
         deep: also read every blob whole and compare its sha256.
+        before: which zoo lay there when it was last read, if that is known; another one is told of.
         progress: told of each step.
 
     Raises:
@@ -51,7 +55,7 @@ def fsck(store: UpkeepStore, *, deep: bool = False, progress: Told | None = None
         StoreUnavailableError: a remote store cannot be reached.
     """
     check_is_zoo(store)
-    return _Check(store, progress or (lambda what, done, total: None)).run(deep)
+    return _Check(store, before, progress or (lambda what, done, total: None)).run(deep)
 
 
 class _Check:
@@ -59,11 +63,13 @@ class _Check:
 
     Args:
         store: the zoo's store.
+        before: which zoo it was, if that is known.
         tell: told of each step.
     """
 
-    def __init__(self, store: UpkeepStore, tell: Told) -> None:
+    def __init__(self, store: UpkeepStore, before: Identity | None, tell: Told) -> None:
         self._store = store
+        self._before = before
         self._tell = tell
         self._listed: dict[str, Listed] = {}
         self._findings: list[Finding] = []
@@ -74,6 +80,7 @@ class _Check:
         """By the alias's key: what its file says."""
         self._logged: dict[str, dict[int, Move]] = defaultdict(dict)
         """Likewise: its moves by number, as the log has them."""
+        self._zoo: str | None = None
 
     def run(self, deep: bool) -> Checked:
         self._listed = {item.key: item for item in self._store.scan("")}
@@ -82,6 +89,7 @@ class _Check:
             self._referenced |= digests(data)
             self._look_at(key, data)
         self._compare_with_logs()
+        self._look_at_absent_identity()
         self._find_gaps()
         blobs = {sha256: item for item in self._listed.values() if (sha256 := parse_blob_key(item.key))}
         self._find_unreferenced(blobs)
@@ -95,6 +103,7 @@ class _Check:
             aliases=self._aliases,
             blobs=len(blobs),
             size=sum(item.size for item in blobs.values()),
+            zoo=self._zoo,
             deep=deep,
         )
 
@@ -137,6 +146,8 @@ class _Check:
             self._tell("Reading manifests", done, len(wanted))
 
     def _look_at(self, key: str, data: bytes) -> None:
+        if key == IDENTITY:
+            self._look_at_identity(data)
         release, alias = layout.parse_manifest_key(key), layout.parse_alias_key(key)
         if release is not None:
             self._look_at_manifest(key, data, *release)
@@ -144,6 +155,24 @@ class _Check:
             self._look_at_alias(key, data, is_log=alias is None)
         elif key.startswith(TEACHERS):
             self._look_at_teacher(key, data)
+
+    def _look_at_identity(self, data: bytes) -> None:
+        try:
+            found = Identity.parse(data, what="what says which zoo this is")
+        except ManifestInvalidError as error:
+            self._found(Kind.IDENTITY_DAMAGED, IDENTITY, str(error))
+            return
+        self._zoo = found.id
+        if self._before is not None and found != self._before:
+            self._found(Kind.IDENTITY_FOREIGN, IDENTITY, f"it is zoo {found.id}; when it was read, {self._before.id}")
+
+    def _look_at_absent_identity(self) -> None:
+        if self._is_there(IDENTITY):
+            return
+        if self._before is not None:
+            self._found(Kind.IDENTITY_FOREIGN, IDENTITY, f"it is gone; when it was read, this was {self._before.id}")
+        else:
+            self._found(Kind.IDENTITY_MISSING, IDENTITY, "the zoo has no id yet, and goes by its address")
 
     def _look_at_manifest(self, key: str, data: bytes, entry: EntryName, release: int) -> None:
         try:
@@ -281,6 +310,8 @@ def _why_replayed(move: Move, logged: dict[int, Move]) -> str | None:
 
 def _is_own(key: str) -> bool:
     """Whether a file is of a kind that kdzoo writes."""
+    if key == IDENTITY:
+        return True
     if key.startswith(BLOBS):
         return parse_blob_key(key) is not None
     if layout.parse_manifest_key(key) or layout.parse_alias_key(key) or layout.parse_move_key(key):

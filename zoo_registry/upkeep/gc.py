@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from zoo_registry.errors import ObjectNotFoundError, StoreLacksError
 from zoo_registry.format import layout
 from zoo_registry.format.layout import BLOBS, PROBE, TRASH, parse_blob_key, parse_trash_key, trash_key
+from zoo_registry.store.identity import claim_identity
 from zoo_registry.store.protocol import Leftover, Listed, UpkeepStore
 from zoo_registry.upkeep.references import may_refer, read_references
 
@@ -93,6 +94,8 @@ def collect(
         restored = tuple(sorted(trash.keys() & wanted))
     else:
         store.prove()  # before blobs are taken away: publishers bring back what they miss by conditional writes
+        if doomed or trash:
+            claim_identity(store)
         _take_away(store, doomed, tell)
         removed, restored = _settle(store, doomed | trash, seen, wanted, tell)
         for done, left in enumerate(leftovers, start=1):

@@ -76,6 +76,8 @@ class AliasLog:
         name = EntryName.of(entry)
         check_alias(alias)
         self._reader.need_store(f"delete an alias of {name}")
+        if aliasing.read(self._store, name, alias)[0] is not None:
+            self._reader.place.claim()
         try:
             return aliasing.delete(self._store, name, alias, expected=expected, reason=reason)
         except ObjectNotFoundError as error:

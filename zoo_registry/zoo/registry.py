@@ -27,6 +27,7 @@ from zoo_registry.errors import (
 from zoo_registry.format import layout, records
 from zoo_registry.format.alias import MAX_BYTES as ALIAS_BYTES
 from zoo_registry.format.alias import Alias
+from zoo_registry.format.identity import Identity
 from zoo_registry.format.manifest import Manifest
 from zoo_registry.format.names import EntryName, check_alias
 from zoo_registry.format.strict_json import MAX_BYTES as MANIFEST_BYTES
@@ -109,6 +110,10 @@ class Registry:
     def uri(self) -> str:
         """The store's address."""
         return self._store.uri
+
+    def identity(self) -> Identity | None:
+        """Which zoo this is; None for one that has no id yet. As `ZooPlace.current`, whose errors it raises."""
+        return self._reader.place.current()
 
     def probe(self, *, afresh: bool = False) -> None:
         """Checks that the store can be published to; see `Store.prove`. `publish` does so by itself.
@@ -287,6 +292,7 @@ class Registry:
             probed = pool.submit(self.probe)  # its round trips take about as long as to read the files
             draft = with_digests(draft, blobs)
             probed.result()
+        self._reader.place.claim()
         uploaded = tuple(role for role, path in blobs.items() if self._sender.send(draft.blobs[role], path, progress))
         manifest = self._claim(draft)
         self._look_again(manifest, blobs)
@@ -323,6 +329,7 @@ class Registry:
         check_alias(alias)
         self._reader.need_store(f"move an alias of {name}")
         self.resolve(name, release)  # an alias must never point at nothing, nor at a manifest that cannot be read
+        self._reader.place.claim()
         return aliasing.point(self._store, name, alias, release, expected=expected, reason=reason)
 
     def _claim(self, draft: Manifest) -> Manifest:

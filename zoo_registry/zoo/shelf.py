@@ -124,6 +124,7 @@ class CardShelf:
         self._reader.need_store(f"push {self._kind} '{name}'")
         check()
         self._store.prove()
+        self._reader.place.claim()
         sender = BlobSender(self._store, warn=self._warn)
         sender.send(blob, file, progress)
         created = self._store.put_if_absent(self._key(name), card)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,9 +39,10 @@ def copy(
 ) -> None:
     """Copy releases from the zoo SRC to the zoo DST, each a folder or s3://bucket/prefix.
 
-    Numbers, digests, signatures and the logs of aliases stay what they are. What DST has already is not sent again, so
-    a copy that was stopped goes on when it is started again. Nothing is copied if DST has another release under the
-    same number. Entries may be given by pattern, each part of the name by itself.
+    Numbers, digests and the logs of aliases stay what they are. DST is a zoo of its own, with its own id: signatures
+    come along, and count there for those who trust SRC by KDZOO_SIGNED_FOR, or once the releases are signed there. What
+    DST has already is not sent again, so a copy that was stopped goes on when it is started again. Nothing is copied if
+    DST has another release under the same number. Entries may be given by pattern, each part of the name by itself.
 
     \b
     Examples:
@@ -68,6 +70,8 @@ def copy(
         )
     for one in done.kept:
         tell_note(_kept(one, stores[1].uri))
+    if done.signed_for:
+        tell_note(_bound(done.signed_for, stores[1].uri))
     if as_json:
         say_json({"source": stores[0].uri, "target": stores[1].uri, "dry_run": dry_run, **_document(done)})
     else:
@@ -81,6 +85,7 @@ def _document(done: Copied) -> dict[str, Any]:
         "blobs": done.blobs,
         "bytes": done.size,
         "signatures": done.signatures,
+        "signed_for": list(done.signed_for),
         "moved": [_alias(one) for one in done.moved],
         "kept": [_alias(one) | {"target_release": one.present.release if one.present else None} for one in done.kept],
         "skipped": list(done.skipped),
@@ -89,6 +94,14 @@ def _document(done: Copied) -> dict[str, Any]:
 
 def _alias(one: AliasToCopy) -> dict[str, Any]:
     return {"entry": str(one.entry), "alias": one.alias, "release": one.newest.release}
+
+
+def _bound(zoos: Sequence[str], target: str) -> str:
+    """What becomes of the signatures."""
+    return (
+        f"signatures are bound to {'zoo' if len(zoos) == 1 else 'zoos'} {', '.join(zoos)}: in {target} they count "
+        f"where KDZOO_SIGNED_FOR={','.join(zoos)} is set, or sign there: kdzoo zoo sign NAME --release N --zoo {target}"
+    )
 
 
 def _kept(one: AliasToCopy, target: str) -> str:

@@ -23,7 +23,7 @@ _SHOWN_NOTES = 20
 @zoo_option
 @json_option
 def fsck(deep: bool, zoo: str | None, as_json: bool) -> int:
-    """Check the zoo: aliases, manifests, blobs, gaps, and files that do not belong there.
+    """Check the zoo: its id, aliases, manifests, blobs, gaps, and files that do not belong there.
 
     Changes nothing. The exit status is 1 when something is wrong, and 0 when there are at most things for information:
     files that kdzoo did not write, blobs that no release refers to, numbers without a release, and what stopped writers
@@ -35,11 +35,15 @@ def fsck(deep: bool, zoo: str | None, as_json: bool) -> int:
       kdzoo zoo fsck --deep --zoo s3://models/zoo
       kdzoo zoo fsck --json | jq '.findings[] | select(.wrong)'
     """
+    from kdzoo.settings import Settings
+    from zoo_registry.cache.blobs import BlobCache
+    from zoo_registry.cache.place import kept_identity
     from zoo_registry.upkeep.fsck import fsck as check
 
     store = open_store_of(zoo)
+    before = kept_identity(store, BlobCache(Settings.from_environment().cache / "zoo"))
     with StepBars() as bars:
-        checked = check(store, deep=deep, progress=bars)
+        checked = check(store, deep=deep, before=before, progress=bars)
     if as_json:
         say_json(_document(store.uri, checked))
     else:
@@ -50,6 +54,7 @@ def fsck(deep: bool, zoo: str | None, as_json: bool) -> int:
 def _document(uri: str, checked: Checked) -> dict[str, Any]:
     return {
         "zoo": uri,
+        "id": checked.zoo,
         "sound": checked.is_sound,
         "deep": checked.deep,
         "entries": checked.entries,
@@ -84,6 +89,8 @@ def _print(uri: str, checked: Checked) -> None:
         say("", "What to do:")
     for kind, text in advice:
         say(f"  {kind}: {text}")
+    if checked.zoo is not None:
+        say(f"this is zoo {checked.zoo}")
     held = (
         f"{_count(checked.entries, 'entry', 'entries')}, {_count(checked.releases, 'release')}, "
         f"{_count(checked.aliases, 'alias', 'aliases')}, {_count(checked.blobs, 'blob')} of {size_text(checked.size)}"

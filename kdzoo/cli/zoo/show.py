@@ -15,6 +15,8 @@ from kdzoo.cli.zoos import open_zoo
 if TYPE_CHECKING:
     from kdzoo.settings import Settings
     from zoo_registry import Manifest, Registry
+    from zoo_registry.format.identity import Identity
+    from zoo_registry.format.signing import Signature
 
 
 @click.command()
@@ -52,9 +54,9 @@ def show(entry: str, release: int | None, alias: str, zoo: str | None, as_json: 
 
 def _signed_by(registry: Registry, manifest: Manifest, settings: Settings) -> list[str]:
     """A line for each signature: whose it is, and whether that key is trusted."""
-    found = registry.signatures.of(manifest)
+    found, here = registry.signatures.of(manifest), registry.identity()
     if settings.require_signature is None or not found:
-        return [f"key {one.key_id}, not checked; kdzoo zoo verify does" for one in found]
+        return [f"{_whose(one, here)}, not checked; kdzoo zoo verify does" for one in found]
     from zoo_registry.zoo.key_files import read_trusted_keys
 
     trusted = {key.key_id: key for key in read_trusted_keys(settings.require_signature).keys}
@@ -63,5 +65,14 @@ def _signed_by(registry: Registry, manifest: Manifest, settings: Settings) -> li
         key = trusted.get(one.key_id)
         holds = key is not None and key.has_signed(manifest.signed_bytes, one)
         says = "trusted, and holds" if holds else "does not hold" if key else "not one of the trusted keys"
-        lines.append(f"key {one.key_id}, {says}")
+        lines.append(f"{_whose(one, here)}, {says}")
     return lines
+
+
+def _whose(signature: Signature, here: Identity | None) -> str:
+    """Which key's, and in which zoo it counts."""
+    if signature.zoo is None:
+        return f"key {signature.key_id}, not bound to a zoo"
+    if here is not None and signature.zoo == here.id:
+        return f"key {signature.key_id}"
+    return f"key {signature.key_id}, for another zoo, {signature.zoo}"

@@ -24,11 +24,24 @@ if TYPE_CHECKING:
 @click.command()
 @entry_argument
 @release_options
+@click.option(
+    "--unbound",
+    is_flag=True,
+    help="Of no zoo, for readers of older versions, which know no other; not counted by this.",
+)
 @click.option("--key", "key_file", type=click.Path(path_type=Path), help="Private key; default KDZOO_SIGNING_KEY.")
 @zoo_option
 @json_option
-def sign(entry: str, release: int | None, alias: str, key_file: Path | None, zoo: str | None, as_json: bool) -> None:
-    """Sign a release: its manifest, which names its number and the sha256 of all its files.
+def sign(
+    entry: str,
+    release: int | None,
+    alias: str,
+    unbound: bool,
+    key_file: Path | None,
+    zoo: str | None,
+    as_json: bool,
+) -> None:
+    """Sign a release of this zoo: its manifest, which names its number and the sha256 of all its files.
 
     The files in the zoo are read first and compared with it; what is signed, and its metrics, stand on stderr.
 
@@ -48,7 +61,7 @@ def sign(entry: str, release: int | None, alias: str, key_file: Path | None, zoo
     read_blobs(manifest, zoo)
     tell(*_about(manifest))
     key = read_signing_key(path, ask=_passphrase)
-    is_new = registry.signatures.add(manifest, key)
+    is_new = registry.signatures.add(manifest, key, bound=not unbound)
     if as_json:
         document = {"entry": str(manifest.entry), "release": manifest.release, "key": key.public.key_id, "new": is_new}
         say_json(document)

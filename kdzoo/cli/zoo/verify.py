@@ -29,7 +29,10 @@ from kdzoo.errors import UsageError
 def verify(
     entry: str, release: int | None, alias: str, keys_file: Path | None, deep: bool, zoo: str | None, as_json: bool
 ) -> None:
-    """Check that a trusted key has signed a release; exit status 1 if none has.
+    """Check that a trusted key has signed a release for this zoo; exit status 1 if none has.
+
+    A copy has its own id: KDZOO_SIGNED_FOR names the zoos whose signatures count. Those of older versions name no zoo,
+    and count for releases from before the zoo had an id.
 
     \b
     Examples:
@@ -39,17 +42,19 @@ def verify(
     from kdzoo.settings import Settings
     from zoo_registry.zoo.key_files import read_trusted_keys
 
-    path = keys_file or Settings.from_environment().require_signature
+    settings = Settings.from_environment()
+    path = keys_file or settings.require_signature
     if path is None:
         raise UsageError("no key to check with", hint="give --public-key FILE or set KDZOO_REQUIRE_SIGNATURE")
     trusted, registry = read_trusted_keys(path), open_zoo(zoo)
     manifest = registry.resolve(entry, release, alias)
-    key = registry.signatures.require(manifest, trusted)
+    found = registry.signatures.find(manifest, trusted, signed_for=settings.signed_for)
     if deep:
         read_blobs(manifest, zoo)
     if as_json:
-        document = {"entry": str(manifest.entry), "release": manifest.release, "key": key.key_id, "deep": deep}
-        say_json(document)
+        document = {"entry": str(manifest.entry), "release": manifest.release, "key": found.key.key_id, "deep": deep}
+        say_json(document | {"zoo": found.zoo})
         return
+    bound = "not bound to a zoo" if found.zoo is None else f"for zoo {found.zoo}"
     read = ", and its files are those it names" if deep else ""
-    say(f"{manifest.entry} release {manifest.release} is signed by {key.key_id}{read}")
+    say(f"{manifest.entry} release {manifest.release} is signed by {found.key.key_id}, {bound}{read}")

@@ -83,6 +83,7 @@ def reference(published: Published | None) -> ReleaseRef | None:
         entry=published.entry,
         release=published.release,
         manifest_sha256=published.manifest_sha256,
+        zoo_id=published.zoo_id,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from zoo_registry.addresses import without_credentials
 from zoo_registry.errors import NameInvalidError, RegistryError, StoreUnavailableError
 from zoo_registry.store.protocol import ObjectInfo, check_key
 from zoo_registry.store.s3 import errors as s3_errors
@@ -54,6 +55,15 @@ class Bucket:
             if self._client is None:
                 self._client = make_client(self.uri)
             return self._client
+
+    @property
+    def server(self) -> str:
+        """The endpoint that requests go to, without credentials.
+
+        Raises:
+            StoreRefusedError: the AWS settings cannot be used.
+        """
+        return without_credentials(str(self.client.meta.endpoint_url))
 
     def where(self, key: str) -> str:
         """The address of a key or prefix, for messages."""

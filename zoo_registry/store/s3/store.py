@@ -67,6 +67,11 @@ class S3Store:
         """Always."""
         return True
 
+    @property
+    def server(self) -> str:
+        """The endpoint; nothing is asked of it."""
+        return self._bucket.server
+
     def prove(self, *, afresh: bool = False) -> None:
         """Sees to it that conditional writes work; see `Store.prove`."""
         self._proved.writer(afresh=afresh)

@@ -15,14 +15,17 @@ from kdzoo.training.outcome import conclude
 from zoo_registry import Manifest, Registry
 from zoo_registry.errors import ManifestInvalidError, RegistryError
 from zoo_registry.format.alias import Move
+from zoo_registry.format.identity import Identity
 from zoo_registry.format.signing import Signature, SigningKey
 from zoo_registry.zoo.aliasing import Reason
 
-KINDS = ("manifest", "alias", "signature", "detector")
+KINDS = ("manifest", "alias", "signature", "detector", "zoo")
+VERSIONS = {"signature": 2}
+"""Those that are not 1."""
 
 
 def validator(kind: str) -> Draft202012Validator:
-    file = resources.files("zoo_registry.format") / "schemas" / f"kdzoo-{kind}-1.json"
+    file = resources.files("zoo_registry.format") / "schemas" / f"kdzoo-{kind}-{VERSIONS.get(kind, 1)}.json"
     return Draft202012Validator(json.loads(file.read_text()))
 
 
@@ -54,8 +57,8 @@ def zoo(tmp_path_factory, document):
 def test_the_schemas_are_valid_and_say_what_they_are_for(kind):
     schema = validator(kind).schema
     Draft202012Validator.check_schema(schema)
-    assert schema["properties"]["schema"]["const"] == f"kdzoo-{kind}/1"
-    assert schema["$id"] == f"kdzoo-{kind}-1.json" and len(schema["description"]) > 40
+    assert schema["properties"]["schema"]["const"] == f"kdzoo-{kind}/{VERSIONS.get(kind, 1)}"
+    assert schema["$id"] == f"kdzoo-{kind}-{VERSIONS.get(kind, 1)}.json" and len(schema["description"]) > 40
 
 
 @pytest.mark.parametrize(
@@ -64,13 +67,21 @@ def test_the_schemas_are_valid_and_say_what_they_are_for(kind):
         ("manifest", "releases/*.json", 2),
         ("alias", "aliases/*.json", 3),
         ("alias", "history/*/*.json", 4),
-        ("signature", "signatures/*/*.json", 1),
+        ("signature", "signatures/*/*/*.json", 1),
+        ("zoo", "zoo.json", 1),
     ],
 )
 def test_whatever_the_zoo_writes_is_valid(zoo, kind, pattern, count):
-    files = list(zoo.glob(f"entries/*/*/*/{pattern}"))
+    files = [zoo / "zoo.json"] if kind == "zoo" else list(zoo.glob(f"entries/*/*/*/{pattern}"))
     assert len(files) == count
     assert [wrong(kind, json.loads(file.read_bytes())) for file in files] == [[]] * count
+
+
+def test_a_signature_that_names_no_zoo_is_as_older_versions_wrote_it():
+    file = resources.files("zoo_registry.format") / "schemas" / "kdzoo-signature-1.json"
+    made = json.loads(SigningKey.generate().sign(b"manifest").to_bytes())
+    assert list(Draft202012Validator(json.loads(file.read_text())).iter_errors(made)) == []
+    assert wrong("signature", made) != []
 
 
 def test_the_document_of_a_real_detector_is_valid(zoo):
@@ -145,13 +156,15 @@ def changed(made: dict, draw) -> dict:
     [
         ("manifest", "releases/000001.json", Manifest.parse),
         ("alias", "aliases/champion.json", Move.parse),
-        ("signature", "signatures/*/*.json", Signature.parse),
+        ("signature", "signatures/*/*/*.json", Signature.parse),
+        ("zoo", "zoo.json", Identity.parse),
     ],
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(draw=st.data())
 def test_a_changed_file_ends_in_a_registry_error_or_is_valid_by_its_schema(zoo, kind, pattern, parse, draw):
-    made = json.loads(next(zoo.glob(f"entries/{ENTRY}/{pattern}")).read_bytes())
+    file = zoo / "zoo.json" if kind == "zoo" else next(zoo.glob(f"entries/{ENTRY}/{pattern}"))
+    made = json.loads(file.read_bytes())
     made.pop("document", None)
     made = changed(made, draw)
     if kind == "manifest":
@@ -166,11 +179,18 @@ def test_a_changed_file_ends_in_a_registry_error_or_is_valid_by_its_schema(zoo, 
 @given(st.integers(2, 10**6 - 1))
 @settings(max_examples=20, deadline=None)
 def test_a_newer_version_is_named_with_what_to_do(number):
-    for kind, parse in (("manifest", Manifest.parse), ("alias", Move.parse), ("signature", Signature.parse)):
+    for kind, parse in (
+        ("manifest", Manifest.parse),
+        ("alias", Move.parse),
+        ("signature", Signature.parse),
+        ("zoo", Identity.parse),
+    ):
+        own = VERSIONS.get(kind, 1)
+        newer = number + own - 1
         with pytest.raises(
-            ManifestInvalidError, match=f"kdzoo-{kind}/{number}; this version reads kdzoo-{kind}/1"
+            ManifestInvalidError, match=f"kdzoo-{kind}/{newer}; this version reads kdzoo-{kind}/{own}"
         ) as e:
-            parse(json.dumps({"schema": f"kdzoo-{kind}/{number}", "new": True}).encode())
+            parse(json.dumps({"schema": f"kdzoo-{kind}/{newer}", "new": True}).encode())
         assert "upgrade kdzoo" in e.value.hint
 
 

@@ -15,6 +15,7 @@ from zoo_registry.errors import (
     ManifestInvalidError,
     NameInvalidError,
     ReleaseNotFoundError,
+    SignatureError,
     StoreUnavailableError,
     ZooNotFoundError,
 )
@@ -292,7 +293,16 @@ def test_signatures_come_along_also_later_and_damaged_ones_do_not(source, target
     assert copy(source, target, None, warn=told.append).signatures == 1
     assert len(told) == 2 and all("left out" in text for text in told)
     there = open_zoo(target.root)
-    there.signatures.require(there.resolve(ENTRY, 1), TrustedKeys(keys=(key.public,), source="k"))
+    trusted, origin = TrustedKeys(keys=(key.public,), source="k"), zoo.identity().id
+    # A copy is a zoo of its own: what was signed for the source counts for those who say so.
+    assert there.identity().id != origin
+    there.signatures.require(there.resolve(ENTRY, 1), trusted, signed_for=[origin])
+    with pytest.raises(SignatureError, match=f"for zoo {origin}, which does not count here"):
+        there.signatures.require(there.resolve(ENTRY, 1), trusted)
+    assert there.signatures.add(there.resolve(ENTRY, 1), key)
+    there.signatures.require(there.resolve(ENTRY, 1), trusted)
+    again = copy(source, target, None, warn=lambda text: None)
+    assert (again.signatures, again.signed_for) == (0, (origin,))
 
 
 def test_teachers_that_stand_by_themselves_go_with_all(source, target, tmp_path):

@@ -19,7 +19,9 @@ from zoo_registry.errors import (
     StoreUnavailableError,
 )
 from zoo_registry.format.signing import SigningKey, TrustedKeys
-from zoo_registry.zoo.signatures import parse_signature_key, signature_key
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.store.identity import read_identity
+from zoo_registry.zoo.signatures import parse_signature_key, signature_key, zoo_of_key
 
 MUTATIONS = 1000
 
@@ -52,8 +54,12 @@ def open_zoo(folder, told=None) -> Registry:
     return Registry.open(folder, cache=folder.parent / "cache", on_warning=(told if told is not None else []).append)
 
 
+def signature_name(zoo, key, release=1):
+    return f"entries/{ENTRY}/signatures/{release:06d}/{read_identity(FolderStore(zoo)).id}/{key.public.key_id}.json"
+
+
 def signature_file(zoo, key, release=1):
-    path = zoo / f"entries/{ENTRY}/signatures/{release:06d}/{key.public.key_id}.json"
+    path = zoo / signature_name(zoo, key, release)
     path.chmod(0o644)
     return path
 
@@ -99,7 +105,7 @@ def test_a_thousand_changes_of_signed_bytes_and_signatures_never_pass(zoo, tmp_p
     """Every changed byte ends in a refusal of the registry, whether the change can be parsed or not."""
     store, draw = Held(zoo), random.Random(7)
     registry = Registry(store, BlobCache(tmp_path / "c"))
-    names = [f"entries/{ENTRY}/releases/000001.json", f"entries/{ENTRY}/signatures/000001/{key.public.key_id}.json"]
+    names = [f"entries/{ENTRY}/releases/000001.json", signature_name(zoo, key)]
     registry.signatures.require(registry.resolve(ENTRY, 1), trusted)
     got_as_far_as_the_signature = 0
     for number in range(MUTATIONS):
@@ -144,7 +150,7 @@ def test_a_signed_release_is_not_served_under_another_name_or_number(zoo, key, t
 def test_a_strangers_signature_under_a_trusted_name(zoo, key, trusted):
     registry = open_zoo(zoo)
     manifest = registry.resolve(ENTRY)
-    made = SigningKey.generate().sign(manifest.signed_bytes)
+    made = SigningKey.generate().sign(manifest.signed_bytes, registry.identity().id)
     for data in (made.to_bytes(), made.to_bytes().replace(made.key_id.encode(), key.public.key_id.encode())):
         signature_file(zoo, key).write_bytes(data)
         with pytest.raises(SignatureError):
@@ -244,6 +250,9 @@ def test_keys_of_signatures_and_back(zoo, key):
     manifest = open_zoo(zoo).resolve(ENTRY)
     name = signature_key(manifest.entry, 3, key.public.key_id)
     assert parse_signature_key(name) == (manifest.entry, 3, key.public.key_id)
+    bound = signature_key(manifest.entry, 3, key.public.key_id, "ab" * 16)
+    assert parse_signature_key(bound) == (manifest.entry, 3, key.public.key_id) and bound != name
+    assert (zoo_of_key(bound), zoo_of_key(name), zoo_of_key("zoo.json")) == ("ab" * 16, None, None)
     for wrong in (
         name.replace("000003", "000000"),
         name.replace("rd/", "RD/"),
