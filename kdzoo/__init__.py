@@ -14,13 +14,19 @@ from kdzoo._version import __version__
 from kdzoo.errors import KdzooError
 
 if TYPE_CHECKING:
+    from kdzoo.carried.opening import open_detector
     from kdzoo.detector import Detector
     from kdzoo.prediction import Prediction
     from kdzoo.zoo import load
 
-__all__ = ["Detector", "KdzooError", "Prediction", "__version__", "load"]
+__all__ = ["Detector", "KdzooError", "Prediction", "__version__", "load", "open_detector"]
 
-_LAZY = {"Detector": "kdzoo.detector", "Prediction": "kdzoo.prediction", "load": "kdzoo.zoo"}
+_LAZY = {
+    "Detector": "kdzoo.detector",
+    "Prediction": "kdzoo.prediction",
+    "load": "kdzoo.zoo",
+    "open_detector": "kdzoo.carried.opening",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,6 @@ Shapes: H height, W width of the image as given.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,20 +21,17 @@ from kdzoo.data.depth import Intensity
 from kdzoo.data.images import resize_rgb
 from kdzoo.data.placement import Place, Resize
 from kdzoo.data.roi import Roi, roi_of
-from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, UsageError
+from kdzoo.detector_files import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
+from kdzoo.errors import CheckpointError, ImageError, UsageError
 from kdzoo.methods.base import Method
-from kdzoo.methods.registry import build_method
 from kdzoo.prediction import Picture, Prediction, rgb_of
+from kdzoo.rebuilding import rebuild
 from kdzoo.regions import RegionRule, find_regions
 from kdzoo.storage import write_file
-from kdzoo.teachers.backbone import Teacher, build_teacher
-from kdzoo.training.checkpoint import load_tensors, save_tensors
-from kdzoo.training.document import DetectorPlan, parse_document, read_document
+from kdzoo.training.checkpoint import tensor_bytes
+from kdzoo.training.document import document_bytes, parse_document, read_document
 from kdzoo.training.evaluation import EVALUATION_BATCH, exact, silence
-from kdzoo.training.learned import load_learned
 from kdzoo.training.scoring import map_of_image, score_of_map
-
-DOCUMENT_FILE, WEIGHTS_FILE, TEACHER_FILE = "detector.json", "weights.safetensors", "teacher.safetensors"
 
 _SHAPES_KNOWN = 4
 """Masks of what counts that are kept; the images of a camera have one shape, and two masks."""
@@ -325,17 +321,22 @@ class Detector:
         for name, tensor in state.items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 raise CheckpointError(f"'{name}' holds NaN or infinite values, so the detector is not saved")
-        save_tensors(folder / WEIGHTS_FILE, state)
+        weights, document = tensor_bytes(state), self.document
+        if "weights" in document:  # an earlier document stays as it was
+            document = document | {"weights": {"sha256": hashlib.sha256(weights).hexdigest()}}
+        write_file(folder / WEIGHTS_FILE, weights)
         write_file(folder / TEACHER_FILE, self.method.teacher.weights())
-        write_file(folder / DOCUMENT_FILE, json.dumps(self.document, indent=2, allow_nan=False).encode())
+        write_file(folder / DOCUMENT_FILE, document_bytes(document))
         return folder
 
     @classmethod
     def open(cls, folder: str | Path, *, device: str | torch.device | None = None) -> Self:
-        """Reads a detector that `save` wrote.
+        """Reads a detector that `save` wrote; weights and teacher must have the digests that the document names.
+
+        Who vouches for it is not asked: `kdzoo.open_detector` does that.
 
         Raises:
-            CheckpointError: a file is damaged or does not fit.
+            CheckpointError: a file is damaged, or is not of this detector.
             StorageError: there is no detector.
         """
         folder = Path(folder)
@@ -353,11 +354,7 @@ class Detector:
             UsageError: there is no such device here.
         """
         chosen = choose_device(device)
-        plan = parse_document(document)
-        method = build_method(plan.method, plan.config, _teacher(plan, teacher))
-        learned = load_tensors(weights, method.learned_state(), optional=method.retired_state())
-        load_learned(method, {name: learned[name] for name in method.learned_state()})
-        return cls(method, document, device=chosen)
+        return cls(rebuild(document, weights, teacher), document, device=chosen)
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:
@@ -372,21 +369,3 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device '{device}' is not there: {str(error).splitlines()[0]}") from error
     return chosen
-
-
-def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
-    """The teacher of a document, its weights read from a file whose digest must be the document's."""
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise StorageError(f"cannot read teacher weights '{path}': {error.strerror or error}") from error
-    if digest != plan.teacher_sha256:
-        raise CheckpointError(f"'{path}' is not the teacher that the document names by its digest")
-    try:
-        teacher = build_teacher(plan.teacher)
-    except KdzooError as error:
-        raise CheckpointError(f"the detector's document cannot be used: {error}", hint=error.hint) from error
-    teacher.load_release(load_tensors(path, teacher.backbone.state_dict(), optional=teacher.unread))
-    teacher.mean, teacher.std = plan.mean, plan.std
-    return teacher

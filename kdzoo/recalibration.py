@@ -20,8 +20,10 @@ from kdzoo.metrics.binomial import Share, bound_of_a_choice
 from kdzoo.metrics.cost import Costs, cheapest_threshold
 from kdzoo.metrics.decisions import Decisions
 from kdzoo.training.calibration import Calibration, NormalScores, calibrate_on
+from kdzoo.training.document import with_weights
 from kdzoo.training.kept_scores import KeptScores
 from kdzoo.training.operating_point import calibration_part, operating_point
+from kdzoo.zoo import WEIGHTS
 from zoo_registry import Manifest, Registry
 
 _BATCH = 16
@@ -154,9 +156,12 @@ def publish_recalibrated(registry: Registry, base: Manifest, document: dict[str,
 
     Raises:
         RegistryError: it cannot be published.
+        CheckpointError: the document names other weights than the release.
     """
     files = {role: registry.fetch(base, role) for role in base.blobs}
     types = {role: ref.media_type for role, ref in base.blobs.items()}
+    if WEIGHTS in base.blobs:
+        document = with_weights(document, base.blobs[WEIGHTS].sha256)
     made = registry.publish(base.entry, document, files, alias=None, message=message, media_types=types)
     return made.release
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -121,7 +121,7 @@ def refuse_link(path: Path) -> None:
 
 
 @contextmanager
-def folder_written(path: Path, *, may_replace: frozenset[str]) -> Iterator[Path]:
+def folder_written(path: Path, *, may_replace: Container[str]) -> Iterator[Path]:
     """A folder to be filled, which gets its name when the block ends well.
 
     Args:
@@ -164,7 +164,7 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def _swap(made: Path, place: Path, may_replace: frozenset[str]) -> None:
+def _swap(made: Path, place: Path, may_replace: Container[str]) -> None:
     """Renames the folder to its place; what was there goes."""
     aside = _beside(place)
     if place.is_dir():
@@ -179,7 +179,7 @@ def _swap(made: Path, place: Path, may_replace: frozenset[str]) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _refuse_other(place: Path, may_hold: frozenset[str]) -> None:
+def _refuse_other(place: Path, may_hold: Container[str]) -> None:
     """Raises unless there is nothing, or a folder of these names alone."""
     if place.is_symlink():
         raise StorageError(f"'{place}' is a symbolic link", hint="give the folder that it leads to")
@@ -188,7 +188,7 @@ def _refuse_other(place: Path, may_hold: frozenset[str]) -> None:
     if not place.is_dir():
         raise StorageError(f"'{place}' is no folder", hint="choose another place")
     with _storage_errors(place):
-        foreign = sorted({each.name for each in place.iterdir()} - may_hold)
+        foreign = sorted(each.name for each in place.iterdir() if each.name not in may_hold)
     if foreign:
         raise StorageError(
             f"'{place}' holds other files, such as '{foreign[0]}', and would be replaced as a whole",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,3 +66,46 @@ def read_signing_key(path: Path, *, ask: Callable[[], str | None] | None = None)
         return signing_passphrase() or (ask() if ask is not None else None)
 
     return read_private_key(path, passphrase=passphrase)
+
+
+def require_carried_signature(
+    settings: Settings, manifest: Manifest | None, signatures: Mapping[str, bytes], *, where: Path
+) -> PublicKey | None:
+    """As `require_signature`, for a release outside of a zoo, whose signatures came along.
+
+    Args:
+        settings: whose ``require_signature`` names the file of trusted public keys.
+        manifest: that came along; None if none did.
+        signatures: the bytes of signatures' files, by name.
+        where: it lies, for messages.
+
+    Returns:
+        The key that signed it; None when no signature is asked for.
+
+    Raises:
+        SignatureError: there is no manifest, or it is not signed by one of the keys.
+        KeyInvalidError, StoreUnavailableError: the keys' file cannot be used.
+        SigningUnavailableError: `cryptography` is not installed.
+    """
+    if settings.require_signature is None:
+        return None
+    from zoo_registry.errors import ManifestInvalidError, SignatureError
+    from zoo_registry.format.signing import Signature
+    from zoo_registry.zoo.key_files import read_trusted_keys
+
+    trusted, hint = read_trusted_keys(settings.require_signature), "`kdzoo zoo pull --out` takes them along"
+    if manifest is None:
+        raise SignatureError(f"'{where}' is not signed: it has no manifest that a signature could be of", hint=hint)
+    known, why = {key.key_id: key for key in trusted.keys}, "no signature of these keys came along"
+    for name, data in signatures.items():
+        try:
+            signature = Signature.parse(data, what=f"'{name}'")
+        except ManifestInvalidError as error:
+            why = f"a signature is damaged: {error}"
+            continue
+        key = known.get(signature.key_id)
+        if key is not None and key.has_signed(manifest.signed_bytes, signature):
+            return key
+        why = f"the signature of key {key.key_id} does not hold" if key is not None else why
+    title = f"{manifest.entry} release {manifest.release} in '{where}'"
+    raise SignatureError(f"{title} is not signed by a key of '{trusted.source}': {why}", hint=hint)

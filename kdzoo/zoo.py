@@ -108,7 +108,12 @@ def publish(
 
     Raises:
         RegistryError: the release could not be published.
+        CheckpointError: the document names other weights.
     """
+    from kdzoo.training.document import with_weights
+
+    if WEIGHTS in files:
+        document = with_weights(document, hashlib.sha256(files[WEIGHTS]).hexdigest())
     verdict = judge(registry, entry, document)
     if verdict.loses:
         return Published(release=None, promoted=False, note=verdict.note)
@@ -191,19 +196,23 @@ def from_manifest(registry: Registry, manifest: Manifest, *, device: str | torch
     from kdzoo.training.document import parse_document
     from kdzoo.training.without_init import WithoutRandomInit
 
-    document, weights = dict(manifest.document), registry.fetch(manifest, WEIGHTS)
-    blob = manifest.blobs.get(TEACHER)
-    if blob is not None and blob.sha256 == parse_document(document).teacher_sha256:
-        # The detector compares the teacher's digest with the document's itself: a large file is read for that once.
-        teacher = registry.fetch(manifest, TEACHER, verify=False)
+    document = dict(manifest.document)
+    plan = parse_document(document)
+    named = {WEIGHTS: plan.weights_sha256, TEACHER: plan.teacher_sha256}
+    # The detector compares digests with the document's itself: where they are the blobs', a file is read once.
+    compared = {role for role, ref in manifest.blobs.items() if named.get(role) == ref.sha256}
+
+    def opened(unread: set[str]) -> Detector:
+        weights, teacher = (registry.fetch(manifest, role, verify=role not in unread) for role in (WEIGHTS, TEACHER))
+        with WithoutRandomInit():
+            return Detector.from_files(document, weights, teacher, device=device)
+
+    if compared:
         try:
-            with WithoutRandomInit():
-                return Detector.from_files(document, weights, teacher, device=device)
+            return opened(compared)
         except CheckpointError:
-            _log.debug("the teacher of %s is read again, and fetched if it is damaged", manifest.entry)
-    teacher = registry.fetch(manifest, TEACHER)
-    with WithoutRandomInit():
-        return Detector.from_files(document, weights, teacher, device=device)
+            _log.debug("the files of %s are read again, and fetched if they are damaged", manifest.entry)
+    return opened(set())
 
 
 def manifest_digest(manifest: Manifest) -> str:

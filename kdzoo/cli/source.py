@@ -1,4 +1,4 @@
-"""Where a command's detector comes from: the zoo, or a folder that `kdzoo train` wrote."""
+"""Where a command's detector comes from: the zoo, a folder that `kdzoo train` wrote, or a packed one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def source_options(command: F) -> F:
             "--from",
             "folder",
             type=click.Path(path_type=Path),
-            help="A detector's folder, in place of METHOD DATASET/CATEGORY.",
+            help="A detector's folder, or a packed one, in place of METHOD DATASET/CATEGORY.",
         ),
     ):
         command = option(command)
@@ -95,9 +95,11 @@ def load_source(
         for option, value in given.items():
             if value is not None:
                 raise click.UsageError(f"--from names the detector already; leave {option} out")
-        from kdzoo.detector import Detector
+        from kdzoo.carried.opening import open_detector
 
-        detector = Detector.open(existing_folder(folder, "detector folder"), device=device)
+        if not folder.is_file():
+            existing_folder(folder, "detector folder")
+        detector = open_detector(folder, device=device)
         if threshold is not None or false_positive_rate is not None:
             detector.set_threshold(threshold, false_positive_rate=false_positive_rate)
         return detector

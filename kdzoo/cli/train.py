@@ -202,10 +202,11 @@ class EpochLog:
 
 def _save(outcome: Outcome, folder: Path, device: str | None) -> None:
     from kdzoo.detector import Detector
+    from kdzoo.detector_files import PICTURE_FILE
     from kdzoo.storage import write_file
 
     Detector(outcome.method, outcome.document, device=device).save(folder)
-    write_file(folder / "cases.png", outcome.picture)
+    write_file(folder / PICTURE_FILE, outcome.picture)
 
 
 def _open_target(spec: TrialSpec, settings: Settings, zoo: str | None) -> tuple[Registry, EntryName]:
@@ -223,7 +224,7 @@ def _publish(
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from kdzoo.detector import TEACHER_FILE, WEIGHTS_FILE
+    from kdzoo.detector_files import TEACHER_FILE, WEIGHTS_FILE
     from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS, publish
 
     files = {

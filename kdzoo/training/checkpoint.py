@@ -17,7 +17,13 @@ from kdzoo.storage import write_file
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Writes tensors as safetensors; the same tensors give the same bytes."""
-    write_file(path, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}))
+    write_file(path, tensor_bytes(tensors))
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as safetensors; the same tensors give the same bytes."""
+    made: bytes = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+    return made
 
 
 def load_tensors(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -44,6 +45,7 @@ class DetectorPlan:
         config: its configuration.
         teacher: the backbone and where its weights came from.
         teacher_sha256: hex digest of the teacher's weight file.
+        weights_sha256: hex digest of the file of learned weights; None where an earlier kdzoo wrote none.
         mean: channel means of the input transform.
         std: channel standard deviations of the input transform.
         size: side of the square input, pixels.
@@ -58,6 +60,7 @@ class DetectorPlan:
     config: MethodConfig
     teacher: TeacherName
     teacher_sha256: str
+    weights_sha256: str | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: int
@@ -88,6 +91,36 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
+def document_bytes(document: Mapping[str, Any]) -> bytes:
+    """A document as it stands in a detector's folder.
+
+    Raises:
+        ValueError: it holds a number that is not finite.
+    """
+    return json.dumps(dict(document), indent=2, allow_nan=False).encode()
+
+
+def with_weights(document: dict[str, Any], sha256: str) -> dict[str, Any]:
+    """A document that names the digest of its weights.
+
+    Args:
+        document: of a detector.
+        sha256: of its weights' file, in hex.
+
+    Raises:
+        CheckpointError: it names other weights.
+    """
+    named = document.get("weights")
+    if named is None:
+        return document | {"weights": {"sha256": sha256}}
+    if not isinstance(named, dict) or named.get("sha256") != sha256:
+        raise CheckpointError(
+            "the detector's document names other weights than those that go with it",
+            hint="the files of a detector belong together",
+        )
+    return document
+
+
 def parse_document(document: dict[str, Any]) -> DetectorPlan:
     """Takes from a document what a detector is rebuilt from, and checks it.
 
@@ -109,9 +142,6 @@ def parse_document(document: dict[str, Any]) -> DetectorPlan:
         raise
     except KdzooError as error:
         raise CheckpointError(f"the detector's document cannot be used: {error}", hint=error.hint) from error
-    digest = _text(document, "teacher.sha256")
-    if not _DIGEST.fullmatch(digest):
-        raise _unusable("teacher.sha256", "64 hex digits", digest)
     return DetectorPlan(
         label=f"{method}/{_text(document, 'dataset.name')}/{_text(document, 'dataset.category')}",
         protocol=_text(document, "protocol"),
@@ -120,7 +150,8 @@ def parse_document(document: dict[str, Any]) -> DetectorPlan:
         teacher=TeacherName(
             architecture=_text(document, "teacher.architecture"), source=_text(document, "teacher.source")
         ),
-        teacher_sha256=digest,
+        teacher_sha256=_digest(document, "teacher.sha256"),
+        weights_sha256=_digest(document, "weights.sha256") if "weights" in document else None,
         mean=_three(document, "teacher.mean", low=-_WIDEST_INPUT),
         std=_three(document, "teacher.std", low=1 / _WIDEST_INPUT**2),
         size=size,
@@ -163,6 +194,13 @@ def _tiling(document: dict[str, Any]) -> dict[str, Any]:
 
 def _text(document: dict[str, Any], key: str) -> str:
     return str(_value(document, key, str))
+
+
+def _digest(document: dict[str, Any], key: str) -> str:
+    found = _text(document, key)
+    if not _DIGEST.fullmatch(found):
+        raise _unusable(key, "64 hex digits", found)
+    return found
 
 
 def _three(document: dict[str, Any], key: str, *, low: float) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from dataclasses import dataclass
 from importlib import metadata
@@ -23,6 +24,7 @@ from kdzoo.teachers.card import UNKNOWN_LICENCE
 from kdzoo.teachers.packaged import PACKAGE
 from kdzoo.training.best import objective_value
 from kdzoo.training.calibration import Calibration, calibrate, calibrate_on
+from kdzoo.training.checkpoint import tensor_bytes
 from kdzoo.training.cross_fitting import CrossFitted, cross_fit
 from kdzoo.training.document import DOCUMENT_SCHEMA, RESIZES
 from kdzoo.training.evaluation import Scored, measure
@@ -203,6 +205,7 @@ def _document(
             "intensity": "full" if data.intensity is None else data.intensity.label,
         },
         "teacher": _described(teacher),
+        "weights": {"sha256": hashlib.sha256(tensor_bytes(trainer.method.learned_state())).hexdigest()},
         "input": {
             "size": options.image_size,
             "resize": RESIZES[options.resize],

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
 import shutil
 
@@ -269,6 +270,35 @@ def test_another_teacher_is_refused(folder):
         Detector.open(folder)
 
 
+def test_weights_of_another_detector_are_refused(folder, outcome, tmp_path):
+    named = json.loads((folder / DOCUMENT_FILE).read_bytes())["weights"]["sha256"]
+    assert named == hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+    other = copy.deepcopy(outcome.method)
+    with torch.no_grad():
+        next(parameter for parameter in other.parameters() if parameter.requires_grad).add_(0.5)
+    elsewhere = Detector(other, outcome.document, device="cpu").save(tmp_path / "other")
+    assert Detector.open(elsewhere, device="cpu").document["weights"]["sha256"] != named
+    shutil.copy(elsewhere / WEIGHTS_FILE, folder / WEIGHTS_FILE)
+    with pytest.raises(CheckpointError, match="does not hold the weights that the document names"):
+        Detector.open(folder)
+
+
+def test_a_document_of_before_names_no_weights_and_loads(folder, saved, image):
+    document = json.loads((folder / DOCUMENT_FILE).read_bytes())
+    del document["weights"]
+    (folder / DOCUMENT_FILE).write_text(json.dumps(document))
+    same(Detector.open(folder).predict(image), Detector.open(saved).predict(image))
+    assert "weights" not in json.loads((Detector.open(folder).save(folder) / DOCUMENT_FILE).read_bytes())
+
+
+@pytest.mark.parametrize("weights", [None, "x", {}, {"sha256": 3}, {"sha256": "abc"}, {"sha256": "A" * 64}])
+def test_a_digest_that_is_none(folder, weights):
+    document = json.loads((folder / DOCUMENT_FILE).read_bytes()) | {"weights": weights}
+    (folder / DOCUMENT_FILE).write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match="weights"):
+        Detector.open(folder)
+
+
 @pytest.mark.parametrize("name", [TEACHER_FILE, WEIGHTS_FILE])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
@@ -444,8 +474,11 @@ def test_damaged_weights_open_finite_or_are_a_kdzoo_error(saved, outcome, tmp_pa
             content[data.draw(st.integers(0, header + 200))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
     path.write_bytes(content)
+    earlier = {
+        key: value for key, value in outcome.document.items() if key != "weights"
+    }  # no digest stands before them
     try:
-        made = Detector.from_files(outcome.document, path, saved / TEACHER_FILE, device="cpu")
+        made = Detector.from_files(earlier, path, saved / TEACHER_FILE, device="cpu")
     except KdzooError as error:
         assert error.message
     else:

@@ -330,3 +330,16 @@ def test_a_release_that_is_no_detector_of_this_version(trained, tmp_path):
     publish(registry, entry_name("rd", "parts/nut"), document, swapped)
     with pytest.raises(CheckpointError, match="not the teacher"):
         load("rd", "parts/nut", zoo=zoo)
+
+
+class TestTheDigestOfTheWeights:
+    def test_every_release_names_it(self, registry):
+        publish(registry, ENTRY, document(), FILES)
+        named = registry.resolve(ENTRY).document["weights"]
+        assert named == {"sha256": registry.resolve(ENTRY).blobs[WEIGHTS].sha256}
+
+    def test_a_document_of_other_weights_is_not_published(self, registry):
+        for odd in ({"sha256": "0" * 64}, {}, "x"):
+            with pytest.raises(CheckpointError, match="names other weights"):
+                publish(registry, ENTRY, document() | {"weights": odd}, FILES)
+        assert registry.releases(ENTRY) == []

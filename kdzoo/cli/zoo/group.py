@@ -10,6 +10,8 @@ _COMMANDS = {
     "list": ("kdzoo.cli.zoo.list", "list_entries", "List the entries with their champions."),
     "show": ("kdzoo.cli.zoo.show", "show", "Show everything the zoo says of a release."),
     "pull": ("kdzoo.cli.zoo.pull", "pull", "Bring a release into the cache, and into a folder."),
+    "pack": ("kdzoo.cli.zoo.pack", "pack", "Make a release or a detector's folder a single file."),
+    "unpack": ("kdzoo.cli.zoo.unpack", "unpack", "Make a folder of a packed detector."),
     "promote": ("kdzoo.cli.zoo.promote", "promote", "Make a release champion, or move another alias to it."),
     "rollback": ("kdzoo.cli.zoo.rollback", "rollback", "Point an alias at the release before."),
     "alias": ("kdzoo.cli.zoo.alias", "alias", "List the aliases of an entry; show, set or delete one."),

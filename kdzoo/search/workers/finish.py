@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,16 +9,16 @@ from typing import Any, Final
 import ray
 import torch
 from ray import tune
-from safetensors.torch import save
 
-from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
+from kdzoo.detector_files import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
 from kdzoo.errors import CheckpointError, KdzooError, SweepError, WorkerError
 from kdzoo.search.workers.node_watch import NodeWatch
 from kdzoo.search.workers.places import Places, others
 from kdzoo.search.workers.reasons import reason
 from kdzoo.search.workers.trainable import OF_THE_PLACE, STATE_FILE, Workbench, WorkerContext, misplaced
 from kdzoo.storage import write_file
-from kdzoo.training.checkpoint import load_state
+from kdzoo.training.checkpoint import load_state, tensor_bytes
+from kdzoo.training.document import document_bytes
 from kdzoo.training.outcome import conclude
 from kdzoo.training.spec import TrialSpec
 from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS
@@ -58,7 +57,7 @@ class Finished:
         """
         write_file(folder / WEIGHTS_FILE, self.files[WEIGHTS])
         write_file(folder / TEACHER_FILE, self.files[TEACHER])
-        write_file(folder / DOCUMENT_FILE, json.dumps(self.document, indent=2, allow_nan=False).encode())
+        write_file(folder / DOCUMENT_FILE, document_bytes(self.document))
         return folder
 
 
@@ -73,7 +72,7 @@ def finish_trial(context: WorkerContext, spec: dict[str, Any], checkpoint: tune.
         with checkpoint.as_directory() as folder:
             trainer.load_state(load_state(Path(folder) / STATE_FILE))
         outcome = conclude(trainer)
-        tensors = {key: value.detach().cpu().contiguous() for key, value in outcome.method.learned_state().items()}
+        tensors = outcome.method.learned_state()
         odd = next((key for key, value in tensors.items() if not torch.isfinite(value).all()), None)
         if odd is not None:
             raise CheckpointError(f"'{odd}' holds NaN or infinite values, so the detector is not published")
@@ -83,7 +82,7 @@ def finish_trial(context: WorkerContext, spec: dict[str, Any], checkpoint: tune.
         raise misplaced(error) from error
     except KdzooError as error:
         return Finished.failed(str(error))
-    files = {WEIGHTS: save(tensors), PICTURE: outcome.picture}
+    files = {WEIGHTS: tensor_bytes(tensors), PICTURE: outcome.picture}
     if outcome.document["teacher"]["sha256"] != context.teacher.sha256:
         files[TEACHER] = outcome.method.teacher.weights()
     unreported = str(outcome.trouble) if outcome.trouble is not None else ""

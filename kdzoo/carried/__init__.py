@@ -1,0 +1,1 @@
+"""A release outside of a zoo: a folder that is one thing, and the same as a single file."""

@@ -1,0 +1,65 @@
+"""`kdzoo zoo pack`: a release, or a detector's folder, as a single file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kdzoo.cli.options import existing_folder, zoo_option
+from kdzoo.cli.say import say
+from kdzoo.cli.zoo.signed import signatures_of
+from kdzoo.cli.zoo.which_release import release_options
+from kdzoo.cli.zoos import open_zoo
+
+if TYPE_CHECKING:
+    from kdzoo.carried.members import Packable
+
+
+@click.command()
+@click.argument("entry", nargs=-1, metavar="[METHOD DATASET/CATEGORY]")
+@click.option("--from", "folder", type=click.Path(path_type=Path), help="A detector's folder in place of a release.")
+@click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to make.")
+@release_options
+@zoo_option
+def pack(
+    entry: tuple[str, ...], folder: Path | None, out: Path, release: int | None, alias: str, zoo: str | None
+) -> None:
+    """Make one file of a release, or of a detector's folder, for a USB stick; `--from FILE` reads it anywhere.
+
+    Manifest and signatures go into it, too. The same release and signatures give the same bytes.
+
+    \b
+    Examples:
+      kdzoo zoo pack aand demo/weave --out weave.kdzoo
+      kdzoo zoo pack --from weave --out weave.kdzoo
+    """
+    from kdzoo.carried.members import of_folder
+    from kdzoo.carried.packing import pack as write
+
+    if bool(entry) == (folder is not None):
+        raise click.UsageError("give METHOD and DATASET/CATEGORY, or --from FOLDER")
+    if folder is not None:
+        if release is not None or zoo is not None or alias != "champion":
+            raise click.UsageError("--from names the detector already; leave --release, --alias and --zoo out")
+        made = of_folder(existing_folder(folder, "detector folder"))
+    else:
+        made = _of_release("/".join(entry), release, alias, zoo)
+    write(made.members, out, digests=made.digests)
+    say(f"{made.title} in {out}, {out.stat().st_size:,} bytes")
+
+
+def _of_release(entry: str, release: int | None, alias: str, zoo: str | None) -> Packable:
+    from kdzoo.carried.members import of_release
+    from kdzoo.settings import Settings
+    from kdzoo.trust import require_signature
+
+    registry = open_zoo(zoo)
+    manifest = registry.resolve(entry, release, alias)
+    require_signature(Settings.from_environment(), registry, manifest)
+    total = sum(blob.size for blob in manifest.blobs.values())
+    with click.progressbar(length=total, label="Pulling", file=sys.stderr) as bar:
+        files = {role: registry.fetch(manifest, role, progress=bar.update) for role in manifest.blobs}
+    return of_release(manifest, files, signatures_of(registry, manifest))

@@ -1,0 +1,72 @@
+"""A trained method again, from its document and its two weight files, none of which is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from kdzoo.errors import CheckpointError, KdzooError, StorageError
+from kdzoo.methods.base import Method
+from kdzoo.methods.registry import build_method
+from kdzoo.teachers.backbone import Teacher, build_teacher
+from kdzoo.training.checkpoint import load_tensors
+from kdzoo.training.document import DetectorPlan, parse_document
+from kdzoo.training.learned import load_learned
+
+
+def rebuild(document: dict[str, Any], weights: Path, teacher: Path) -> Method:
+    """The method of a document, with its weights.
+
+    Both files must have the digests that the document names. Documents of before name that of the teacher alone: there
+    the weights are compared by names, shapes and dtypes only.
+
+    Args:
+        document: as `kdzoo.training.document.read_document` gives it.
+        weights: safetensors of what was learned.
+        teacher: safetensors of the teacher.
+
+    Raises:
+        CheckpointError: the document lacks something, or a file does not fit it.
+        StorageError: a file cannot be read.
+    """
+    plan = parse_document(document)
+    if plan.weights_sha256 is not None and file_sha256(weights, "weights") != plan.weights_sha256:
+        raise CheckpointError(
+            f"'{weights}' does not hold the weights that the document names by their digest",
+            hint="the files of a detector belong together: copy or pull all of them again",
+        )
+    method = build_method(plan.method, plan.config, _teacher(plan, teacher))
+    learned = load_tensors(weights, method.learned_state(), optional=method.retired_state())
+    load_learned(method, {name: learned[name] for name in method.learned_state()})
+    return method
+
+
+def file_sha256(path: Path, what: str) -> str:
+    """The sha256 of a file, in hex.
+
+    Args:
+        path: the file.
+        what: it holds, for the message.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"cannot read {what} '{path}': {error.strerror or error}") from error
+
+
+def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
+    """The teacher of a document, its weights read from a file whose digest must be the document's."""
+    if file_sha256(path, "teacher weights") != plan.teacher_sha256:
+        raise CheckpointError(f"'{path}' is not the teacher that the document names by its digest")
+    try:
+        teacher = build_teacher(plan.teacher)
+    except KdzooError as error:
+        raise CheckpointError(f"the detector's document cannot be used: {error}", hint=error.hint) from error
+    teacher.load_release(load_tensors(path, teacher.backbone.state_dict(), optional=teacher.unread))
+    teacher.mean, teacher.std = plan.mean, plan.std
+    return teacher
