@@ -19,8 +19,9 @@ from kdzoo.errors import UsageError
 from kdzoo.metrics.binomial import Share, bound_of_a_choice
 from kdzoo.metrics.cost import Costs, cheapest_threshold
 from kdzoo.metrics.decisions import Decisions
+from kdzoo.provenance import provenance
 from kdzoo.training.calibration import Calibration, NormalScores, calibrate_on
-from kdzoo.training.document import with_weights
+from kdzoo.training.document import with_command, with_weights
 from kdzoo.training.kept_scores import KeptScores
 from kdzoo.training.operating_point import calibration_part, operating_point
 from kdzoo.zoo import WEIGHTS
@@ -148,8 +149,19 @@ def recalibrated(
     return document | {"calibration": calibration.as_dict(), "operating_point": point, "recalibrated": evidence}
 
 
-def publish_recalibrated(registry: Registry, base: Manifest, document: dict[str, Any], *, message: str = "") -> int:
+def publish_recalibrated(
+    registry: Registry, base: Manifest, document: dict[str, Any], *, message: str = "", command: str = ""
+) -> int:
     """Publishes a document beside the blobs of the release that it comes from; no alias is moved.
+
+    Its ``provenance`` stays that of the weights; that of the thresholds is kept in ``recalibrated``.
+
+    Args:
+        registry: the zoo.
+        base: the release that it comes from.
+        document: as `recalibrated` gives it.
+        message: a person's words.
+        command: that asked for it, as it was typed.
 
     Returns:
         The new release's number.
@@ -160,6 +172,8 @@ def publish_recalibrated(registry: Registry, base: Manifest, document: dict[str,
     """
     files = {role: registry.fetch(base, role) for role in base.blobs}
     types = {role: ref.media_type for role, ref in base.blobs.items()}
+    own = with_command({"provenance": provenance()}, command)
+    document = document | {"recalibrated": {**document.get("recalibrated", {}), **own}}
     if WEIGHTS in base.blobs:
         document = with_weights(document, base.blobs[WEIGHTS].sha256)
     made = registry.publish(base.entry, document, files, alias=None, message=message, media_types=types)

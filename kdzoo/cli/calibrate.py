@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.cli.given import command_line
 from kdzoo.cli.image_files import image_files
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import device_option, existing_folder, json_option, zoo_option
@@ -72,7 +73,7 @@ def calibrate(
         detector, judged["normals"], judged.get("defects"),
         release=base.release, false_positive_rate=false_alarms, costs=costs,
     )  # fmt: skip
-    number = publish_recalibrated(registry, base, document, message=message)
+    number = publish_recalibrated(registry, base, document, message=message, command=command_line())
     note = _promoted(registry, base, number, settings) if promote else _not_promoted(base, number)
     result = {
         "entry": str(base.entry),

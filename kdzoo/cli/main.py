@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in own
     only_text()
     try:
-        status = cli.main([item for item in own if item != "--debug"] + given[len(own) :], standalone_mode=False)
+        typed = [item for item in own if item != "--debug"] + given[len(own) :]
+        status = cli.main(list(typed), standalone_mode=False, obj=typed)
     except click.ClickException as error:
         tell_usage(error)
         sys.exit(error.exit_code)

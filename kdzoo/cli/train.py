@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdzoo.cli.datasets import open_or_download
+from kdzoo.cli.given import command_line
 from kdzoo.cli.notes import tell_note, tell_notes, tell_skipped
 from kdzoo.cli.options import (
     build_options,
@@ -59,6 +61,7 @@ def train(
       kdzoo train rd -d ./my-parts -c lid --epochs 40 --set learning_rate=0.002 --json
     """
     from kdzoo.settings import Settings
+    from kdzoo.training.document import with_command
 
     if zoo is not None and not publish:
         raise UsageError("--zoo says where to publish: add --publish, or leave it out")
@@ -68,6 +71,7 @@ def train(
     check_writable(folder)
     target = _open_target(spec, settings, zoo) if publish else None
     outcome = _train(spec, opened, settings, device, zoo)
+    outcome = dataclasses.replace(outcome, document=with_command(outcome.document, command_line()))
     _save(outcome, folder, device)
     tell(f"The detector is kept in {folder}")
     published = _publish(outcome, folder, *target, who=settings.who) if target is not None else None

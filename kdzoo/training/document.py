@@ -100,6 +100,18 @@ def document_bytes(document: Mapping[str, Any]) -> bytes:
     return json.dumps(dict(document), indent=2, allow_nan=False).encode()
 
 
+def with_command(document: dict[str, Any], command: str) -> dict[str, Any]:
+    """A document that keeps the command that it came of.
+
+    Args:
+        document: of a detector.
+        command: as it was typed; empty where none was, and nothing is added then.
+    """
+    if not command:
+        return document
+    return document | {"provenance": {**document.get("provenance", {}), "command": command}}
+
+
 def with_weights(document: dict[str, Any], sha256: str) -> dict[str, Any]:
     """A document that names the digest of its weights.
 

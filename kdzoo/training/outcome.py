@@ -19,6 +19,7 @@ from kdzoo.metrics.decisions import Decisions
 from kdzoo.metrics.maps import is_one
 from kdzoo.metrics.report import Report
 from kdzoo.pictures import Case, as_png, sheet, shrunk
+from kdzoo.provenance import provenance
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE
 from kdzoo.teachers.packaged import PACKAGE
@@ -226,6 +227,7 @@ def _document(
         "precision": precision(trainer),
         "cost": cost(trainer),
         "software": software(),
+        "provenance": provenance(),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.cli.given import command_line
 from kdzoo.cli.notes import tell_notes
 from kdzoo.cli.options import json_option, run_options, zoo_option
 from kdzoo.cli.say import tell
@@ -87,7 +88,7 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
         _tell_notes(plan, asked=given["protocol"] is not None)
     else:
         plan, zoo = resumed_plan(click.get_current_context(), method, given, settings, zoo)
-    plan = dataclasses.replace(plan, download=given["download"])
+    plan = dataclasses.replace(plan, download=given["download"], command=plan.command or command_line())
     check_this_machine(plan)
     board = _watched(plan, zoo, resume=given["resume"] is not None)
     show_results(board, plan, as_json=as_json)

@@ -40,6 +40,7 @@ def card(manifest: Manifest, *, aliases: Iterable[str] = (), signed_by: Iterable
         _section("configuration", _sorted(_of(document, "config"))),
         _section("options", _sorted(_of(document, "options"))),
         _section("software", _sorted(_of(document, "software"))),
+        _section("provenance", _provenance(_of(document, "provenance"), _of(document, "recalibrated"))),
         _section("files", {role: f"{ref.size:,} bytes, sha256 {ref.sha256}" for role, ref in manifest.blobs.items()}),
         _section("signatures", dict(enumerate(signed_by, start=1))),
         ["load", *_how(manifest)],
@@ -153,6 +154,23 @@ def _training(document: Mapping[str, Any]) -> dict[str, Any]:
     rows["sweep"] = document.get("sweep")
     if mlflow:
         rows["MLflow"] = f"experiment {_text(mlflow.get('experiment'))}, run {_text(mlflow.get('run'))}"
+    return rows
+
+
+def _provenance(made: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
+    """By which code and command the weights were made, and the thresholds where that was done apart."""
+    rows: dict[str, Any] = {}
+    for prefix, found in (("", made), ("thresholds, ", _of(again, "provenance"))):
+        code, packages = _of(found, "code"), _of(found, "packages")
+        if code:
+            state = " with changes" if code.get("changed") is True else ""
+            commit = f", commit {_text(code['commit'])}{state}" if "commit" in code else ""
+            rows[f"{prefix}code"] = f"kdzoo {_text(code.get('version'))}{commit}"
+        if packages:
+            rows[f"{prefix}packages"] = (
+                f"{_text(packages.get('count'))} installed, sha256 {_text(packages.get('sha256'))}"
+            )
+        rows[f"{prefix}command"] = found.get("command")
     return rows
 
 

@@ -36,6 +36,7 @@ class SweepPlan:
         keep: checkpoints of ended trials that a category keeps, the best ones'; at least 1.
         download: whether a machine without the data set may fetch it.
         gpu_hours: GPU time of all trials together after which none begins any more; None for no limit.
+        command: that began it, as it was typed; empty where none did.
     """
 
     name: str
@@ -54,6 +55,7 @@ class SweepPlan:
     keep: int = 1
     gpu_hours: float | None = None
     download: bool = False
+    command: str = ""
 
     @property
     def folder(self) -> Path:

@@ -76,6 +76,7 @@ class PlanFile:
             "run_key": self.run_key,
             "created": self.created,
             "zoo": without_credentials(self.zoo),
+            "command": plan.command,
             "max_concurrent": plan.max_concurrent,
             "cpus_per_trial": plan.cpus_per_trial,
             "gpus_per_trial": plan.gpus_per_trial,
@@ -114,6 +115,7 @@ class PlanFile:
                 time_budget=told["time_budget"],
                 keep=int(told["keep"]),
                 gpu_hours=told["gpu_hours"],
+                command=str(told.get("command", "")),
             )
             return cls(
                 plan=plan,

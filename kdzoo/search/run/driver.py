@@ -24,6 +24,7 @@ from kdzoo.search.workers.reasons import reason, stopped
 from kdzoo.search.workers.sent_teacher import SentTeacher
 from kdzoo.search.workers.trainable import WorkerContext
 from kdzoo.tracking import SweepTracker
+from kdzoo.training.document import with_command
 from kdzoo.training.stage_results import StageResults
 from kdzoo.zoo import Published
 from zoo_registry import EntryName
@@ -154,6 +155,7 @@ class SweepDriver:
         plan, registry = self._plan, self._ground.registry
         entry = EntryName(method=plan.method, dataset=plan.dataset.name, category=category)
         document = {**finished.document, "sweep": plan.name, "mlflow": self._tracker.category_run(category)}
+        document = with_command(document, plan.command)
         who = plan.settings.who
         published = publish_once(registry, entry, document, finished.files, look=self._ground.resumed, who=who)
         return published.located(registry, entry)

@@ -69,7 +69,8 @@ def swept(tmp_path_factory, reachable_s3, local_ray):
     folder = tmp_path_factory.mktemp("swept")
     make_dataset(folder / "parts")
     zoo = f"s3://{reachable_s3.new_bucket(reachable_s3.client())}/zoo"
-    plan, ended_at, started = small_plan(folder, name="first", trials=TRIALS), [], time.monotonic()
+    plan, ended_at = small_plan(folder, name="first", trials=TRIALS, command="kdzoo sweep aand"), []
+    started = time.monotonic()
     watcher = Watcher(lambda board: ended_at.append(time.monotonic()) if board.ended() else None)
     board = run_sweep(plan, watcher, zoo=zoo)
     return Swept(plan, board, watcher, zoo=zoo, first_ended=ended_at[0] - started)
@@ -163,6 +164,9 @@ def test_a_release_has_the_numbers_that_were_published(swept, credentials, categ
     assert detector.document["config"] == outcome.best.config
     assert detector.document["objective"]["value"] == pytest.approx(outcome.best.objective, abs=1e-5)
     assert detector.document["sweep"] == "first"
+    assert detector.document["provenance"]["command"] == "kdzoo sweep aand"
+    assert detector.document["provenance"]["packages"]["count"] > 10
+    assert detector.plan.weights_sha256 is not None
     assert detector.document["operating_point"] == outcome.operating_point
     (found,) = swept.runs("category", category=category)
     assert detector.document["mlflow"] == {"experiment": "kdzoo/aand/parts", "run": found.data.tags["kdzoo.key"]}

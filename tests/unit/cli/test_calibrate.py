@@ -45,6 +45,11 @@ def test_a_release_with_thresholds_of_its_own(capsys, folders):
     assert f"`kdzoo zoo promote {NAME} 2` makes it champion" in ran.out
     card = run(capsys, "zoo", "show", NAME, "--release", 2).out
     assert "the weights of release 1, on 9 normals and 4 defects" in card
+    documents = [json.loads(run(capsys, "zoo", "show", NAME, "--release", n, "--json").out)["document"] for n in (1, 2)]
+    assert documents[0]["provenance"] == documents[1]["provenance"], "that of the weights, which no command made here"
+    assert documents[0]["weights"] == documents[1]["weights"]
+    command = documents[1]["recalibrated"]["provenance"]["command"]
+    assert command.startswith("kdzoo calibrate rd toy/bottle --normals ") and command in card
     assert run(capsys, "zoo", "promote", NAME, 2).out == f"champion of {NAME} is release 2\n"
 
 

@@ -113,6 +113,10 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     assert "of 2 (0 to" in card and "2 normal images cannot show 1.0 %" in card
     manifest = json.loads(run(capsys, "zoo", "show", "rd/lids/small", "--json").out)
     assert manifest["document"]["metrics"] == result["metrics"]
+    made = manifest["document"]["provenance"]
+    assert made["command"].startswith("kdzoo train rd -d ") and made["command"].endswith("--publish --json")
+    assert f"kdzoo {made['code']['version']}" in card and made["packages"]["sha256"] in card and made["command"] in card
+    assert json.loads((out / "detector.json").read_text())["provenance"] == made
 
     pulled = tmp_path / "pulled"
     assert run(capsys, "zoo", "pull", "rd/lids/small", "--out", pulled).status == 0

@@ -64,6 +64,7 @@ def test_a_real_detector_shows_all_a_person_asks_for(tmp_path):
         "64 x 64 pixels (bilinear-antialiased-square)",
         "teacher licence      Zlib",
         document["software"]["torch"],
+        document["provenance"]["packages"]["sha256"],
         "12,345 bytes",
         "key 1",
         'kdzoo.load("rd", "toy/bottle", release=3)',

@@ -19,7 +19,7 @@ DATA = {"bottle": DataDigests(fingerprint="f1", split="s1")}
 @pytest.fixture
 def written(tmp_path):
     make_dataset(tmp_path / "parts", ("bottle",))
-    plan = small_plan(tmp_path, name="night", trials=3)
+    plan = small_plan(tmp_path, name="night", trials=3, command="kdzoo sweep aand -d parts")
     found = PlanFile(plan=plan, data=DATA, run_key="night-1", created=5.0, zoo="s3://me:secret@host/zoo")
     found.write(plan.folder / "plan.json")
     return found
@@ -50,6 +50,14 @@ def test_a_plan_of_an_earlier_kdzoo_gets_its_teachers_full_name(written):
     assert found.differences(other, DATA) == [
         "options.teacher is wide_resnet50_2.tv_in1k, was wide_resnet50_2.racm_in1k"
     ]
+
+
+def test_a_plan_of_an_earlier_kdzoo_names_no_command(written):
+    path = written.plan.folder / "plan.json"
+    told = json.loads(path.read_text())
+    assert told.pop("command") == "kdzoo sweep aand -d parts"
+    path.write_text(json.dumps(told))
+    assert read(written).plan == dataclasses.replace(written.plan, command="")
 
 
 def test_a_plan_of_an_earlier_kdzoo_goes_on_in_float32(written):
@@ -96,6 +104,7 @@ def test_how_a_sweep_searches_may_not_change_but_its_budgets_may(written):
         "strategy.warm_start is False, was True",
     ]
     assert written.differences(dataclasses.replace(before, gpu_hours=2.0, time_budget=3.0), DATA) == []
+    assert written.differences(dataclasses.replace(before, command="kdzoo sweep --resume x"), DATA) == []
 
 
 def test_a_persons_masks_may_not_change(written, tmp_path):
