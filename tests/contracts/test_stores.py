@@ -207,6 +207,7 @@ def test_publish_resolve_fetch(registry, store, tmp_path):
     assert registry.fetch(found, "teacher").read_bytes() == b"teacher bytes"
     digest = hashlib.sha256(b"weights").hexdigest()
     assert set(store.list("")) == {
+        "zoo.json",
         "entries/rd/demo/weave/releases/000001.json",
         "entries/rd/demo/weave/aliases/champion.json",
         "entries/rd/demo/weave/history/champion/000001.json",
