@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdzoo.champions import CHAMPION, crown, judge
-from kdzoo.errors import CheckpointError, UsageError
+from kdzoo.errors import CheckpointError, StorageError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.storage import write_new
 from kdzoo.trust import require_signature, sign_what_is_published
@@ -210,7 +210,7 @@ def from_manifest(registry: Registry, manifest: Manifest, *, device: str | torch
     if compared:
         try:
             return opened(compared)
-        except CheckpointError:
+        except (CheckpointError, StorageError):  # damaged, or taken out of the cache meanwhile
             _log.debug("the files of %s are read again, and fetched if they are damaged", manifest.entry)
     return opened(set())
 

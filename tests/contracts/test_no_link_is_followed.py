@@ -170,10 +170,18 @@ def teacher(given, out, capsys):
     return said or command("teacher", "push", "own", "--zoo", "OUT/zoo")(given, out, capsys)
 
 
+def unpack(given, out, capsys):
+    packed = str(given / "small.kdzoo")
+    status = command("zoo", "pack", "rd/lids/small", "--zoo", "IN/own zoo", "--out", packed)(given, out, capsys)
+    return status or command("zoo", "unpack", packed, "--out", "OUT/unpacked")(given, out, capsys)
+
+
 WORK = {
     "predict": command("predict", "--from", "IN/detector", "IN/lids/small/test", "--out", "OUT"),
     "train": command("train", "rd", "-d", "IN/lids", *SMALL, "--out", "OUT/run", "--publish", "--zoo", "OUT/zoo"),
     "pull": command("zoo", "pull", "rd/lids/small", "--zoo", "IN/own zoo", "--out", "OUT/pulled"),
+    "pack": command("zoo", "pack", "rd/lids/small", "--zoo", "IN/own zoo", "--out", "OUT/small.kdzoo"),
+    "unpack": unpack,
     "show": command("data", "show", "IN/lids", "--out", "OUT/sheet.png"),
     "preview": command("data", "preview", "-d", "IN/lids", "-c", "small", "--out", "OUT/sheet.png"),
     "add": command("data", "add", "own", "IN/lids"),

@@ -319,6 +319,32 @@ def test_damaged_blobs_are_never_loaded(trained, tmp_path, role):
         load("rd", "parts/screw", zoo=str(zoo))
 
 
+def test_a_release_whose_document_names_other_weights_is_never_loaded(trained, tmp_path):
+    document, files, _, _ = trained
+    zoo, paths = str(tmp_path / "zoo"), {}
+    for role, data in files.items():
+        paths[role] = tmp_path / role
+        paths[role].write_bytes(data)
+    registry = open_registry(Settings.from_environment(), zoo)
+    for value, release in (("0" * 64, 1), (document["weights"]["sha256"], 2)):
+        registry.publish("rd/parts/screw", {**document, "weights": {"sha256": value}}, paths)
+        if release == 1:
+            with pytest.raises(CheckpointError, match="does not hold the weights that the document names"):
+                load("rd", "parts/screw", zoo=zoo)
+    assert load("rd", "parts/screw", zoo=zoo).plan.weights_sha256 == document["weights"]["sha256"]
+
+
+def test_a_release_of_before_names_no_weights_and_loads(trained, tmp_path):
+    document, files, _, _ = trained
+    zoo, paths = str(tmp_path / "zoo"), {}
+    for role, data in files.items():
+        paths[role] = tmp_path / role
+        paths[role].write_bytes(data)
+    earlier = {key: value for key, value in document.items() if key not in ("weights", "provenance")}
+    open_registry(Settings.from_environment(), zoo).publish("rd/parts/screw", earlier, paths)
+    assert load("rd", "parts/screw", zoo=zoo).document == earlier
+
+
 def test_a_release_that_is_no_detector_of_this_version(trained, tmp_path):
     document, files, _, _ = trained
     zoo = str(tmp_path / "zoo")
