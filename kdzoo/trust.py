@@ -74,7 +74,8 @@ def require_carried_signature(
     """As `require_signature`, for a release outside of a zoo, whose signatures came along.
 
     Args:
-        settings: whose ``require_signature`` names the file of trusted public keys.
+        settings: whose ``require_signature`` names the file of trusted public keys, and ``signed_for`` the zoos for
+            which these may have signed it. It has left its zoo, so where none is named any zoo's signature will do.
         manifest: that came along; None if none did.
         signatures: the bytes of signatures' files, by name.
         where: it lies, for messages.
@@ -104,6 +105,9 @@ def require_carried_signature(
             why = f"a signature is damaged: {error}"
             continue
         key = known.get(signature.key_id)
+        if settings.signed_for and signature.zoo not in settings.signed_for:
+            why = f"a signature is for {signature.zoo or 'no zoo'}, which KDZOO_SIGNED_FOR does not name"
+            continue
         if key is not None and key.has_signed(manifest.signed_bytes, signature):
             return key
         why = f"the signature of key {key.key_id} does not hold" if key is not None else why

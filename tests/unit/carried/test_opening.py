@@ -152,6 +152,15 @@ def test_a_signature_of_a_trusted_key_is_asked_for(made, folder, monkeypatch, nu
     assert opened(made / number).plan.method == opened(made / f"{number}.kdzoo").plan.method == "rd"
 
 
+def test_a_signature_may_have_to_be_for_some_zoo(folder, monkeypatch):
+    zoo = json.loads(signature_in(folder).read_bytes())["zoo"]
+    monkeypatch.setenv("KDZOO_SIGNED_FOR", f"{'0' * 32},{zoo}")
+    assert opened(folder).plan.method == "rd"
+    monkeypatch.setenv("KDZOO_SIGNED_FOR", "0" * 32)
+    with pytest.raises(SignatureError, match=f"a signature is for {zoo}, which KDZOO_SIGNED_FOR does not name"):
+        opened(folder)
+
+
 def test_a_signature_that_is_damaged_or_of_another_release_does_not_hold(made, folder):
     path = signature_in(folder)
     shutil.copy(signature_in(made / "2"), path)
