@@ -151,7 +151,7 @@ def recalibrated(
 
 def publish_recalibrated(
     registry: Registry, base: Manifest, document: dict[str, Any], *, message: str = "", command: str = ""
-) -> int:
+) -> Manifest:
     """Publishes a document beside the blobs of the release that it comes from; no alias is moved.
 
     Its ``provenance`` stays that of the weights; that of the thresholds is kept in ``recalibrated``.
@@ -164,7 +164,7 @@ def publish_recalibrated(
         command: that asked for it, as it was typed.
 
     Returns:
-        The new release's number.
+        The new release's manifest.
 
     Raises:
         RegistryError: it cannot be published.
@@ -177,7 +177,7 @@ def publish_recalibrated(
     if WEIGHTS in base.blobs:
         document = with_weights(document, base.blobs[WEIGHTS].sha256)
     made = registry.publish(base.entry, document, files, alias=None, message=message, media_types=types)
-    return made.release
+    return made.manifest
 
 
 def _operating_point(

@@ -139,6 +139,7 @@ def load(
     *,
     zoo: str | None = None,
     release: int | None = None,
+    digest: str | None = None,
     alias: str = CHAMPION,
     device: str | torch.device | None = None,
     threshold: float | None = None,
@@ -157,7 +158,9 @@ def load(
         name: ``"dataset/category"``, such as ``"demo/weave"``.
         zoo: a folder or ``s3://bucket/prefix``; default ``KDZOO_ZOO``, else the folder under kdzoo's home.
         release: a release's number, 1 or more; default the one that ``alias`` points at.
-        alias: used when no release is given.
+        digest: ``"sha256:..."`` of the release's manifest, as `kdzoo zoo show` gives it: nothing else is loaded.
+            Without ``release`` the release that has it is looked for.
+        alias: used when neither is given.
         device: where to predict; default a GPU if there is one.
         threshold: decide by this score instead of the calibrated one.
         false_positive_rate: decide by another share of normal images that may alarm.
@@ -167,6 +170,7 @@ def load(
 
     Raises:
         ConfigError: ``min_area`` or ``border`` is negative, or ``roi`` holds no region of interest.
+        ManifestInvalidError: the release is not the one of ``digest``, or its manifest is damaged.
         UsageError: ``name`` is not of that form, or ``release`` is no whole number.
         NameInvalidError, EntryNotFoundError, ReleaseNotFoundError: there is no such detector.
         SignatureError: ``KDZOO_REQUIRE_SIGNATURE`` names public keys, and none of them has signed the release.
@@ -180,7 +184,7 @@ def load(
         raise UsageError(f"release {release!r} is not a whole number", hint=f"kdzoo zoo show {entry} says which it has")
     settings = Settings.from_environment()
     registry = open_registry(settings, zoo)
-    manifest = registry.resolve(entry, release, alias, trust_cache=release is not None)
+    manifest = registry.resolve(entry, release, alias, trust_cache=release is not None, digest=digest)
     require_signature(settings, registry, manifest)
     detector = from_manifest(registry, manifest, device=device)
     if threshold is not None or false_positive_rate is not None:

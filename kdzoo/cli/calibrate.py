@@ -11,7 +11,7 @@ import click
 from kdzoo.cli.given import command_line
 from kdzoo.cli.image_files import image_files
 from kdzoo.cli.notes import tell_note
-from kdzoo.cli.options import device_option, existing_folder, json_option, zoo_option
+from kdzoo.cli.options import device_option, digest_option, existing_folder, json_option, zoo_option
 from kdzoo.cli.rates import share
 from kdzoo.cli.say import say_result
 from kdzoo.errors import UsageError
@@ -37,6 +37,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--cost-alarm", type=float, metavar="COST", help="Of a false alarm, in the same unit; default 1.")
 @click.option("--defect-rate", type=share, metavar="RATE", help="Share of defects on the line; default the folders'.")
 @click.option("--release", type=click.IntRange(1), help="Which release, by number.")
+@digest_option
 @click.option("--alias", default="champion", show_default=True, help="Which release, by alias.")
 @click.option("--champion", "promote", is_flag=True, help="Make the new release champion, if the old one was.")
 @click.option("--message", default="", metavar="TEXT", help="Words on the new release.")
@@ -45,7 +46,8 @@ _FOLDER = click.Path(path_type=Path)
 @json_option
 def calibrate(
     method: str, name: str, normals: Path, defects: Path | None, false_alarms: float | None, cost_miss: float | None,
-    cost_alarm: float | None, defect_rate: float | None, release: int | None, alias: str, promote: bool, message: str,
+    cost_alarm: float | None, defect_rate: float | None, release: int | None, digest: str | None,
+    alias: str, promote: bool, message: str,
     zoo: str | None, device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Give a release new thresholds from your own images, as a new release with the same weights.
@@ -67,17 +69,18 @@ def calibrate(
     if defects is not None:
         files["defects"] = image_files([str(existing_folder(defects, "folder of defective images"))])
     settings = Settings.from_environment()
-    registry, base, detector = _opened(method, name, zoo, release, alias, device, settings)
+    registry, base, detector = _opened(method, name, zoo, (release, digest, alias), device, settings)
     judged = _judged(detector, files)
     document = recalibrated(
         detector, judged["normals"], judged.get("defects"),
         release=base.release, false_positive_rate=false_alarms, costs=costs,
     )  # fmt: skip
-    number = publish_recalibrated(registry, base, document, message=message, command=command_line())
-    note = _promoted(registry, base, number, settings) if promote else _not_promoted(base, number)
+    made = publish_recalibrated(registry, base, document, message=message, command=command_line())
+    note = _promoted(registry, base, made.release, settings) if promote else _not_promoted(base, made.release)
     result = {
         "entry": str(base.entry),
-        "release": number,
+        "release": made.release,
+        "digest": made.digest,
         "from_release": base.release,
         "threshold_before": detector.threshold,
         "operating_point": document["operating_point"],
@@ -110,7 +113,12 @@ def _costs(
 
 
 def _opened(
-    method: str, name: str, zoo: str | None, release: int | None, alias: str, device: str | None, settings: Settings
+    method: str,
+    name: str,
+    zoo: str | None,
+    which: tuple[int | None, str | None, str],
+    device: str | None,
+    settings: Settings,
 ) -> tuple[Registry, Manifest, Detector]:
     from kdzoo.methods.registry import find_method
     from kdzoo.trust import require_signature
@@ -119,7 +127,8 @@ def _opened(
     find_method(method)
     registry = open_registry(settings, zoo, warn=tell_note)
     registry.probe()  # what cannot be published to is told before a thousand images are judged
-    base = registry.resolve(entry_name(method, name), release, alias)
+    release, digest, alias = which
+    base = registry.resolve(entry_name(method, name), release, alias, digest=digest)
     require_signature(settings, registry, base)
     return registry, base, from_manifest(registry, base, device=device)
 
@@ -166,4 +175,4 @@ def _lines(result: dict[str, Any]) -> list[str]:
         costs = evidence["costs"]
         each = f"at {costs['miss']:g} a miss and {costs['alarm']:g} an alarm"
         lines.append(f"  {'cost':18} {1000 * evidence['cost_an_image']:.4g} for 1000 images, {each}")
-    return [*lines, f"  {'zoo':18} {result['note']}"]
+    return [*lines, f"  {'digest':18} {result['digest']}", f"  {'zoo':18} {result['note']}"]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @json_option
 def evaluate(
     method: str | None, name: str | None, dataset: str | None, download: bool, part: str, folder: Path | None,
-    zoo: str | None, release: int | None, alias: str, device: str | None, threshold: float | None,
+    zoo: str | None, release: int | None, digest: str | None, alias: str, device: str | None, threshold: float | None,
     false_positive_rate: float | None, tile: int | None, overlap: int | None, scale: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure a detector, under the protocol and split it was selected with.
@@ -46,7 +46,7 @@ def evaluate(
       kdzoo evaluate --from ~/.kdzoo/runs/rd-lid --dataset ./my-parts --json
     """
     detector = load_source(
-        method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
+        method, name, folder=folder, zoo=zoo, release=release, digest=digest, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
     )  # fmt: skip
     set_tiles(detector, tile, overlap, scale)

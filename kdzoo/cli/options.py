@@ -140,6 +140,13 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
+def digest_option(command: F) -> F:
+    """``--digest``: a release by the digest of its manifest, alone or beside ``--release``."""
+    return click.option(
+        "--digest", metavar="sha256:...", help="By the digest of its manifest: no other bytes are taken."
+    )(command)
+
+
 def zoo_option(command: F) -> F:
     """``--zoo``: where the zoo is."""
     return click.option(

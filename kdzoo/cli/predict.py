@@ -44,7 +44,7 @@ _BATCH = 16
 @device_option
 def predict(
     words: tuple[str, ...], out: Path, kind: str, heatmaps: bool, skip_unreadable: bool, folder: Path | None,
-    zoo: str | None, release: int | None, alias: str, device: str | None, threshold: float | None,
+    zoo: str | None, release: int | None, digest: str | None, alias: str, device: str | None, threshold: float | None,
     false_positive_rate: float | None, min_area: int, border: int, roi: Path | None,
     tile: int | None, overlap: int | None, scale: float | None,
 ) -> None:  # fmt: skip
@@ -63,7 +63,7 @@ def predict(
     method, name, files = (None, None, words) if folder else (words[0], (words[1:2] or (None,))[0], words[2:])
     images = image_files(files)
     detector = load_source(
-        method, name, folder=folder, zoo=zoo, release=release, alias=alias, device=device,
+        method, name, folder=folder, zoo=zoo, release=release, digest=digest, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
     )  # fmt: skip
     detector.set_regions(min_area=min_area, border=border)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kdzoo.cli.notes import tell_note
-from kdzoo.cli.options import F, existing_folder
+from kdzoo.cli.options import F, digest_option, existing_folder
 from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def source_options(command: F) -> F:
         click.option("--false-positive-rate", type=float, help="Decide by the share of normal images that may alarm."),
         click.option("--threshold", type=float, help="Decide by this score instead of the calibrated one."),
         click.option("--alias", default="champion", show_default=True, help="Which release, by alias."),
+        digest_option,
         click.option("--release", type=click.IntRange(1), help="Which release, by number."),
         click.option(
             "--from",
@@ -75,6 +76,7 @@ def load_source(
     folder: Path | None,
     zoo: str | None,
     release: int | None,
+    digest: str | None,
     alias: str,
     device: str | None,
     threshold: float | None = None,
@@ -89,6 +91,7 @@ def load_source(
         given = {
             "METHOD": method,
             "--release": release,
+            "--digest": digest,
             "--zoo": zoo,
             "--alias": None if alias == "champion" else alias,
         }
@@ -114,6 +117,7 @@ def load_source(
         name,
         zoo=zoo,
         release=release,
+        digest=digest,
         alias=alias,
         device=device,
         threshold=threshold,

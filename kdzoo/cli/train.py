@@ -236,7 +236,8 @@ def _publish(
         TEACHER: (folder / TEACHER_FILE).read_bytes(),
         PICTURE: outcome.picture,
     }
-    return asdict(publish(registry, entry, outcome.document, files, who=who))
+    published = publish(registry, entry, outcome.document, files, who=who).located(registry, entry)
+    return asdict(published) | {"digest": f"sha256:{published.manifest_sha256}" if published.manifest_sha256 else None}
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
@@ -248,6 +249,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
     lines.append(f"  seconds            {result['cost']['seconds']:.1f} on {result['cost']['device']}")
     if result["published"]:
         lines.append(f"  zoo                {_release(result['published'])}")
+        if result["published"]["digest"]:
+            lines.append(f"  digest             {result['published']['digest']}")
     lines.append(f"  detector           {result['checkpoint']}")
     return lines
 

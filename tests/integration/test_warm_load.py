@@ -9,7 +9,7 @@ from kdzoo.settings import Settings
 from kdzoo.training.checkpoint import save_tensors
 from kdzoo.training.outcome import conclude
 from kdzoo.zoo import TEACHER, WEIGHTS, entry_name, load, open_registry
-from zoo_registry.errors import StoreUnavailableError
+from zoo_registry.errors import ManifestInvalidError, StoreUnavailableError
 
 ENTRY = entry_name("rd", "toy/bottle")
 
@@ -140,3 +140,15 @@ def test_a_damaged_kept_manifest_is_read_again(zoo, s3, caplog):
     load("rd", "toy/bottle", zoo=zoo, release=1, device="cpu")
     assert asked(s3, began) == ["GET entries/rd/toy/bottle/releases/000001.json"]
     assert "damaged in the cache" in caplog.text
+
+
+def test_a_release_pinned_by_its_digest_asks_for_nothing_and_another_is_refused(zoo, s3):
+    registry = open_registry(Settings.from_environment(), zoo)
+    one, two = (registry.resolve(ENTRY, number).digest for number in (1, 2))
+    for pin in ({"release": 1}, {}):
+        load("rd", "toy/bottle", zoo=zoo, digest=one, device="cpu", **pin)
+    began = len(s3.requests)
+    load("rd", "toy/bottle", zoo=zoo, release=1, digest=one, device="cpu")
+    assert asked(s3, began) == []
+    with pytest.raises(ManifestInvalidError, match="is not the one asked for"):
+        load("rd", "toy/bottle", zoo=zoo, release=1, digest=two, device="cpu")

@@ -143,7 +143,7 @@ def test_the_new_release_shares_every_blob_and_is_promoted_by_a_person(outcome, 
     detector = from_manifest(registry, base, device="cpu")
     document = recalibrated(detector, judge_files(detector, given[0]), release=1, false_positive_rate=0.1)
     before = {path for path in (tmp_path / "zoo" / "blobs").rglob("*") if path.is_file()}
-    assert publish_recalibrated(registry, base, document, message="new lamp") == 2
+    assert publish_recalibrated(registry, base, document, message="new lamp").release == 2
     assert {path for path in (tmp_path / "zoo" / "blobs").rglob("*") if path.is_file()} == before
     made = registry.resolve(ENTRY, 2)
     assert made.blobs == base.blobs and made.message == "new lamp"

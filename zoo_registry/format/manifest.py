@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo_registry.errors import ManifestInvalidError, NameInvalidError
 from zoo_registry.format import records, strict_json
+from zoo_registry.format.digests import digest_of
 from zoo_registry.format.names import EntryName, check_role
 
 SCHEMA = "kdzoo-manifest/1"
@@ -84,6 +85,11 @@ class Manifest:
             ManifestInvalidError: as `to_bytes` does.
         """
         return self.to_bytes() if self._read is None else self._read
+
+    @property
+    def digest(self) -> str:
+        """``sha256:`` and 64 digits of its bytes, which pins the release: they name all that is in it."""
+        return digest_of(self.signed_bytes)
 
     def to_bytes(self) -> bytes:
         """The canonical JSON of this manifest.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,17 +15,15 @@ from zoo_registry.cache.remembering import RememberingReader
 from zoo_registry.errors import (
     BlobCorruptError,
     ConflictError,
-    EntryNotFoundError,
     ManifestInvalidError,
     ObjectNotFoundError,
     RegistryError,
-    ReleaseNotFoundError,
     StoreUnavailableError,
-    ZooNotFoundError,
 )
 from zoo_registry.format import layout, records
 from zoo_registry.format.alias import MAX_BYTES as ALIAS_BYTES
 from zoo_registry.format.alias import Alias
+from zoo_registry.format.digests import check_bytes, check_digest
 from zoo_registry.format.identity import Identity
 from zoo_registry.format.manifest import Manifest
 from zoo_registry.format.names import EntryName, check_alias
@@ -40,6 +37,7 @@ from zoo_registry.zoo.aliasing import WHATEVER, Expected, Reason
 from zoo_registry.zoo.blob_upload import BlobSender
 from zoo_registry.zoo.drafting import draft_manifest, with_digests
 from zoo_registry.zoo.history import AliasLog
+from zoo_registry.zoo.pinned import absent, find_by_digest
 from zoo_registry.zoo.signatures import Signatures
 
 CHAMPION = "champion"
@@ -179,10 +177,16 @@ class Registry:
                 max_bytes=ALIAS_BYTES,
             )
         except ObjectNotFoundError as error:
-            raise self._missing(name, f"alias '{alias}'") from error
+            raise absent(self, name, f"alias '{alias}'") from error
 
     def resolve(
-        self, entry: EntryName | str, release: int | None = None, alias: str = CHAMPION, *, trust_cache: bool = False
+        self,
+        entry: EntryName | str,
+        release: int | None = None,
+        alias: str = CHAMPION,
+        *,
+        trust_cache: bool = False,
+        digest: str | None = None,
     ) -> Manifest:
         """The manifest of a release.
 
@@ -191,19 +195,27 @@ class Registry:
             release: the number; None for the one that ``alias`` points at.
             alias: used when ``release`` is None.
             trust_cache: a manifest that is in the cache is taken without asking the store: it never changes there.
+            digest: ``sha256:...`` of the manifest, compared with its bytes before anything is made of them. Without
+                ``release`` the release is looked for that has it; ``alias`` then only says where to look first.
 
         Raises:
             EntryNotFoundError: there is no such entry; the hint says the nearest.
             ReleaseNotFoundError: the entry has no such release or alias.
-            ManifestInvalidError: the manifest or alias is damaged, or is of another entry or release.
+            ManifestInvalidError: the manifest or alias is damaged, or is of another entry, release or digest.
+            NameInvalidError: ``digest`` is none.
         """
         name = EntryName.of(entry)
+        if digest is not None and release is None:
+            return find_by_digest(self, name, check_digest(digest), alias)
+        pin = None if digest is None else check_digest(digest)
         number = self.read_alias(name, alias).release if release is None else release
         if not 1 <= number <= records.MAX_RELEASE:
-            raise self._missing(name, f"release {number}")
+            raise absent(self, name, f"release {number}")
         what = f"manifest of {name} release {number}"
 
         def parse(data: bytes) -> Manifest:
+            if pin is not None:
+                check_bytes(data, pin, what)
             manifest = Manifest.parse(data, what=what)
             if (manifest.entry, manifest.release) != (name, number):
                 raise ManifestInvalidError(f"{what} says it is of {manifest.entry} release {manifest.release}")
@@ -213,7 +225,7 @@ class Registry:
             key = layout.manifest_key(name, number)
             return self._reader.load(key, parse, what=what, max_bytes=MANIFEST_BYTES, trust_cache=trust_cache)
         except ObjectNotFoundError as error:
-            raise self._missing(name, f"release {number}") from error
+            raise absent(self, name, f"release {number}") from error
 
     def fetch(self, manifest: Manifest, role: str, *, verify: bool = True, progress: Progress | None = None) -> Path:
         """The file of a blob in the cache, downloaded if it is not there.
@@ -380,17 +392,3 @@ class Registry:
                 f"{name} release {release} is published, but alias {alias} was not moved: {error}",
                 hint=error.hint or "set the alias to the release",
             ) from error
-
-    def _missing(self, name: EntryName, wanted: str) -> RegistryError:
-        """The error for a release or alias that is not there: what there is instead."""
-        numbers = self.releases(name)
-        if numbers:
-            shown = ", ".join(map(str, numbers[-10:]))
-            return ReleaseNotFoundError(f"{name} has no {wanted} in {self.uri}", hint=f"its latest releases: {shown}")
-        try:
-            names = [str(entry) for entry in self.list_entries()]
-        except ZooNotFoundError as error:
-            return EntryNotFoundError(f"there is no entry {name}: {error}", hint=error.hint)
-        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5) or names[:10]
-        hint = f"did you mean {' or '.join(near)}?" if near else "the zoo is empty; publish to it, or check its address"
-        return EntryNotFoundError(f"{self.uri} has no entry {name}", hint=hint)

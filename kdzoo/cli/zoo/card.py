@@ -51,6 +51,7 @@ def card(manifest: Manifest, *, aliases: Iterable[str] = (), signed_by: Iterable
 def _heading(manifest: Manifest, aliases: Iterable[str]) -> list[str]:
     named = ", ".join(aliases)
     lines = [f"published {manifest.created[:19].replace('T', ' ')} UTC" + (f"; {named}" if named else "")]
+    lines.append(f"digest {manifest.digest}")
     return lines + ([f"“{manifest.message}”"] if manifest.message else [])
 
 
@@ -178,8 +179,10 @@ def _how(manifest: Manifest) -> list[str]:
     entry = manifest.entry
     name = f"{entry.dataset}/{entry.category}"
     python = _LOAD.format(method=entry.method, name=name, which=f", release={manifest.release}")
+    pinned = _LOAD.format(method=entry.method, name=name, which=f', digest="{manifest.digest}"')
     return [
         f"  {python}",
+        f"  {pinned}",
         f"  kdzoo predict {entry.method} {name} photos/ --release {manifest.release}",
         f"  kdzoo zoo pull {entry} --release {manifest.release} --out {entry.category}",
     ]

@@ -60,6 +60,7 @@ def _row(found: EntryOverview) -> dict[str, Any]:
         "entry": str(found.entry),
         "releases": len(found.releases),
         "champion": None,
+        "digest": None,
         "protocol": None,
         "metrics": {},
         "created": None,
@@ -70,6 +71,7 @@ def _row(found: EntryOverview) -> dict[str, Any]:
     document = found.manifest.document
     return row | {
         "champion": found.manifest.release,
+        "digest": found.manifest.digest,
         "protocol": document.get("protocol"),
         "metrics": _numbers(document.get("metrics")),
         "created": found.manifest.created,

@@ -21,7 +21,7 @@ from kdzoo.cli.zoos import open_zoo
     "--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Also write the detector's files here."
 )
 @zoo_option
-def pull(entry: str, release: int | None, alias: str, out: Path | None, zoo: str | None) -> None:
+def pull(entry: str, release: int | None, digest: str | None, alias: str, out: Path | None, zoo: str | None) -> None:
     """Bring a release into the local cache, and with --out into a folder that `--from` reads.
 
     Manifest and signatures go into the folder, too, and are compared with what is in it whenever it is used.
@@ -34,7 +34,7 @@ def pull(entry: str, release: int | None, alias: str, out: Path | None, zoo: str
     from kdzoo.trust import require_signature
 
     registry = open_zoo(zoo)
-    manifest = registry.resolve(entry, release, alias)
+    manifest = registry.resolve(entry, release, alias, digest=digest)
     require_signature(Settings.from_environment(), registry, manifest)
     total = sum(blob.size for blob in manifest.blobs.values())
     with click.progressbar(length=total, label="Pulling", file=sys.stderr) as bar:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @release_options
 @zoo_option
 @json_option
-def show(entry: str, release: int | None, alias: str, zoo: str | None, as_json: bool) -> None:
+def show(entry: str, release: int | None, digest: str | None, alias: str, zoo: str | None, as_json: bool) -> None:
     """Show a release as a card: metrics, data and licence, model, decision, how to load it; --json gives its manifest.
 
     \b
@@ -37,7 +37,7 @@ def show(entry: str, release: int | None, alias: str, zoo: str | None, as_json: 
     from zoo_registry.errors import StoreUnavailableError
 
     registry = open_zoo(zoo)
-    manifest = registry.resolve(entry, release, alias)
+    manifest = registry.resolve(entry, release, alias, digest=digest)
     if as_json:
         # The very bytes, so that their digest and a signature of them can be checked elsewhere.
         say_bytes(manifest.signed_bytes.decode())

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 def sign(
     entry: str,
     release: int | None,
+    digest: str | None,
     alias: str,
     unbound: bool,
     key_file: Path | None,
@@ -57,7 +58,7 @@ def sign(
     if path is None:
         raise UsageError("no key to sign with", hint="give --key FILE or set KDZOO_SIGNING_KEY; keygen makes one")
     registry = open_zoo(zoo)
-    manifest = registry.resolve(entry, release, alias)
+    manifest = registry.resolve(entry, release, alias, digest=digest)
     read_blobs(manifest, zoo)
     tell(*_about(manifest))
     key = read_signing_key(path, ask=_passphrase)

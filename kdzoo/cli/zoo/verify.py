@@ -27,7 +27,14 @@ from kdzoo.errors import UsageError
 @zoo_option
 @json_option
 def verify(
-    entry: str, release: int | None, alias: str, keys_file: Path | None, deep: bool, zoo: str | None, as_json: bool
+    entry: str,
+    release: int | None,
+    digest: str | None,
+    alias: str,
+    keys_file: Path | None,
+    deep: bool,
+    zoo: str | None,
+    as_json: bool,
 ) -> None:
     """Check that a trusted key has signed a release for this zoo; exit status 1 if none has.
 
@@ -47,13 +54,13 @@ def verify(
     if path is None:
         raise UsageError("no key to check with", hint="give --public-key FILE or set KDZOO_REQUIRE_SIGNATURE")
     trusted, registry = read_trusted_keys(path), open_zoo(zoo)
-    manifest = registry.resolve(entry, release, alias)
+    manifest = registry.resolve(entry, release, alias, digest=digest)
     found = registry.signatures.find(manifest, trusted, signed_for=settings.signed_for)
     if deep:
         read_blobs(manifest, zoo)
     if as_json:
         document = {"entry": str(manifest.entry), "release": manifest.release, "key": found.key.key_id, "deep": deep}
-        say_json(document | {"zoo": found.zoo})
+        say_json(document | {"zoo": found.zoo, "digest": manifest.digest})
         return
     bound = "not bound to a zoo" if found.zoo is None else f"for zoo {found.zoo}"
     read = ", and its files are those it names" if deep else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kdzoo.cli.options import F
+from kdzoo.cli.options import F, digest_option
 
 
 def entry_argument(command: F) -> F:
@@ -13,6 +13,7 @@ def entry_argument(command: F) -> F:
 
 
 def release_options(command: F) -> F:
-    """``--release`` and ``--alias``: which release of an entry."""
+    """``--release``, ``--digest`` and ``--alias``: which release of an entry."""
     command = click.option("--alias", default="champion", show_default=True, help="By alias.")(command)
+    command = digest_option(command)
     return click.option("--release", type=click.IntRange(1), help="By number.")(command)

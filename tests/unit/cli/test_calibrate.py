@@ -44,6 +44,7 @@ def test_a_release_with_thresholds_of_its_own(capsys, folders):
     assert "9 normal images cannot show 0.5 %: 199 would hold it on average, 598 without an alarm" in ran.out
     assert f"`kdzoo zoo promote {NAME} 2` makes it champion" in ran.out
     card = run(capsys, "zoo", "show", NAME, "--release", 2).out
+    assert next(line.split()[1] for line in card.splitlines() if line.startswith("digest ")) in ran.out
     assert "the weights of release 1, on 9 normals and 4 defects" in card
     documents = [json.loads(run(capsys, "zoo", "show", NAME, "--release", n, "--json").out)["document"] for n in (1, 2)]
     assert documents[0]["provenance"] == documents[1]["provenance"], "that of the weights, which no command made here"

@@ -65,6 +65,7 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     assert result["config"]["width"] == 0.25 and result["config"]["epochs"] == 2
     assert result["checkpoint"] == str(out) and (out / "cases.png").stat().st_size > 1000
     assert result["published"]["release"] == 1
+    assert f"digest {result['published']['digest']}\n" in run(capsys, "zoo", "show", "rd/lids/small").out
 
     for source in (("rd", "lids/small"), ("--from", str(out))):
         again = run(capsys, "evaluate", *source, "-d", parts, "--json")
