@@ -25,7 +25,7 @@ from zoo_registry.addresses import without_credentials
 # What trains, draws, moves, brings or opens; its messages go the same way, and a list of it would be no list.
 DOES_NOT_LIST = {
     *("sweep run", "sweep stop", "submit run", "submit stop", "train", "predict", "calibrate", "evaluate", "ui"),
-    *("zoo pull", "zoo promote", "zoo rollback", "zoo sign", "zoo keygen", "mlflow sync"),
+    *("zoo pull", "zoo pack", "zoo unpack", "zoo promote", "zoo rollback", "zoo sign", "zoo keygen", "mlflow sync"),
     *("teacher add", "teacher remove", "teacher push", "teacher pull", "teacher fetch", "teacher pretrain"),
     *("data download", "data preview"),
 }

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 @release_options
 @zoo_option
 def pack(
-    entry: tuple[str, ...], folder: Path | None, out: Path, release: int | None, alias: str, zoo: str | None
-) -> None:
+    entry: tuple[str, ...], folder: Path | None, out: Path, release: int | None, digest: str | None, alias: str,
+    zoo: str | None,
+) -> None:  # fmt: skip
     """Make one file of a release, or of a detector's folder, for a USB stick; `--from FILE` reads it anywhere.
 
     Manifest and signatures go into it, too. The same release and signatures give the same bytes.
@@ -42,22 +43,22 @@ def pack(
     if bool(entry) == (folder is not None):
         raise click.UsageError("give METHOD and DATASET/CATEGORY, or --from FOLDER")
     if folder is not None:
-        if release is not None or zoo is not None or alias != "champion":
-            raise click.UsageError("--from names the detector already; leave --release, --alias and --zoo out")
+        if (release, digest, zoo) != (None, None, None) or alias != "champion":
+            raise click.UsageError("--from names the detector already; leave --release, --digest, --alias, --zoo out")
         made = of_folder(existing_folder(folder, "detector folder"))
     else:
-        made = _of_release("/".join(entry), release, alias, zoo)
+        made = _of_release("/".join(entry), release, digest, alias, zoo)
     write(made.members, out, digests=made.digests)
     say(f"{made.title} in {out}, {out.stat().st_size:,} bytes")
 
 
-def _of_release(entry: str, release: int | None, alias: str, zoo: str | None) -> Packable:
+def _of_release(entry: str, release: int | None, digest: str | None, alias: str, zoo: str | None) -> Packable:
     from kdzoo.carried.members import of_release
     from kdzoo.settings import Settings
     from kdzoo.trust import require_signature
 
     registry = open_zoo(zoo)
-    manifest = registry.resolve(entry, release, alias)
+    manifest = registry.resolve(entry, release, alias, digest=digest)
     require_signature(Settings.from_environment(), registry, manifest)
     total = sum(blob.size for blob in manifest.blobs.values())
     with click.progressbar(length=total, label="Pulling", file=sys.stderr) as bar:
