@@ -41,6 +41,12 @@ def require_signature(settings: Settings, registry: Registry, manifest: Manifest
     return registry.signatures.require(manifest, trusted, signed_for=settings.signed_for)
 
 
+def point_at_signed_alone(settings: Settings, registry: Registry) -> None:
+    """Where a signature is required, no alias is pointed at a release without one: who follows it could not load it."""
+    if settings.require_signature is not None:
+        registry.signatures.demand(lambda manifest: require_signature(settings, registry, manifest))
+
+
 def sign_what_is_published(settings: Settings, registry: Registry) -> None:
     """Lets a registry sign what it publishes, if the settings name a key; the key is read when it first publishes."""
     path = settings.signing_key

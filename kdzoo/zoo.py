@@ -15,7 +15,7 @@ from kdzoo.champions import CHAMPION, crown, judge
 from kdzoo.errors import CheckpointError, StorageError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.storage import write_new
-from kdzoo.trust import require_signature, sign_what_is_published
+from kdzoo.trust import point_at_signed_alone, require_signature, sign_what_is_published
 from zoo_registry import BlobCache, EntryName, Registry, RegistryError, open_store
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[
 
     Args:
         settings: where the default zoo and the cache are, how much the cache may hold, whether this is offline, and
-            which key signs what is published.
+            which key signs what is published, and which keys must have signed what an alias points at.
         zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
         warn: told when something other than what was asked for is used.
     """
@@ -78,6 +78,7 @@ def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[
     store, cache = open_store(zoo or settings.zoo, notes=folder), BlobCache(folder, limit=settings.zoo_cache_limit)
     registry = Registry(store, cache, offline=settings.offline, on_warning=warn)
     sign_what_is_published(settings, registry)
+    point_at_signed_alone(settings, registry)
     return registry
 
 

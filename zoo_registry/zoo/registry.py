@@ -309,7 +309,7 @@ class Registry:
         manifest = self._claim(draft)
         self._look_again(manifest, blobs)
         self.signatures.add_own(manifest)
-        moved = alias is not None and self._advance(name, alias, manifest.release)
+        moved = alias is not None and self._advance(manifest, alias)
         return Release(
             entry=name, release=manifest.release, manifest=manifest, alias=alias if moved else None, uploaded=uploaded
         )
@@ -336,11 +336,13 @@ class Registry:
             EntryNotFoundError: there is no such entry.
             ReleaseNotFoundError: the entry has no such release.
             ConflictError: the alias is not as expected.
+            SignatureError: the release is not signed, and must be (`Signatures.demand`).
         """
         name = EntryName.of(entry)
         check_alias(alias)
         self._reader.need_store(f"move an alias of {name}")
-        self.resolve(name, release)  # an alias must never point at nothing, nor at a manifest that cannot be read
+        # An alias must never point at nothing, nor at a manifest that cannot be read, nor at one that nobody may load.
+        self.signatures.check_demand(self.resolve(name, release))
         self._reader.place.claim()
         return aliasing.point(self._store, name, alias, release, expected=expected, reason=reason)
 
@@ -382,9 +384,11 @@ class Registry:
                 hint=f"look at it with: kdzoo zoo fsck --deep --zoo {self.uri}",
             ) from error
 
-    def _advance(self, name: EntryName, alias: str, release: int) -> bool:
+    def _advance(self, manifest: Manifest, alias: str) -> bool:
         """Moves an alias forward to a release just published; False when it is at a later one."""
+        name, release = manifest.entry, manifest.release
         try:
+            self.signatures.check_demand(manifest)
             return aliasing.advance(self._store, name, alias, release)
         except RegistryError as error:
             # The release stands; who catches this must not publish it a second time.

@@ -105,6 +105,7 @@ class Signatures:
         self._warn = warn
         self._load: Callable[[], SigningKey] | None = None
         self._own: SigningKey | None = None
+        self._demanded: Callable[[Manifest], object] | None = None
 
     def sign_by(self, load: Callable[[], SigningKey]) -> None:
         """From now on whatever is published here is signed.
@@ -113,6 +114,20 @@ class Signatures:
             load: reads the key; called before the first thing is written.
         """
         self._load, self._own = load, None
+
+    def demand(self, check: Callable[[Manifest], object]) -> None:
+        """From now on no alias of this zoo is pointed at a release that is not signed as it must be.
+
+        Args:
+            check: raises what is wrong with a release's signatures.
+        """
+        self._demanded = check
+
+    def check_demand(self, manifest: Manifest) -> Manifest:
+        """Gives a release back that an alias may point at; raises what the check of `demand` does."""
+        if self._demanded is not None:
+            self._demanded(manifest)
+        return manifest
 
     def prepare(self) -> None:
         """Reads the key that signs what is published, if there is one; raises what reading it raises."""
