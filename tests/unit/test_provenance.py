@@ -91,13 +91,17 @@ def test_packages_are_counted_and_their_list_has_a_digest(monkeypatch):
 
 
 def test_another_package_is_another_digest(tmp_path, monkeypatch):
-    before = provenance()["packages"]
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])  # of the others here, some may come and go meanwhile
+    assert installed() == []
+    seen = [provenance()["packages"]]
     for name, text in (("Odd_One", "Name: Odd_One\nVersion: 1\n"), ("nameless", "Version: 1\n")):
-        (tmp_path / f"{name}-1.dist-info").mkdir()
-        (tmp_path / f"{name}-1.dist-info" / "METADATA").write_text(text)
-    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    after = provenance()["packages"]
-    assert after["count"] == before["count"] + 1 and after["sha256"] != before["sha256"]
-    assert "odd-one==1" in installed()
-    (tmp_path / "Odd_One-1.dist-info" / "METADATA").write_text("Name: Odd_One\nVersion: 2\n")
-    assert provenance()["packages"]["sha256"] not in (before["sha256"], after["sha256"])
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "it-1.dist-info").mkdir()
+        (tmp_path / name / "it-1.dist-info" / "METADATA").write_text(text)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "Odd_One"), str(tmp_path / "nameless")])
+    assert installed() == ["odd-one==1"]
+    seen.append(provenance()["packages"])
+    (tmp_path / "Odd_One" / "it-1.dist-info" / "METADATA").write_text("Name: Odd_One\nVersion: 2\n")
+    assert installed() == ["odd-one==2"]
+    seen.append(provenance()["packages"])
+    assert [each["count"] for each in seen] == [0, 1, 1] and len({each["sha256"] for each in seen}) == 3
