@@ -34,9 +34,12 @@ def installed() -> list[str]:
     """All installed packages as ``name==version``, names in lower case with single dashes, sorted, each once."""
     found = set()
     for each in metadata.distributions():
-        name = each.metadata["Name"]
-        if name:  # a damaged one has none
-            found.add(f"{re.sub(r'[-_.]+', '-', name).lower()}=={each.version}")
+        try:
+            name, version = each.metadata["Name"], each.metadata["Version"]
+        except (OSError, ValueError):  # not in UTF-8, or going: a trained model is not lost for it
+            continue
+        if name and version:  # a damaged one has none
+            found.add(f"{re.sub(r'[-_.]+', '-', name).lower()}=={version}")
     return sorted(found)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from kdzoo.methods.registry import find_method
 from kdzoo.teachers.names import TeacherName
 from kdzoo.training.calibration import Calibration
 from kdzoo.training.spec import RunOptions
+from zoo_registry.store.files import open_regular
 
 DOCUMENT_SCHEMA = "kdzoo-detector/1"
 Resize = Literal["stretch", "pad", "tile"]
@@ -77,9 +79,11 @@ def read_document(path: Path) -> dict[str, Any]:
         CheckpointError: it is not the JSON of a detector.
     """
     try:
-        if path.stat().st_size > _LARGEST:
+        with open_regular(path) as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
             raise CheckpointError(f"'{path}' is too large to be a detector's document")
-        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        document = json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
     except OSError as error:
         raise StorageError(f"there is no detector at '{path.parent}': {error.strerror or error}") from error
     except CheckpointError:
@@ -227,6 +231,11 @@ def _three(document: dict[str, Any], key: str, *, low: float) -> tuple[float, ..
 def _unusable(key: str, expected: str, found: object) -> CheckpointError:
     shown = repr(found)[:80]
     return CheckpointError(f"the detector's document has an unusable '{key}': expected {expected}, got {shown}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
 
 
 def _refuse_constant(name: str) -> float:

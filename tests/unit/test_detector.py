@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 
 import numpy as np
@@ -308,12 +309,30 @@ def test_a_missing_file_is_named(folder, name):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "3", "{", "\xff", '{"schema": NaN}', '{"a": Infinity}', "[" * 100_000, '{"a": ' + "9" * 5000 + "}"],
+    [
+        "",
+        "[]",
+        "3",
+        "{",
+        "\xff",
+        '{"schema": NaN}',
+        '{"a": Infinity}',
+        "[" * 100_000,
+        '{"a": ' + "9" * 5000 + "}",
+        '{"a": 1e400}',
+    ],
     ids=lambda text: text[:12],
 )
 def test_documents_that_are_none(folder, text):
     (folder / DOCUMENT_FILE).write_bytes(text.encode("latin-1"))
     with pytest.raises(CheckpointError):
+        Detector.open(folder)
+
+
+def test_a_document_that_is_no_plain_file_is_not_waited_for(folder):
+    (folder / DOCUMENT_FILE).unlink()
+    os.mkfifo(folder / DOCUMENT_FILE)
+    with pytest.raises(StorageError, match="not a plain file"):
         Detector.open(folder)
 
 

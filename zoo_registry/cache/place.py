@@ -86,8 +86,8 @@ class ZooPlace:
         return self._name(self.current())
 
     def _name(self, identity: Identity | None) -> str:
-        # Beside the id the address: copies made file by file share the id, and their aliases may point elsewhere.
-        return self._bare() if identity is None else f"{self._store.uri} {identity.id}"
+        # Beside the id address and server: copies made file by file share the id, and go their own ways from then on.
+        return self._bare() if identity is None else f"{self._bare()} {identity.id}"
 
     def _bare(self) -> str:
         return _bare(self._store)

@@ -17,6 +17,7 @@ from zoo_registry.store.s3 import errors as s3_errors
 from zoo_registry.store.s3.client import make_client
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_AWS = re.compile(r"https://s3[.-][a-z0-9-]+\.amazonaws\.com")
 
 
 class Bucket:
@@ -58,12 +59,12 @@ class Bucket:
 
     @property
     def server(self) -> str:
-        """The endpoint that requests go to, without credentials.
+        """The endpoint that requests go to, without credentials; of AWS without the region, as a bucket is in but one.
 
         Raises:
             StoreRefusedError: the AWS settings cannot be used.
         """
-        return without_credentials(str(self.client.meta.endpoint_url))
+        return _AWS.sub("https://s3.amazonaws.com", without_credentials(str(self.client.meta.endpoint_url)))
 
     def where(self, key: str) -> str:
         """The address of a key or prefix, for messages."""

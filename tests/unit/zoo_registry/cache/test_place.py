@@ -71,14 +71,30 @@ def test_two_servers_of_one_address_are_not_mixed_up(zoos, tmp_path, with_ids):
         note(registry(server(production, "https://c"), tmp_path, offline=True))
 
 
-def test_a_zoo_is_the_same_at_another_server_once_that_has_shown_its_id(zoos, tmp_path):
+def test_a_zoo_at_another_server_is_the_same_and_is_read_once_more(zoos, tmp_path):
     store = server(zoos[0])
-    note(registry(store, tmp_path))
     note(registry(store, tmp_path))
     moved = registry(server(zoos[0], "https://new"), tmp_path)
     assert moved.identity() == registry(store, tmp_path).identity()
-    gone = registry(server(zoos[0], "https://new", is_up=False), tmp_path)
-    assert note(gone) == "staging"
+    with pytest.raises(StoreUnavailableError):
+        note(registry(server(zoos[0], "https://new", is_up=False), tmp_path))
+    assert note(moved) == "staging"
+    assert note(registry(server(zoos[0], "https://new", is_up=False), tmp_path)) == "staging"
+
+
+def test_a_copy_made_file_by_file_goes_its_own_way(zoos, tmp_path):
+    """It has the same id; by what either publishes afterwards, they are two."""
+    synced = tmp_path / "synced"
+    shutil.copytree(zoos[0], synced)
+    for folder, words in ((zoos[0], "staging's 2"), (synced, "the copy's 2")):
+        publish(folder, words)
+    for _ in range(2):
+        for name, folder, words in (("https://a", zoos[0], "staging's 2"), ("https://b", synced, "the copy's 2")):
+            made = registry(server(folder, name), tmp_path)
+            assert made.resolve(ENTRY, 2, trust_cache=True).document["note"] == words
+            assert made.resolve(ENTRY).document["note"] == words
+    down = registry(server(zoos[0], is_up=False), tmp_path)
+    assert down.resolve(ENTRY).document["note"] == "staging's 2"
 
 
 def test_who_may_not_read_the_id_goes_by_address_and_server(zoos, tmp_path):

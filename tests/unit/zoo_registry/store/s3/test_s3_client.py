@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from zoo_registry.store.s3.bucket import Bucket
 from zoo_registry.store.s3.client import is_open, make_client
 
 
@@ -38,3 +39,11 @@ def test_it_is_said_once_and_without_a_password(monkeypatch, caplog):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://storage.example.org:9000")
     make_client("s3://bucket")
     assert len(caplog.records) == 1
+
+
+def test_a_bucket_of_aws_is_one_whatever_the_region_and_elsewhere_the_endpoint_counts(monkeypatch):
+    for region in ("us-east-1", "eu-west-1"):
+        monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+        assert Bucket("models", "zoo").server == "https://s3.amazonaws.com"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://key:secret@minio.example.org:9000")
+    assert Bucket("models", "zoo").server == "https://minio.example.org:9000"
