@@ -62,7 +62,7 @@ class Detector:
         self.rule = RegionRule()
         self.roi = roi_of(self.plan.options.roi, "")
         self.tiling = self.options.tiling
-        self._known: dict[tuple[tuple[int, ...], tuple[int, int] | None], NDArray[np.bool_]] = {}
+        self._known: dict[tuple[tuple[int, ...], tuple[int, int]], NDArray[np.bool_]] = {}
         asked = Intensity.parse(self.plan.options.intensity)
         self.intensity = asked if isinstance(asked, Intensity) else None
 
@@ -191,6 +191,7 @@ class Detector:
         """
         if self.roi is None:
             return self.rule.inside(shape, grid)
+        grid = grid or (shape[0], shape[1])
         key, known = (shape[:2], grid), self._known
         found = known.get(key)
         if found is None:  # at the size of a camera's image it takes longer than the network
@@ -200,10 +201,9 @@ class Detector:
             known[key] = found
         return found
 
-    def _of_interest(self, roi: Roi, shape: tuple[int, ...], grid: tuple[int, int] | None) -> NDArray[np.bool_]:
+    def _of_interest(self, roi: Roi, shape: tuple[int, ...], grid: tuple[int, int]) -> NDArray[np.bool_]:
         kept = self.rule.inside(shape, grid)
-        height, width = grid or shape[:2]
-        of_interest = roi.inside(height, width)
+        of_interest = roi.inside(*grid)
         if kept is not None:
             of_interest &= kept
             if not of_interest.any():

@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from kdzoo.errors import CheckpointError, KdzooError, StorageError
+from kdzoo.errors import CheckpointError, KdzooError
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import build_method
 from kdzoo.teachers.backbone import Teacher, build_teacher
-from kdzoo.training.checkpoint import load_tensors
+from kdzoo.training.checkpoint import load_tensors, read_whole
 from kdzoo.training.document import DetectorPlan, parse_document
 from kdzoo.training.learned import load_learned
 
@@ -30,14 +30,16 @@ def rebuild(document: dict[str, Any], weights: Path, teacher: Path) -> Method:
         CheckpointError: the document lacks something, or a file does not fit it.
         StorageError: a file cannot be read.
     """
-    plan = parse_document(document)
-    if plan.weights_sha256 is not None and file_sha256(weights, "weights") != plan.weights_sha256:
-        raise CheckpointError(
-            f"'{weights}' does not hold the weights that the document names by their digest",
-            hint="the files of a detector belong together: copy or pull all of them again",
-        )
+    plan, data = parse_document(document), None
+    if plan.weights_sha256 is not None:
+        data = read_whole(weights, "weights")
+        if hashlib.sha256(data).hexdigest() != plan.weights_sha256:
+            raise CheckpointError(
+                f"'{weights}' does not hold the weights that the document names by their digest",
+                hint="the files of a detector belong together: copy or pull all of them again",
+            )
     method = build_method(plan.method, plan.config, _teacher(plan, teacher))
-    learned = load_tensors(weights, method.learned_state(), optional=method.retired_state())
+    learned = load_tensors(weights, method.learned_state(), optional=method.retired_state(), data=data)
     load_learned(method, {name: learned[name] for name in method.learned_state()})
     return method
 
@@ -52,21 +54,18 @@ def file_sha256(path: Path, what: str) -> str:
     Raises:
         StorageError: it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise StorageError(f"cannot read {what} '{path}': {error.strerror or error}") from error
+    return hashlib.sha256(read_whole(path, what)).hexdigest()
 
 
 def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
     """The teacher of a document, its weights read from a file whose digest must be the document's."""
-    if file_sha256(path, "teacher weights") != plan.teacher_sha256:
+    data = read_whole(path, "teacher weights")
+    if hashlib.sha256(data).hexdigest() != plan.teacher_sha256:
         raise CheckpointError(f"'{path}' is not the teacher that the document names by its digest")
     try:
         teacher = build_teacher(plan.teacher)
     except KdzooError as error:
         raise CheckpointError(f"the detector's document cannot be used: {error}", hint=error.hint) from error
-    teacher.load_release(load_tensors(path, teacher.backbone.state_dict(), optional=teacher.unread))
+    teacher.load_release(load_tensors(path, teacher.backbone.state_dict(), optional=teacher.unread, data=data))
     teacher.mean, teacher.std = plan.mean, plan.std
     return teacher

@@ -88,8 +88,9 @@ class PixelCurve:
             normal = block[~truth] if kept is None else block[~truth & kept]
             normal.sort()
             counted += int(normal.size)
-            at_least += normal.size - np.searchsorted(normal, thresholds, side="left")
-            above += normal.size - np.searchsorted(normal, thresholds, side="right")
+            own = _counts(normal, thresholds)
+            at_least += own[0]
+            above += own[1]
         return cls(
             true_positives=(last + 1).astype(np.float64),
             false_positives=at_least.astype(np.float64),
@@ -187,6 +188,20 @@ def _truth_of(
     if inside is not None:
         truth &= inside
     return truth, inside
+
+
+def _counts(normal: NDArray[Any], thresholds: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many scores, ascending, are at or above each threshold, and how many above it; from the highest one down.
+
+    The fewer are looked up among the more: thresholds come of all images, and each image's scores meet all of them.
+    """
+    if thresholds.size <= normal.size:
+        sides = (np.searchsorted(normal, thresholds, side="left"), np.searchsorted(normal, thresholds, side="right"))
+        return normal.size - sides[0], normal.size - sides[1]
+    ascending = thresholds[::-1]
+    places = (np.searchsorted(ascending, normal, side="right"), np.searchsorted(ascending, normal, side="left"))
+    at_least, above = (np.cumsum(np.bincount(each, minlength=thresholds.size + 1)[::-1])[:-1] for each in places)
+    return at_least, above
 
 
 def _region_sizes(truth: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor
 
-from kdzoo.errors import CheckpointError
+from kdzoo.errors import CheckpointError, StorageError
 from kdzoo.storage import write_file
+from zoo_registry.store.files import open_regular
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -26,8 +27,29 @@ def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     return made
 
 
+def read_whole(path: Path, what: str) -> bytes:
+    """All of a plain file at once: what is compared with a digest is what is used, whoever writes to it meanwhile.
+
+    Args:
+        path: the file.
+        what: it holds, for the message.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            return file.read()
+    except OSError as error:
+        raise StorageError(f"cannot read {what} '{path}': {error.strerror or error}") from error
+
+
 def load_tensors(
-    path: Path, expected: Mapping[str, Tensor], *, optional: Mapping[str, Tensor] | None = None
+    path: Path,
+    expected: Mapping[str, Tensor],
+    *,
+    optional: Mapping[str, Tensor] | None = None,
+    data: bytes | None = None,
 ) -> dict[str, Tensor]:
     """Reads a safetensors file that must hold just the expected tensors.
 
@@ -35,17 +57,25 @@ def load_tensors(
         path: the file.
         expected: names to tensors of the right shape and dtype.
         optional: likewise, of tensors that may be there as well: all of them or none.
+        data: what the file held when it was compared with a digest; it is not read again then.
 
     Raises:
         CheckpointError: damaged, or a tensor is missing, extra, misshapen, of another dtype or not finite.
     """
+
+    def check(names: set[str]) -> Mapping[str, Tensor]:
+        asked = {**expected, **optional} if optional and names & optional.keys() else expected
+        _check_names(path, names, set(asked))
+        return asked
+
     try:
-        with safe_open(path, framework="pt") as file:
-            names = set(file.keys())
-            if optional and names & optional.keys():
-                expected = {**expected, **optional}
-            _check_names(path, names, set(expected))
-            loaded = {name: file.get_tensor(name) for name in expected}
+        if data is not None:
+            loaded: dict[str, Tensor] = load(data)
+            expected = check(set(loaded))
+        else:
+            with safe_open(path, framework="pt") as file:
+                expected = check(set(file.keys()))
+                loaded = {name: file.get_tensor(name) for name in expected}
     except CheckpointError:
         raise
     except Exception as error:  # of a damaged header the reader raises several kinds, some of them PyTorch's

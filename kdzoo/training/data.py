@@ -168,6 +168,7 @@ class TrialData:
         digest = hashlib.sha256(f"{self.parts.digest}\0fold {number} of {folds}".encode()).hexdigest()
         data.parts = replace(self.parts, train=kept, digest=digest)
         data.intensity = self.intensity  # found from all train images: the brightest may be in the fold
+        data.selection = self.selection  # the same images, with the same anomalies planted
         return data, self._decode(held_out, masks=False)
 
     def describe(self) -> dict[str, Any]:

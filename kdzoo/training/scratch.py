@@ -37,7 +37,7 @@ def room(shape: tuple[int, ...], kind: DTypeLike, folder: Path, *, in_memory: in
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder) as file:
             # Taken now: of a file with holes, a full disk would kill the process when one is written to.
-            os.posix_fallocate(file.fileno(), 0, size)
+            _take(file.fileno(), size)
             return np.memmap(file, kind, "r+", shape=shape)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -45,6 +45,16 @@ def room(shape: tuple[int, ...], kind: DTypeLike, folder: Path, *, in_memory: in
             f"'{folder}' has no room for {size / 1e9:.1f} GB" if full else f"cannot write to '{folder}': {error}",
             hint="free some, or set KDZOO_CACHE to a folder on another disk",
         ) from error
+
+
+def _take(handle: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+        return
+    free = os.fstatvfs(handle)  # on macOS
+    if free.f_bavail * free.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.ftruncate(handle, size)
 
 
 def joined(arrays: list[NDArray[Any]], folder: Path) -> NDArray[Any]:

@@ -140,9 +140,8 @@ def _joined(normal: EvaluationSet, tiles: Tiles, planted: _Planted, folder: Path
     made = Tiles(grids=grids, rows=(*tiles.rows, *planted.rows), roi=tiles.roi)
     blank = np.zeros((planted.side, planted.side), np.uint8)
     mark_rows = (*(np.zeros_like(rows) for rows in tiles.rows), *planted.mark_rows)
-    changed = np.stack(planted.tiles) if again else normal.images[:0]
     return EvaluationSet(
-        images=joined([normal.images, changed], folder),
+        images=joined([normal.images, *(tile[None] for tile in planted.tiles)], folder),
         masks=Tiles(grids=grids, rows=mark_rows).wholes(np.stack([blank, *planted.marks])),
         labels=np.repeat(np.array([0, 1], np.int64), [len(tiles), len(again)]),
         names=(*normal.names, *(f"{normal.names[number]} + synthetic" for number in again)),

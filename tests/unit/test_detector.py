@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from kdzoo import rebuilding
 from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE, Detector, choose_device
 from kdzoo.errors import CheckpointError, ImageError, KdzooError, StorageError, UsageError
 from kdzoo.training.document import read_document
@@ -502,3 +503,17 @@ def test_damaged_weights_open_finite_or_are_a_kdzoo_error(saved, outcome, tmp_pa
         assert error.message
     else:
         assert all(torch.isfinite(tensor).all() for tensor in made.method.learned_state().values())
+
+
+def test_what_was_compared_with_a_digest_is_what_is_used(folder, detector, image, monkeypatch):
+    """Whoever may write to the folder cannot put other weights there between the two."""
+    real, build = (folder / WEIGHTS_FILE).read_bytes(), rebuilding.build_teacher
+
+    def meddle(name):
+        for path in (folder / WEIGHTS_FILE, folder / TEACHER_FILE):
+            path.write_bytes(b"other")
+        return build(name)
+
+    monkeypatch.setattr(rebuilding, "build_teacher", meddle)
+    assert Detector.open(folder, device="cpu").predict(image).score == detector.predict(image).score
+    assert (folder / WEIGHTS_FILE).read_bytes() != real

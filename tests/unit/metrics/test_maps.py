@@ -13,12 +13,12 @@ from kdzoo.metrics.report import evaluate
 
 
 @given(seed=st.integers(0, 2**32 - 1), images=st.integers(1, 5), height=st.integers(1, 9), width=st.integers(1, 9),
-       insides=st.sampled_from(["none", "one", "each"]))  # fmt: skip
-def test_a_sequence_gives_the_same_numbers_as_an_array(seed, images, height, width, insides):
+       insides=st.sampled_from(["none", "one", "each"]), share=st.sampled_from([0.2, 0.9]))  # fmt: skip
+def test_a_sequence_gives_the_same_numbers_as_an_array(seed, images, height, width, insides, share):
     rng = np.random.default_rng(seed)
     shape = images, height, width
-    maps = rng.integers(0, 6, shape).astype(np.float32) / 7
-    masks = rng.random(shape) < 0.2
+    maps = rng.integers(0, 40, shape).astype(np.float32) / 7
+    masks = rng.random(shape) < share
     labels, scores = masks.any(axis=(1, 2)).astype(int), maps.max(axis=(1, 2))
     inside = {"none": None, "one": rng.random(shape[1:]) < 0.7, "each": rng.random(shape) < 0.7}[insides]
     whole = evaluate(maps, masks, scores, labels, inside=inside)
