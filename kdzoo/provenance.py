@@ -36,7 +36,7 @@ def installed() -> list[str]:
     for each in metadata.distributions():
         try:
             name, version = each.metadata["Name"], each.metadata["Version"]
-        except (OSError, ValueError):  # not in UTF-8, or going: a trained model is not lost for it
+        except (OSError, ValueError, LookupError):  # not in UTF-8, nameless, going: no trained model is lost for it
             continue
         if name and version:  # a damaged one has none
             found.add(f"{re.sub(r'[-_.]+', '-', name).lower()}=={version}")
