@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kdzoo.data.depth import Intensity
 from kdzoo.data.images import resize_rgb
-from kdzoo.data.placement import Place, Resize
+from kdzoo.data.placement import Place
 from kdzoo.data.roi import Roi, roi_of
 from kdzoo.detector_files import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
 from kdzoo.errors import CheckpointError, ImageError, UsageError
@@ -211,11 +211,7 @@ class Detector:
         return of_interest
 
     def _place(self, image: NDArray[np.uint8]) -> Place:
-        return Place.of(image.shape, self.size, self._resize)
-
-    @property
-    def _resize(self) -> Resize:
-        return "pad" if self.options.resize == "pad" else "stretch"
+        return Place.of(image.shape, self.size, self.options.to_square)
 
     def _silence(self, maps: Tensor, seen: list[NDArray[np.uint8]]) -> None:
         """Gives of each map what does not count the least value of its rest, in place."""
@@ -263,7 +259,7 @@ class Detector:
             counted = map(self._counted, seen)
             scores = [score_of_map(self.method, *each, self.device) for each in zip(found, counted, strict=True)]
             return [torch.from_numpy(made) for made in found], scores
-        resized = np.stack([resize_rgb(image, self.size, self._resize) for image in seen])
+        resized = np.stack([resize_rgb(image, self.size, self.options.to_square) for image in seen])
         batch = torch.from_numpy(resized).to(self.device).permute(0, 3, 1, 2).float().div_(255)
         maps = self.method.anomaly_map(self.method.teacher.normalise(batch)).float()
         self._silence(maps, seen)

@@ -59,6 +59,11 @@ def outline(mask: NDArray[np.bool_], *, width: int = 1) -> NDArray[np.bool_]:
     return mask & ~inner
 
 
+def step_to(shape: Sequence[int], longest: int) -> int:
+    """By which whole number an image, its height and width first, is made smaller to have no side above the longest."""
+    return -(-max(shape[:2]) // longest)
+
+
 def shrunk(values: NDArray[Any], step: int) -> NDArray[Any]:
     """An image, a map or a mask made smaller by a whole number; itself by 1.
 

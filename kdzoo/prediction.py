@@ -18,7 +18,7 @@ from torch import Tensor
 from kdzoo.data.depth import Intensity
 from kdzoo.data.images import read_image, to_rgb_array
 from kdzoo.errors import ImageError
-from kdzoo.pictures import HeatScale, overlay, shrunk
+from kdzoo.pictures import HeatScale, overlay, shrunk, step_to
 from kdzoo.regions import Region, find_regions
 
 LONGEST_SIDE: Final = 2048
@@ -68,7 +68,7 @@ class Prediction:
         Coloured is what lies above the normal images of the calibration, and no more than that. An image of more than
         `LONGEST_SIDE` pixels is made smaller by a whole number; of what becomes one pixel, the highest value is shown.
         """
-        step = -(-max(self.image.shape[:2]) // LONGEST_SIDE)
+        step = step_to(self.image.shape, LONGEST_SIDE)
         image, made, mask = (shrunk(each, step) for each in (self.image, self.anomaly_map, self.mask))
         boxes = [_shrunk_box(region.box, step) for region in self.regions[:_BOXES]]
         return overlay(image, made, marked=mask, scale=self.heat_scale, boxes=boxes)

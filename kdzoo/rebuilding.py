@@ -44,19 +44,6 @@ def rebuild(document: dict[str, Any], weights: Path, teacher: Path) -> Method:
     return method
 
 
-def file_sha256(path: Path, what: str) -> str:
-    """The sha256 of a file, in hex.
-
-    Args:
-        path: the file.
-        what: it holds, for the message.
-
-    Raises:
-        StorageError: it cannot be read.
-    """
-    return hashlib.sha256(read_whole(path, what)).hexdigest()
-
-
 def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
     """The teacher of a document, its weights read from a file whose digest must be the document's."""
     data = read_whole(path, "teacher weights")

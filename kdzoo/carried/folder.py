@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ from kdzoo.detector_files import (
     signature_file,
 )
 from kdzoo.errors import CheckpointError, StorageError
-from kdzoo.rebuilding import file_sha256
 from kdzoo.storage import folder_written, write_new
+from kdzoo.training.checkpoint import read_whole
 from kdzoo.training.document import document_bytes, read_document
 from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS
 from zoo_registry import Manifest
@@ -115,7 +116,7 @@ def _compare(folder: Path, document: dict[str, Any], manifest: Manifest) -> None
         if isinstance(named, dict) and "sha256" in named:
             found = named["sha256"]
         else:
-            found = file_sha256(folder / FILE_OF[role], role)
+            found = hashlib.sha256(read_whole(folder / FILE_OF[role], role)).hexdigest()
         if found != blob.sha256:
             raise CheckpointError(f"the {role} in '{folder}' are not those that its manifest names", hint=_MIXED)
 

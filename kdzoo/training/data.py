@@ -23,7 +23,7 @@ from kdzoo.data.foreground.masks import read_foreground_masks
 from kdzoo.data.foreground.placed import find_placed_foreground
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.images import found_intensity
-from kdzoo.data.placement import Place, Resize, places_of
+from kdzoo.data.placement import Place, places_of
 from kdzoo.data.roi import Roi, counted, roi_of
 from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, fold_of, split
@@ -93,16 +93,11 @@ class TrialData:
         size = self.options.image_size
         if part.shapes is None:
             return [Place.of((size, size), size, "stretch")] * len(part.images)
-        return places_of(part.shapes, size, self._resize)
+        return places_of(part.shapes, size, self.options.to_square)
 
     def inside_of(self, part: DecodedPart) -> NDArray[np.bool_] | None:
         """What counts of a part's images that are seen whole, as `EvaluationSet.inside` says it."""
         return counted(self.roi, self.places_of(part)) if len(part.images) else None
-
-    @property
-    def _resize(self) -> Resize:
-        """How images that are seen whole are brought to the square."""
-        return "pad" if self.options.resize == "pad" else "stretch"
 
     @cached_property
     def train(self) -> DecodedPart:
@@ -237,7 +232,7 @@ class TrialData:
         if folder is None:
             found = self._estimated(*self._seen_whole(part))
         else:
-            found = read_foreground_masks(folder, part.samples, size=size, names=names, resize=self._resize)
+            found = read_foreground_masks(folder, part.samples, size=size, names=names, resize=self.options.to_square)
         inside = self.inside_of(part)
         return found if inside is None else found & inside
 
@@ -284,7 +279,7 @@ class TrialData:
             skip_unreadable=self.options.skip_unreadable,
             progress=self._progress,
             intensity=self.intensity,
-            resize=self._resize,
+            resize=self.options.to_square,
             tiling=self.options.tiling,
         )
         reasons = dict(part.skipped)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from kdzoo.errors import CheckpointError, KdzooError, StorageError
 from kdzoo.methods.config import MethodConfig
@@ -22,9 +22,7 @@ from kdzoo.training.spec import RunOptions
 from zoo_registry.store.files import open_regular
 
 DOCUMENT_SCHEMA = "kdzoo-detector/1"
-Resize = Literal["stretch", "pad", "tile"]
-
-RESIZES: Final[dict[Resize, str]] = {
+RESIZES: Final[dict[str, str]] = {
     "stretch": "bilinear-antialiased-square",
     "pad": "bilinear-antialiased-padded",
     "tile": "bilinear-antialiased-tiles",
@@ -189,7 +187,7 @@ def _value(document: dict[str, Any], key: str, kind: type) -> Any:
     return found
 
 
-def _resize(document: dict[str, Any]) -> Resize:
+def _resize(document: dict[str, Any]) -> str:
     """How images are brought to the square: wrongly done, every map would be wrong."""
     name = document["input"].get("resize", RESIZES["stretch"])
     for resize, known in RESIZES.items():

@@ -94,9 +94,18 @@ def score_images(
             scores.append(method.image_score(made).float().cpu())
     made_maps = torch.cat(maps).numpy()
     found = Scored(maps=made_maps, scores=torch.cat(scores).numpy())
-    if not np.isfinite(made_maps).all():
-        raise NonFiniteLossError("the anomaly maps hold NaN or infinite values", hint="lower the learning rate")
+    check_finite(made_maps)
     return found
+
+
+def check_finite(maps: NDArray[np.float32]) -> None:
+    """Refuses maps of any shape that hold NaN or infinite values.
+
+    Raises:
+        NonFiniteLossError: they do.
+    """
+    if not np.isfinite([maps.min(), maps.max()]).all():
+        raise NonFiniteLossError("the anomaly maps hold NaN or infinite values", hint="lower the learning rate")
 
 
 def silence(maps: Tensor, inside: Tensor) -> None:

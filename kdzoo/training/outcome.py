@@ -18,7 +18,7 @@ from kdzoo.methods.base import Method
 from kdzoo.metrics.decisions import Decisions
 from kdzoo.metrics.maps import is_one
 from kdzoo.metrics.report import Report
-from kdzoo.pictures import Case, as_png, sheet, shrunk
+from kdzoo.pictures import Case, as_png, sheet, shrunk, step_to
 from kdzoo.provenance import provenance
 from kdzoo.teachers.backbone import Teacher
 from kdzoo.teachers.card import UNKNOWN_LICENCE
@@ -168,7 +168,7 @@ def _case(truth: EvaluationSet, scored: Scored, index: int) -> Case:
 
 def _tiled_case(truth: EvaluationSet, tiles: Tiles, scored: Scored, index: int) -> Case:
     image = np.ascontiguousarray(tiles.whole(index, truth.images))
-    step = -(-max(image.shape[:2]) // _LONGEST_SIDE)
+    step = step_to(image.shape, _LONGEST_SIDE)
     return Case(
         name=truth.names[index],
         note=_note(truth, scored, index),

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from kdzoo.data.images import scaled_rgb
 from kdzoo.data.tiling import Blend, Tiling
-from kdzoo.errors import NonFiniteLossError
 from kdzoo.methods.base import Method
-from kdzoo.training.evaluation import EVALUATION_BATCH, Scored, evaluating, exact, score_images
+from kdzoo.training.evaluation import EVALUATION_BATCH, Scored, check_finite, evaluating, exact, score_images
 from kdzoo.training.evaluation_set import EvaluationSet
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
@@ -60,8 +59,7 @@ def score_set(
     inside = truth.inside
     scores = np.empty(len(maps), np.float32)
     for number, made in enumerate(maps):
-        if not np.isfinite([made.min(), made.max()]).all():
-            raise NonFiniteLossError("the anomaly maps hold NaN or infinite values", hint="lower the learning rate")
+        check_finite(made)
         scores[number] = score_of_map(method, made, None if inside is None else inside[number], source.device)
     return Scored(maps=maps, scores=scores)
 

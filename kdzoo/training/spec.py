@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from kdzoo.config import Config, knob
 from kdzoo.data.depth import Intensity
 from kdzoo.data.foreground.rule import ForegroundRule
+from kdzoo.data.placement import Resize
 from kdzoo.data.roi import roi_of
 from kdzoo.data.tiling import LARGEST_SCALE, SMALLEST_SCALE, Tiling
 from kdzoo.errors import ConfigError, UnknownNameError
@@ -82,6 +83,11 @@ class RunOptions(Config):
         Intensity.parse(self.intensity)
         roi_of(self.roi, "")
         _ = self.tiling
+
+    @property
+    def to_square(self) -> Resize:
+        """How images that are seen whole are brought to the square."""
+        return "pad" if self.resize == "pad" else "stretch"
 
     @property
     def tiling(self) -> Tiling | None:

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from helpers.layouts import make_dataset
 from helpers.processes import environ_of_python
+from PIL import Image
 
 from kdzoo.data.catalog import Dataset, open_dataset
 from kdzoo.methods.registry import find_method
@@ -48,6 +50,20 @@ def toy(root: Path) -> Dataset:
     if not folder.exists():
         make_dataset(folder, ("bottle",))
     return open_dataset(str(folder), Settings.from_environment({"KDZOO_HOME": str(root / "home")}))
+
+
+def toy_of_two_shapes(root: Path, even: tuple[int, int], odd: tuple[int, int], *, marked: tuple[slice, slice]) -> None:
+    """``toy/bottle`` of noise: images of even and odd number have a height and width each, defects one place."""
+    rng = np.random.default_rng(0)
+    toy(root)
+    for path in sorted((root / "toy" / "bottle").rglob("*.png")):
+        shape = odd if int(path.stem[:3]) % 2 else even
+        if "ground_truth" in path.parts:
+            mask = np.zeros(shape, np.uint8)
+            mask[marked] = 255
+            Image.fromarray(mask).save(path)
+        else:
+            Image.fromarray(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)).save(path)
 
 
 def small_trial(root: Path, method: str, *, teacher: Teacher | None = None, **changes) -> Trainer:

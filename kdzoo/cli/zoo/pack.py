@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,9 @@ import click
 
 from kdzoo.cli.options import existing_folder, zoo_option
 from kdzoo.cli.say import say
+from kdzoo.cli.zoo.bringing import brought
 from kdzoo.cli.zoo.signed import signatures_of
 from kdzoo.cli.zoo.which_release import release_options
-from kdzoo.cli.zoos import open_zoo
 
 if TYPE_CHECKING:
     from kdzoo.carried.members import Packable
@@ -54,13 +53,6 @@ def pack(
 
 def _of_release(entry: str, release: int | None, digest: str | None, alias: str, zoo: str | None) -> Packable:
     from kdzoo.carried.members import of_release
-    from kdzoo.settings import Settings
-    from kdzoo.trust import require_signature
 
-    registry = open_zoo(zoo)
-    manifest = registry.resolve(entry, release, alias, digest=digest)
-    require_signature(Settings.from_environment(), registry, manifest)
-    total = sum(blob.size for blob in manifest.blobs.values())
-    with click.progressbar(length=total, label="Pulling", file=sys.stderr) as bar:
-        files = {role: registry.fetch(manifest, role, progress=bar.update) for role in manifest.blobs}
+    registry, manifest, files = brought(entry, release, digest, alias, zoo)
     return of_release(manifest, files, signatures_of(registry, manifest))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from kdzoo.cli.options import zoo_option
 from kdzoo.cli.say import say
+from kdzoo.cli.zoo.bringing import brought
 from kdzoo.cli.zoo.signed import signatures_of
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
-from kdzoo.cli.zoos import open_zoo
 
 
 @click.command()
@@ -30,15 +29,7 @@ def pull(entry: str, release: int | None, digest: str | None, alias: str, out: P
     Example:
       kdzoo zoo pull aand/demo/weave --out weave
     """
-    from kdzoo.settings import Settings
-    from kdzoo.trust import require_signature
-
-    registry = open_zoo(zoo)
-    manifest = registry.resolve(entry, release, alias, digest=digest)
-    require_signature(Settings.from_environment(), registry, manifest)
-    total = sum(blob.size for blob in manifest.blobs.values())
-    with click.progressbar(length=total, label="Pulling", file=sys.stderr) as bar:
-        files = {role: registry.fetch(manifest, role, progress=bar.update) for role in manifest.blobs}
+    registry, manifest, files = brought(entry, release, digest, alias, zoo)
     if out is not None:
         from kdzoo.carried.folder import write_folder
 

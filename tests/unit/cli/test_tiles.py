@@ -86,7 +86,8 @@ def test_the_release_keeps_its_tiles_and_predicts_by_them(capsys, parts, tiled, 
     rows = [json.loads(line) for line in (tmp_path / "judged/predictions.jsonl").read_text().splitlines()]
     assert len(rows) == 12
     for row in rows:
-        assert Image.open(row["heatmap"]).size == (WIDTH, HEIGHT)
+        with Image.open(row["heatmap"]) as picture:
+            assert picture.size == (WIDTH, HEIGHT)
         if "scratch" in row["file"]:
             number = int(row["file"][-5])
             left, top, right, bottom = row["regions"][0]["box"]

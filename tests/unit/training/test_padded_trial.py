@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.trials import CPU, small_spec, small_trial, toy
-from PIL import Image
+from helpers.trials import CPU, small_spec, small_trial, toy, toy_of_two_shapes
 
 from kdzoo.detector import Detector
 from kdzoo.errors import CheckpointError
@@ -32,17 +31,7 @@ def one_thread():
 @pytest.fixture
 def root(tmp_path):
     """``toy/bottle`` of noise; images of odd number are upright."""
-    rng = np.random.default_rng(0)
-    toy(tmp_path)
-    folder = tmp_path / "toy" / "bottle"
-    for path in sorted(folder.rglob("*.png")):
-        shape = TALL if int(path.stem[:3]) % 2 else WIDE
-        if "ground_truth" in path.parts:
-            mask = np.zeros(shape, np.uint8)
-            mask[8:24, 8:24] = 255
-            Image.fromarray(mask).save(path)
-        else:
-            Image.fromarray(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)).save(path)
+    toy_of_two_shapes(tmp_path, WIDE, TALL, marked=(slice(8, 24), slice(8, 24)))
     return tmp_path
 
 

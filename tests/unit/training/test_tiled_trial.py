@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.trials import CPU, small_spec, small_trial, toy
+from helpers.trials import CPU, small_spec, small_trial, toy, toy_of_two_shapes
 from PIL import Image
 
 from kdzoo.detector import Detector
@@ -34,16 +34,7 @@ def one_thread():
 @pytest.fixture
 def root(tmp_path):
     """``toy/bottle`` of noise; images of odd number are smaller than a tile."""
-    rng = np.random.default_rng(0)
-    toy(tmp_path)
-    for path in sorted((tmp_path / "toy" / "bottle").rglob("*.png")):
-        shape = SMALL if int(path.stem[:3]) % 2 else WIDE
-        if "ground_truth" in path.parts:
-            mask = np.zeros(shape, np.uint8)
-            mask[8:24, 50:80] = 255
-            Image.fromarray(mask).save(path)
-        else:
-            Image.fromarray(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)).save(path)
+    toy_of_two_shapes(tmp_path, WIDE, SMALL, marked=(slice(8, 24), slice(50, 80)))
     return tmp_path
 
 
