@@ -23,10 +23,12 @@ from zoo_registry.store.protocol import Conditional
 WRITERS = 16
 ROUNDS = 24
 """Of either kind, on a store that answers fast."""
-LEAST_ROUNDS = 3
-"""Of either kind, however slow it is."""
+ENOUGH_ROUNDS = 12
+"""Of either kind, on a store that needs `ENOUGH_S` for them: half of the races fall into the smallest window."""
 ENOUGH_S = 1.5
-"""Seconds after which no more rounds are begun."""
+LEAST_ROUNDS = 3
+"""Of either kind, however slow it is: on one that needs `LONG_S` for them."""
+LONG_S = 6.0
 _GATE_S = 10.0
 
 Hold = Callable[[Callable[[], None]], None]
@@ -42,7 +44,7 @@ def probe(store: Conditional, *, hold: Hold | None = None, rounds: int = ROUNDS,
         store: the store to ask.
         hold: holds a write of this thread until all others are as far; default before it is begun.
         rounds: of creating, and as many of swapping.
-        seconds: after which no more rounds than `LEAST_ROUNDS` are begun.
+        seconds: after which no more rounds than `ENOUGH_ROUNDS` are begun; after `LONG_S`, than `LEAST_ROUNDS`.
 
     Raises:
         StoreRefusedError: it lets two writers win, replaces what it should not, or denies the right to write.
@@ -58,40 +60,37 @@ class _Probe:
         self._made: list[str] = []
 
     def run(self, rounds: int, seconds: float) -> None:
-        ends = time.monotonic() + seconds
+        began = time.monotonic()
         try:
             with ThreadPoolExecutor(WRITERS) as pool:
-                key = self._create(pool)
-                self._swap_alone(key)
+                self._swap_alone(*self._create(pool))
                 for done in range(1, rounds):
-                    self._swap(pool, key)
-                    if done >= LEAST_ROUNDS and time.monotonic() > ends:
+                    self._swap(pool, *self._create(pool))
+                    took = time.monotonic() - began
+                    if (done >= ENOUGH_ROUNDS and took > seconds) or (done >= LEAST_ROUNDS and took > LONG_S):
                         break
-                    key = self._create(pool)
         except StoreLacksError as error:
             raise _broken(self._store, f"it does not know them ({error})") from error
         finally:
             remove(self._store, self._made)
 
-    def _create(self, pool: ThreadPoolExecutor) -> str:
+    def _create(self, pool: ThreadPoolExecutor) -> tuple[str, str]:
+        """An object that all writers wanted to create, and its state."""
         key = self._new_key()
         won = self._race(pool, lambda data: self._store.put_if_absent(key, data))
         self._made.append(key)  # not before: where nothing may be written, there is nothing to remove, nor the right to
-        self._judge(key, won, "created the same object")
-        return key
+        return key, self._judge(key, won, "created the same object")
 
-    def _swap(self, pool: ThreadPoolExecutor, key: str) -> None:
-        _, etag = self._store.read(key)
+    def _swap(self, pool: ThreadPoolExecutor, key: str, etag: str) -> None:
         won = self._race(pool, lambda data: self._store.compare_and_swap(key, data, etag))
         self._judge(key, won, "replaced the same state of an object")
 
-    def _swap_alone(self, key: str) -> None:
+    def _swap_alone(self, key: str, etag: str) -> None:
         """What a swap must do without a race."""
         absent = self._new_key()
         self._made.append(absent)
         if self._store.compare_and_swap(absent, b"probe", "0" * 32):
             raise _broken(self._store, "an object that is not there was replaced")
-        _, etag = self._store.read(key)
         if not self._store.compare_and_swap(key, b"probe, moved", etag):
             raise _broken(self._store, "an object that nobody else changed could not be replaced")
         if self._store.compare_and_swap(key, b"probe, moved twice", etag):
@@ -119,11 +118,13 @@ class _Probe:
         each = [b"probe %d %s" % (n, uuid.uuid4().hex.encode()) for n in range(WRITERS)]
         return [data for data, has_won in zip(each, list(pool.map(run, each))) if has_won]
 
-    def _judge(self, key: str, won: list[bytes], what: str) -> None:
+    def _judge(self, key: str, won: list[bytes], what: str) -> str:
         if len(won) != 1:
             raise _broken(self._store, f"{len(won)} of {WRITERS} writers {what}")
-        if self._store.read(key)[0] != won[0]:
+        stands, etag = self._store.read(key)
+        if stands != won[0]:
             raise _broken(self._store, f"of {WRITERS} writers that {what}, another won than was told so")
+        return etag
 
     def _new_key(self) -> str:
         return f"{PROBE}{uuid.uuid4().hex}"
