@@ -67,6 +67,9 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, 
     except ManifestInvalidError as error:
         note = f"not compared with the champion, which cannot be read: {error}"
         return Verdict(against=alias, wins=False, loses=False, note=note)
+    if champion.release in registry.withdrawn.of(entry):
+        note = f"champion {champion.release} was withdrawn"
+        return Verdict(against=alias, wins=True, loses=False, note=note)
     if weights is not None and weights == _weights(champion):
         note = f"the weights of champion {champion.release} with other thresholds"
         return Verdict(against=alias, wins=True, loses=False, note=note)
@@ -141,19 +144,29 @@ def crown(
 
 
 def promote(
-    registry: Registry, entry: EntryName, release: int, *, force: bool = False, who: str | None = None, why: str = ""
+    registry: Registry,
+    entry: EntryName,
+    release: int,
+    *,
+    force: bool = False,
+    who: str | None = None,
+    why: str = "",
+    expires: str | None = None,
 ) -> Alias:
     """Makes a release champion if it beats the present one.
 
     Args:
         registry: the zoo.
         entry: whose.
-        release: which; one that is champion already stays it, and nothing is logged.
+        release: which; one that is champion already stays it, and nothing is logged unless the alias lacks its
+            signature or is to expire at another time.
         force: also if it is worse or cannot be compared.
         who: who does so, for the log; default this process's ``user@host``.
         why: one line for the log; default what the comparison said.
+        expires: until when the alias is to be followed, in UTC; None for ever.
 
     Raises:
+        KeyInvalidError: it is to expire, and there is no key to sign that with.
         PromotionError: it does not beat the champion.
         EntryNotFoundError, ReleaseNotFoundError: there is no such release.
         ConflictError: somebody else moved the champion meanwhile.
@@ -162,16 +175,21 @@ def promote(
     challenger = registry.resolve(entry, release)
     for _ in range(_MOVES):
         verdict = judge(registry, entry, challenger.document, weights=_weights(challenger))
-        if verdict.against is not None and verdict.against.release == release:
-            return verdict.against
+        present = verdict.against
+        if present is not None and present.release == release:
+            if expires is None and not registry.states.would_sign(present):
+                return present
+            reason = Reason(who=who, why=why, expires=expires)
+            return registry.set_alias(entry, CHAMPION, release, expected=present, reason=reason)
         if not verdict.wins and not force:
             raise PromotionError(
                 f"release {release} of {entry} does not become champion: {verdict.note}",
                 hint=f"to do it all the same: kdzoo zoo promote {entry} {release} --force",
             )
-        reason = Reason(action="promote", who=who, why=why or (verdict.note if verdict.wins else "by force"))
+        said = why or (verdict.note if verdict.wins else "by force")
+        reason = Reason(action="promote", who=who, why=said, expires=expires)
         try:
-            return registry.set_alias(entry, CHAMPION, release, expected=verdict.against, reason=reason)
+            return registry.set_alias(entry, CHAMPION, release, expected=present, reason=reason)
         except ConflictError:
             if force:  # what was to be overruled is no longer what was seen
                 raise
@@ -187,18 +205,20 @@ def point(
     force: bool = False,
     who: str | None = None,
     why: str = "",
+    expires: str | None = None,
 ) -> Alias:
     """Points any alias at a release: `champion` as `promote` does, another wherever it was.
 
     Raises:
+        KeyInvalidError: it is to expire, and there is no key to sign that with.
         PromotionError: it does not beat the champion.
         EntryNotFoundError, ReleaseNotFoundError: there is no such release.
         ConflictError: somebody else moved the alias meanwhile.
         NameInvalidError, ManifestInvalidError: the alias is not a valid name, ``who`` or ``why`` cannot be logged.
     """
     if alias == CHAMPION:
-        return promote(registry, entry, release, force=force, who=who, why=why)
-    return registry.set_alias(entry, alias, release, reason=Reason(who=who, why=why))
+        return promote(registry, entry, release, force=force, who=who, why=why, expires=expires)
+    return registry.set_alias(entry, alias, release, reason=Reason(who=who, why=why, expires=expires))
 
 
 def delete(
@@ -220,11 +240,17 @@ def delete(
 
 
 def rollback(
-    registry: Registry, entry: EntryName, alias: str = CHAMPION, *, who: str | None = None, why: str = ""
+    registry: Registry,
+    entry: EntryName,
+    alias: str = CHAMPION,
+    *,
+    who: str | None = None,
+    why: str = "",
+    expires: str | None = None,
 ) -> Alias:
     """Points an alias at the release before the present one, by its log; a deleted one at what it was.
 
-    Two rollbacks in a row go back two releases.
+    Two rollbacks in a row go back two releases; withdrawn releases are passed over.
 
     Args:
         registry: the zoo.
@@ -232,6 +258,7 @@ def rollback(
         alias: which.
         who: who does so, for the log; default this process's ``user@host``.
         why: one line for the log.
+        expires: as in `promote`.
 
     Raises:
         EntryNotFoundError, ReleaseNotFoundError: there never was such an alias, or the release before is gone.
@@ -241,12 +268,12 @@ def rollback(
     moves = registry.alias_log.moves(entry, alias)
     if not moves:
         registry.read_alias(entry, alias)  # says what there is instead
-    target = way_back(moves)
+    target = way_back(moves, without=registry.withdrawn.of(entry))
     if target is None:
         raise PromotionError(
             f"{alias} of {entry} has no release before this one", hint=f"its moves: kdzoo zoo history {entry}"
         )
-    reason = Reason(action="rollback", who=who, why=why)
+    reason = Reason(action="rollback", who=who, why=why, expires=expires)
     return registry.set_alias(entry, alias, target, expected=moves[-1].alias, reason=reason)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kdzoo.errors import StorageError, TrackingError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.tracking.reference import MAX_BYTES, ReleaseRef
-from kdzoo.trust import require_signature
+from kdzoo.trust import check_release
 from kdzoo.zoo import from_manifest, manifest_digest, open_registry
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def load_reference(ref: ReleaseRef) -> Detector:
             f"release {ref.release} of {ref.entry} in {ref.zoo} is not the one that MLflow's version was made for",
             hint="was the zoo replaced? `kdzoo mlflow sync` brings the model registry up to the zoo",
         )
-    require_signature(settings, registry, manifest)
+    check_release(settings, registry, manifest, trust_cache=True)
     return from_manifest(registry, manifest)
 
 

@@ -48,6 +48,8 @@ class Settings:
     """Private key that signs what is published (``KDZOO_SIGNING_KEY``); None: nothing is signed."""
     require_signature: Path | None = None
     """Public keys; only releases signed by one of them are loaded (``KDZOO_REQUIRE_SIGNATURE``); None: any is."""
+    require_signed_aliases: bool = False
+    """With `require_signature`: follow no alias that is not signed (``KDZOO_REQUIRE_SIGNED_ALIASES=1``)."""
     signed_for: tuple[str, ...] = ()
     """Ids of the zoos for which they must be signed (``KDZOO_SIGNED_FOR``, joined by commas); none: the zoo's own."""
 
@@ -117,6 +119,7 @@ class Settings:
             data_mirror=value("KDZOO_DATA_MIRROR"),
             signing_key=file("KDZOO_SIGNING_KEY"),
             require_signature=file("KDZOO_REQUIRE_SIGNATURE"),
+            require_signed_aliases=(value("KDZOO_REQUIRE_SIGNED_ALIASES") or "").lower() in _TRUE,
             signed_for=_ids("KDZOO_SIGNED_FOR", value("KDZOO_SIGNED_FOR")),
         )
 

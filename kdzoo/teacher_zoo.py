@@ -16,13 +16,15 @@ from kdzoo.teachers.hub_card import hub_card, is_published
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.names import TeacherName, check_own_name, parse_teacher
 from kdzoo.teachers.packaged import PACKAGED
-from zoo_registry import BlobCache, BlobRef, CardShelf, Progress, RegistryError, Store, check_part, open_store
+from kdzoo.trust import read_signing_key, require_signed_teacher, sign_what_is_published
+from zoo_registry import BlobCache, BlobRef, CardShelf, Document, Progress, RegistryError, Store, check_part, open_store
 from zoo_registry.errors import (
     BlobCorruptError,
     ConflictError,
     NameInvalidError,
     ObjectNotFoundError,
     ObjectTooLargeError,
+    SignatureError,
 )
 
 if TYPE_CHECKING:
@@ -40,26 +42,28 @@ class TeacherZoo:
     Args:
         store: where the zoo is.
         cache: keeps cards for when the store is out of reach.
-        offline: never reach a remote store.
+        settings: whether this is offline, which key signs what is pushed, which must have signed what is pulled.
         warn: called with a sentence when something other than asked for is used.
     """
 
-    def __init__(self, store: Store, cache: BlobCache, *, offline: bool, warn: Callable[[str], None]) -> None:
-        self._shelf = CardShelf(store, cache, "teacher", offline=offline, warn=warn)
+    def __init__(self, store: Store, cache: BlobCache, settings: Settings, *, warn: Callable[[str], None]) -> None:
+        self._shelf = CardShelf(store, cache, "teacher", offline=settings.offline, warn=warn)
+        self._settings = settings
         self._warn = warn
+        sign_what_is_published(settings, self._shelf.signatures)
 
     @classmethod
     def of(cls, settings: Settings, zoo: str | None = None, *, warn: Callable[[str], None]) -> TeacherZoo:
         """Those of a zoo.
 
         Args:
-            settings: where the default zoo and the cache are, whether this is offline.
+            settings: where the default zoo and the cache are, and as in `TeacherZoo`.
             zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
             warn: as in `TeacherZoo`.
         """
         folder = settings.cache / "zoo"
         cache = BlobCache(folder, limit=settings.zoo_cache_limit)
-        return cls(open_store(zoo or settings.zoo, notes=folder), cache, offline=settings.offline, warn=warn)
+        return cls(open_store(zoo or settings.zoo, notes=folder), cache, settings, warn=warn)
 
     @property
     def uri(self) -> str:
@@ -86,7 +90,57 @@ class TeacherZoo:
             TeacherError: the card is damaged.
             RegistryError: the zoo cannot be reached or read.
         """
-        return self._shelf.read(name, lambda data, what: TeacherCard.parse(data, name=name, what=what))
+        found = self._read(name)
+        return None if found is None else found[0]
+
+    def checked_card(self, name: str) -> TeacherCard:
+        """The card of a teacher whose weights lie in the zoo as it says; they are read whole.
+
+        Raises:
+            UnknownNameError: the zoo has no such teacher.
+            BlobCorruptError: the weights are others.
+            TeacherError: the card is damaged, or the weights are not there.
+            RegistryError: the zoo cannot be reached or read.
+        """
+        card, _ = self._present(name)
+        with tempfile.TemporaryDirectory(prefix="kdzoo-teacher-") as folder:
+            self._download(card, Path(folder) / "weights", None)
+        return card
+
+    def sign(self, name: str, key_file: Path, *, ask: Callable[[], str | None] | None = None) -> tuple[str, bool]:
+        """Signs a teacher's card.
+
+        Args:
+            name: as in the zoo.
+            key_file: the private key.
+            ask: asks a person for its passphrase when it is needed and not set.
+
+        Returns:
+            The key's id, and False when the same signature was there.
+
+        Raises:
+            UnknownNameError: the zoo has no such teacher.
+            KeyInvalidError: the file holds no such key.
+            RegistryError: the zoo cannot be written.
+        """
+        _, document = self._present(name)
+        key = read_signing_key(key_file, ask=ask)
+        return key.public.key_id, self._shelf.signatures.add(document, key)
+
+    def _present(self, name: str) -> tuple[TeacherCard, Document]:
+        found = self._read(name)
+        if found is None:
+            if not self.names():
+                self._shelf.check_there()
+            raise UnknownNameError("zoo teacher", name, self.names())
+        return found
+
+    def _read(self, name: str) -> tuple[TeacherCard, Document] | None:
+        def parse(data: bytes, what: str) -> tuple[TeacherCard, Document]:
+            card = TeacherCard.parse(data, name=name, what=what)
+            return card, self._shelf.document(name, data, _ref(card))
+
+        return self._shelf.read(name, parse)
 
     def push(self, card: TeacherCard, weights: Path, *, progress: Told | None = None) -> bool:
         """Puts a teacher into the zoo: its weights first, then the card.
@@ -130,16 +184,14 @@ class TeacherZoo:
 
         Raises:
             UnknownNameError: the zoo has no such teacher.
+            SignatureError: a signature is required, and it has none of a trusted key.
             UsageError: the name means something else, or this machine has other weights under it.
             TeacherError: card or weights are damaged or do not fit the backbone.
             BlobCorruptError: the zoo's bytes are not those of the card, twice in a row.
             RegistryError: the zoo cannot be reached, or this machine's folder not be written.
         """
-        card = self.card(name)
-        if card is None:
-            if not self.names():
-                self._shelf.check_there()
-            raise UnknownNameError("zoo teacher", name, self.names())
+        card, document = self._present(name)
+        require_signed_teacher(self._settings, self._shelf.signatures, document)
         _check_name(card)
         there = None if replace else teachers.card(name)
         if there is not None and there.sha256 == card.sha256 and teachers.holds(card):
@@ -270,7 +322,7 @@ def _pulled(
             teachers.add(full, teachers.file(card))
     except NameInvalidError:
         return False  # no zoo can have a teacher of that name
-    except (BlobCorruptError, ConflictError):
+    except (BlobCorruptError, ConflictError, SignatureError):
         raise
     except RegistryError as error:
         note(f"teacher '{name}' is not taken from {source.uri}: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ from kdzoo.settings import Settings, signing_passphrase
 
 if TYPE_CHECKING:
     from zoo_registry import Manifest, Registry
+    from zoo_registry.format.document import Document
     from zoo_registry.format.signing import PublicKey, SigningKey
+    from zoo_registry.zoo.signatures import Signatures
+    from zoo_registry.zoo.states import Demand
 
 
 def require_signature(settings: Settings, registry: Registry, manifest: Manifest) -> PublicKey | None:
@@ -41,17 +45,71 @@ def require_signature(settings: Settings, registry: Registry, manifest: Manifest
     return registry.signatures.require(manifest, trusted, signed_for=settings.signed_for)
 
 
-def point_at_signed_alone(settings: Settings, registry: Registry) -> None:
-    """Where a signature is required, no alias is pointed at a release without one: who follows it could not load it."""
-    if settings.require_signature is not None:
-        registry.signatures.demand(lambda manifest: require_signature(settings, registry, manifest))
+def check_release(
+    settings: Settings, registry: Registry, manifest: Manifest, *, trust_cache: bool = False
+) -> PublicKey | None:
+    """Refuses a release that is not to be used: not signed as the settings ask, or withdrawn by its owner.
+
+    Args:
+        settings: as in `require_signature`.
+        registry: where the release is from.
+        manifest: as the registry resolved it.
+        trust_cache: whether it was withdrawn is asked once a day alone, for a release that never changes.
+
+    Returns:
+        As `require_signature`, whose errors it raises.
+
+    Raises:
+        WithdrawnError: it was withdrawn.
+        StaleError: what is withdrawn is older than it was before.
+    """
+    key = require_signature(settings, registry, manifest)
+    registry.withdrawn.check(manifest.entry, manifest.release, trust_cache=trust_cache)
+    return key
 
 
-def sign_what_is_published(settings: Settings, registry: Registry) -> None:
-    """Lets a registry sign what it publishes, if the settings name a key; the key is read when it first publishes."""
+def demand_signatures(settings: Settings, registry: Registry) -> None:
+    """Where a signature is required, no alias is pointed at a release without one: who follows it could not load it.
+
+    Nor is an alias followed, or a withdrawal taken back, that is not signed and was, or must be.
+    """
+    path = settings.require_signature
+    if path is None:
+        return
+    registry.signatures.demand(lambda manifest: require_signature(settings, registry, manifest))
+
+    @functools.cache
+    def how() -> Demand:
+        from zoo_registry.zoo.key_files import read_trusted_keys
+        from zoo_registry.zoo.states import Demand
+
+        trusted = read_trusted_keys(path)
+        return Demand(trusted=trusted, signed_for=settings.signed_for, always=settings.require_signed_aliases)
+
+    registry.states.demand(how)
+
+
+def require_signed_teacher(settings: Settings, signatures: Signatures, document: Document) -> PublicKey | None:
+    """As `require_signature`, for a teacher of a zoo.
+
+    Args:
+        settings: as there.
+        signatures: of the zoo that it is from.
+        document: its card.
+    """
+    if settings.require_signature is None:
+        return None
+    from zoo_registry.zoo.key_files import read_trusted_keys
+
+    trusted = read_trusted_keys(settings.require_signature)
+    return signatures.require(document, trusted, signed_for=settings.signed_for)
+
+
+def sign_what_is_published(settings: Settings, signatures: Signatures) -> None:
+    """Lets what is published be signed, if the settings name a key; the key is read when something first is."""
     path = settings.signing_key
     if path is not None:
-        registry.signatures.sign_by(lambda: read_signing_key(path))
+        signatures.sign_by(lambda: read_signing_key(path))
 
 
 def read_signing_key(path: Path, *, ask: Callable[[], str | None] | None = None) -> SigningKey:

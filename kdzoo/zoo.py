@@ -15,7 +15,7 @@ from kdzoo.champions import CHAMPION, crown, judge
 from kdzoo.errors import CheckpointError, StorageError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.storage import write_new
-from kdzoo.trust import point_at_signed_alone, require_signature, sign_what_is_published
+from kdzoo.trust import check_release, demand_signatures, sign_what_is_published
 from zoo_registry import BlobCache, EntryName, Registry, RegistryError, open_store
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[
     folder = settings.cache / "zoo"
     store, cache = open_store(zoo or settings.zoo, notes=folder), BlobCache(folder, limit=settings.zoo_cache_limit)
     registry = Registry(store, cache, offline=settings.offline, on_warning=warn)
-    sign_what_is_published(settings, registry)
-    point_at_signed_alone(settings, registry)
+    sign_what_is_published(settings, registry.signatures)
+    demand_signatures(settings, registry)
     return registry
 
 
@@ -151,8 +151,9 @@ def load(
 ) -> Detector:
     """Loads a detector from the zoo.
 
-    What was loaded before is in the cache: only the alias and its manifest are asked for again, and with ``release``
-    nothing is. Offline (``KDZOO_OFFLINE=1``) the alias is where it was when last seen, which a warning says.
+    What was loaded before is in the cache: only the alias, its manifest and what was withdrawn are asked for again, and
+    with ``release`` only the last, once a day. Offline (``KDZOO_OFFLINE=1``) the alias is where it was when last seen,
+    which a warning says.
 
     Args:
         method: such as ``"aand"``.
@@ -174,7 +175,10 @@ def load(
         ManifestInvalidError: the release is not the one of ``digest``, or its manifest is damaged.
         UsageError: ``name`` is not of that form, or ``release`` is no whole number.
         NameInvalidError, EntryNotFoundError, ReleaseNotFoundError: there is no such detector.
-        SignatureError: ``KDZOO_REQUIRE_SIGNATURE`` names public keys, and none of them has signed the release.
+        SignatureError: ``KDZOO_REQUIRE_SIGNATURE`` names public keys, and none of them has signed the release, or the
+            alias where that was signed before or must be.
+        WithdrawnError: the release was withdrawn.
+        StaleError: ``alias`` is older than it was when last seen here, or was to be followed until a time that is over.
         BlobCorruptError: the zoo's bytes are not those of the manifest.
         CheckpointError: the detector does not fit this kdzoo.
     """
@@ -186,7 +190,7 @@ def load(
     settings = Settings.from_environment()
     registry = open_registry(settings, zoo)
     manifest = registry.resolve(entry, release, alias, trust_cache=release is not None, digest=digest)
-    require_signature(settings, registry, manifest)
+    check_release(settings, registry, manifest, trust_cache=release is not None)
     detector = from_manifest(registry, manifest, device=device)
     if threshold is not None or false_positive_rate is not None:
         detector.set_threshold(threshold, false_positive_rate=false_positive_rate)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zoo_registry.cache.blobs import BlobCache
     from zoo_registry.errors import RegistryError
     from zoo_registry.format.alias import Alias
+    from zoo_registry.format.document import Document
     from zoo_registry.format.manifest import BlobRef, Manifest
     from zoo_registry.format.names import EntryName, check_part, slug
     from zoo_registry.store.files import Progress
@@ -29,6 +30,7 @@ __all__ = [
     "BlobCache",
     "BlobRef",
     "CardShelf",
+    "Document",
     "EntryName",
     "Manifest",
     "Progress",
@@ -48,6 +50,7 @@ def __getattr__(name: str) -> Any:
         "format.alias": ("Alias",),
         "zoo.aliasing": ("WHATEVER",),
         "cache.blobs": ("BlobCache",),
+        "format.document": ("Document",),
         "errors": ("RegistryError",),
         "format.manifest": ("BlobRef", "Manifest"),
         "format.names": ("EntryName", "check_part", "slug"),

@@ -91,6 +91,14 @@ class SignatureError(RegistryError, ValueError):
     """A release is not signed by a key that is trusted, or a signature is not one of its bytes."""
 
 
+class StaleError(RegistryError, ValueError):
+    """What a name stands for may not be followed: it is older than what was seen before, or its time is over."""
+
+
+class WithdrawnError(RegistryError, LookupError):
+    """A release was withdrawn: whoever owns it wants nobody to use it."""
+
+
 class KeyInvalidError(RegistryError, ValueError):
     """A file is not the key it is taken for, or its passphrase is another."""
 

@@ -121,7 +121,7 @@ def _opened(
     settings: Settings,
 ) -> tuple[Registry, Manifest, Detector]:
     from kdzoo.methods.registry import find_method
-    from kdzoo.trust import require_signature
+    from kdzoo.trust import check_release
     from kdzoo.zoo import entry_name, from_manifest, open_registry
 
     find_method(method)
@@ -129,7 +129,7 @@ def _opened(
     registry.probe()  # what cannot be published to is told before a thousand images are judged
     release, digest, alias = which
     base = registry.resolve(entry_name(method, name), release, alias, digest=digest)
-    require_signature(settings, registry, base)
+    check_release(settings, registry, base)
     return registry, base, from_manifest(registry, base, device=device)
 
 

@@ -44,8 +44,8 @@ def notes():
 
 
 @pytest.fixture
-def zoo(store, tmp_path, notes):
-    return TeacherZoo(store, BlobCache(tmp_path / "cache"), offline=False, warn=notes.append)
+def zoo(store, tmp_path, settings, notes):
+    return TeacherZoo(store, BlobCache(tmp_path / "cache"), settings, warn=notes.append)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.cache.place import ZooPlace
-from zoo_registry.errors import ManifestInvalidError, ObjectTooLargeError, StoreUnavailableError
+from zoo_registry.errors import ManifestInvalidError, ObjectNotFoundError, ObjectTooLargeError, StoreUnavailableError
 from zoo_registry.format.layout import parse_alias_key
 from zoo_registry.store.protocol import Store
 
@@ -33,6 +33,11 @@ class RememberingReader:
         """Which zoo it is."""
         self._offline = offline and store.is_remote
         self._warn = warn
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether nothing but what is kept is read."""
+        return self._offline
 
     def need_store(self, action: str) -> None:
         """Refuses what only the store itself can do.
@@ -83,6 +88,36 @@ class RememberingReader:
         if self._store.is_remote:
             self._keep(key, data)
         return made
+
+    def load_or_none(
+        self, key: str, parse: Callable[[bytes], _T], *, what: str, max_bytes: int, trust_cache: bool = False
+    ) -> _T | None:
+        """As `load`, of a file that need not be there: that it was not is kept, too, as a file without bytes.
+
+        Args:
+            key: the file.
+            parse: makes something of its bytes, or raises; None of no bytes.
+            what: what the file is, for the message.
+            max_bytes: the most it may hold.
+            trust_cache: as in `load`.
+
+        Returns:
+            None where it is not there, or it is not known.
+
+        Raises:
+            ManifestInvalidError: as `load` does.
+            StoreUnavailableError: a folder cannot be read.
+        """
+        try:
+            return self.load(key, parse, what=what, max_bytes=max_bytes, trust_cache=trust_cache)
+        except ObjectNotFoundError:
+            if self._store.is_remote:
+                self._keep(key, b"")
+            return None
+        except StoreUnavailableError:
+            if not self._store.is_remote:
+                raise
+            return None  # out of reach, and never asked before
 
     def _load_offline(self, key: str, parse: Callable[[bytes], _T], what: str) -> _T:
         data = self._cache.recall(self.place.to_recall(), key)

@@ -1,15 +1,24 @@
-"""An alias: a small file that says which release a movable name points at, who moved it there, and why."""
+"""An alias: a small file that says which release a movable name points at, who moved it there, and why.
+
+A signed one also names itself, so that its signature holds for this alias of this entry alone, and may say until when
+it is to be followed. The signature covers the other fields, as canonical JSON, as `zoo_registry.format.signing` says.
+It stands in the file, because an alias and its signature must be swapped as one.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from zoo_registry.errors import ManifestInvalidError, ObjectNotFoundError
 from zoo_registry.format import records, strict_json
+from zoo_registry.format.signing import Signature
 
 SCHEMA = "kdzoo-alias/1"
+SIGNED_SCHEMA = "kdzoo-alias/2"
+"""Of an alias that is signed, which earlier versions cannot read."""
 MAX_BYTES = 16_384
 MAX_WHO = 200
 MAX_WHY = 1000
@@ -21,6 +30,7 @@ Action = Literal["publish", "promote", "set", "rollback", "delete"]
 _ACTIONS = frozenset(get_args(Action))
 _REQUIRED = frozenset({"schema", "release", "updated", "write_id"})
 _OPTIONAL = frozenset({"number", "previous", "action", "who", "why"})
+_SIGNED = _REQUIRED | _OPTIONAL | {"entry", "alias", "expires", "signature"}
 # What moves a terminal's cursor or colours it: a log is read there.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -51,6 +61,12 @@ class Move:
     """Who moved it, such as ``ada@line3``; at most 200 characters, and what the mover says: nobody checks it."""
     why: str = ""
     """The mover's words, one line of at most 1000 characters."""
+    subject: tuple[str, str] | None = None
+    """Entry and alias, where it is signed; else None."""
+    expires: str | None = None
+    """Until when it is to be followed, in UTC; None for ever. Only of a signed one."""
+    signature: Signature | None = None
+    """Of `signed_bytes`; None where it is not signed."""
 
     def __post_init__(self) -> None:
         for release, what in ((self.release, "release"), (self.previous, "previous")):
@@ -65,40 +81,33 @@ class Move:
             raise ManifestInvalidError(f"action {self.action} does not go with release {self.release}")
         line(self.who, "who", longest=MAX_WHO)
         line(self.why, "why", longest=MAX_WHY)
+        for text in self.subject or ():
+            records.text(text, "entry and alias", longest=MAX_WHO)
+        if self.expires is not None:
+            records.time(self.expires, "expires")
 
     def fields(self) -> dict[str, Any]:
         """What stands in the file, as JSON values."""
-        return {
-            "schema": SCHEMA,
-            "release": self.release,
-            "updated": self.updated,
-            "write_id": self.write_id,
-            "number": self.number,
-            "previous": self.previous,
-            "action": self.action,
-            "who": self.who,
-            "why": self.why,
-        }
+        fields = {"schema": SCHEMA if self.subject is None else SIGNED_SCHEMA, **_common(self)}
+        if self.subject is not None:
+            fields |= {"entry": self.subject[0], "alias": self.subject[1], "expires": self.expires}
+        return fields if self.signature is None else {**fields, "signature": self.signature.block()}
 
     def to_bytes(self) -> bytes:
         """The canonical JSON of this state."""
         return strict_json.dump(self.fields(), "alias")
 
     @property
+    def signed_bytes(self) -> bytes:
+        """What a signature of this state covers: all of it but the signature."""
+        return dataclasses.replace(self, signature=None).to_bytes()
+
+    @property
     def alias(self) -> Alias | None:
         """This state as an alias that is there; None when it was deleted."""
         if self.release is None:
             return None
-        return Alias(
-            release=self.release,
-            updated=self.updated,
-            write_id=self.write_id,
-            number=self.number,
-            previous=self.previous,
-            action=self.action,
-            who=self.who,
-            why=self.why,
-        )
+        return Alias(**{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
 
     @classmethod
     def parse(cls, data: bytes, *, what: str = "alias") -> Move:
@@ -112,10 +121,16 @@ class Move:
             ManifestInvalidError: not JSON, another schema, a key missing or unknown, or a value out of its range.
         """
         fields = strict_json.parse(data, what)
-        records.check_schema(fields, what, SCHEMA)
-        records.check_keys(fields, what, required=_REQUIRED, optional=_OPTIONAL)
+        is_signed = fields.get("schema") == SIGNED_SCHEMA
+        # A newer schema than either is said to be newer than the newest.
+        records.check_schema(fields, what, SCHEMA if fields.get("schema") == SCHEMA else SIGNED_SCHEMA)
+        if is_signed:
+            records.check_keys(fields, what, required=_SIGNED)
+        else:
+            records.check_keys(fields, what, required=_REQUIRED, optional=_OPTIONAL)
+        del fields["schema"]
         try:
-            return Move(**{key: value for key, value in fields.items() if key != "schema"})
+            return Move(**(_with_signature(fields) if is_signed else fields))
         except ManifestInvalidError as error:
             raise ManifestInvalidError(f"{what} is not valid: {error}", hint=error.hint) from error
 
@@ -142,6 +157,17 @@ class Alias(Move):
         if made is None:
             raise ObjectNotFoundError(f"{what} was deleted", hint="kdzoo zoo history shows by whom")
         return made
+
+
+def _common(move: Move) -> dict[str, Any]:
+    own = ("subject", "expires", "signature")
+    return {field.name: getattr(move, field.name) for field in dataclasses.fields(move) if field.name not in own}
+
+
+def _with_signature(fields: dict[str, Any]) -> dict[str, Any]:
+    named = fields.pop("entry"), fields.pop("alias")
+    block = records.mapping(fields.pop("signature"), "signature")
+    return {**fields, "subject": named, "signature": Signature.of_block(block)}
 
 
 def line(value: object, what: str, *, longest: int) -> str:

@@ -23,6 +23,8 @@ _RELEASE = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/releases/([0-9]{6})\.json")
 _ALIAS = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/aliases/([^/]+)\.json")
 _MOVE = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/history/([^/]+)/([0-9]{6})\.json")
 
+_WITHDRAWN = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/withdrawn\.json")
+
 
 def blob_key(sha256: str) -> str:
     """The key of a blob, by its 64 hexadecimal digits."""
@@ -68,6 +70,20 @@ def alias_key(entry: EntryName, alias: str) -> str:
         NameInvalidError: the alias is not a valid name.
     """
     return f"{aliases_prefix(entry)}{check_alias(alias)}.json"
+
+
+def withdrawals_key(entry: EntryName) -> str:
+    """The key of what is withdrawn of an entry."""
+    return f"entries/{entry}/withdrawn.json"
+
+
+def parse_withdrawals_key(key: str) -> EntryName | None:
+    """The entry whose withdrawn releases a file names; None for any other key."""
+    match = _WITHDRAWN.fullmatch(key)
+    try:
+        return None if match is None else EntryName.parse(match[1])
+    except NameInvalidError:
+        return None  # not a name this registry could have written
 
 
 def parse_manifest_key(key: str) -> tuple[EntryName, int] | None:

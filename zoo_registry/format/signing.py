@@ -1,10 +1,10 @@
-"""Ed25519 signatures of manifests, and the keys that make and check them.
+"""Ed25519 signatures of a zoo's documents, and the keys that make and check them.
 
-A signature covers its schema, the id of a zoo and the exact bytes of a manifest. These name the entry, the release
-number and the sha256 of every blob, so that a signed release can neither be changed nor be served under another name or
-number, and the zoo's id keeps it from being served as another zoo's release of that number. The schema before them
-keeps a signature that the same key made of something else from being taken for one of a manifest. Signatures of older
-versions name no zoo; they say what they said.
+A signature covers its schema, the id of a zoo and the exact bytes of a document: a manifest, a teacher's card, a state
+of an alias, what was withdrawn of an entry. Each names its kind and itself, and the sha256 of every blob it has, so
+that it can neither be changed nor be served as anything else, and the zoo's id keeps it from being served as another
+zoo's. The schema before them keeps a signature that the same key made of something else from being taken for one of a
+document. Signatures of older versions name no zoo; they say what they said.
 
 The algorithm is Ed25519 (RFC 8032), as the `cryptography` package computes it; it is loaded by those alone who sign or
 check.
@@ -18,7 +18,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo_registry.errors import KeyInvalidError, ManifestInvalidError, SigningUnavailableError
 from zoo_registry.format import records, strict_json
@@ -37,11 +37,12 @@ _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----.*?-----END \1-----", re.D
 _ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _REQUIRED = frozenset({"schema", "algorithm", "key", "signature"})
 _BOUND = _REQUIRED | {"zoo"}
+_BLOCK = frozenset({"zoo", "key", "signature"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signature:
-    """What stands beside a manifest: a key's signature of it.
+    """What stands beside a document, or in it: a key's signature.
 
     Raises:
         ManifestInvalidError: a field is out of its range.
@@ -52,7 +53,7 @@ class Signature:
     value: bytes
     """64 bytes."""
     zoo: str | None = None
-    """The id of the zoo whose release it vouches for; None of one that is not bound to a zoo."""
+    """The id of the zoo whose document it vouches for; None of one that is not bound to a zoo."""
 
     def __post_init__(self) -> None:
         check_key_id(self.key_id)
@@ -67,6 +68,24 @@ class Signature:
         bound = {"schema": UNBOUND} if self.zoo is None else {"schema": SCHEMA, "zoo": self.zoo}
         fields = {**bound, "algorithm": "ed25519", "key": self.key_id, "signature": text}
         return strict_json.dump(fields, "signature")
+
+    def block(self) -> dict[str, Any]:
+        """This signature as JSON values in the document that it is of."""
+        return {"zoo": self.zoo, "key": self.key_id, "signature": base64.b64encode(self.value).decode()}
+
+    @classmethod
+    def of_block(cls, fields: dict[str, Any]) -> Signature:
+        """Reads what `block` gives, strictly.
+
+        Raises:
+            ManifestInvalidError: a key missing or unknown, or a value out of its range.
+        """
+        records.check_keys(fields, "signature", required=_BLOCK)
+        value = _decoded(fields["signature"])
+        made = cls(key_id=fields["key"], value=value, zoo=records.write_id(fields["zoo"], "zoo"))
+        if made.block() != fields:
+            raise ManifestInvalidError("signature is not written the way a signature is")
+        return made
 
     @classmethod
     def parse(cls, data: bytes, *, what: str = "signature") -> Signature:
@@ -83,11 +102,11 @@ class Signature:
         if fields["algorithm"] != "ed25519":
             raise ManifestInvalidError(f"{what} is of an algorithm that is not ed25519", hint="upgrade kdzoo")
         try:
-            value = base64.b64decode(records.text(fields["signature"], "signature", longest=100), validate=True)
+            value = _decoded(fields["signature"])
             # Not None where a zoo must stand: that would pass for a signature that is not bound.
             zoo = records.write_id(fields["zoo"], "zoo") if is_bound else None
             made = cls(key_id=fields["key"], value=value, zoo=zoo)
-        except (ManifestInvalidError, ValueError, binascii.Error) as error:
+        except ManifestInvalidError as error:
             raise ManifestInvalidError(f"{what} is not valid: {error}") from error
         if made.to_bytes() != data:
             raise ManifestInvalidError(f"{what} is not written the way a signature is")
@@ -107,7 +126,7 @@ class PublicKey:
         return hashlib.sha256(self.raw).hexdigest()[:32]
 
     def has_signed(self, data: bytes, signature: Signature) -> bool:
-        """Whether a signature is this key's, and of these bytes of a manifest in the zoo that it names, if it does.
+        """Whether a signature is this key's, and of these bytes of a document in the zoo that it names, if it does.
 
         Raises:
             SigningUnavailableError: `cryptography` is not installed.
@@ -212,11 +231,11 @@ class SigningKey:
         )
 
     def sign(self, data: bytes, zoo: str | None = None) -> Signature:
-        """Signs the bytes of a manifest; the same bytes give the same signature.
+        """Signs the bytes of a document; the same bytes give the same signature.
 
         Args:
-            data: the manifest's bytes.
-            zoo: the id of the zoo whose release it is; None makes a signature that is not bound to a zoo.
+            data: the document's bytes.
+            zoo: the id of the zoo whose it is; None makes a signature that is not bound to a zoo.
         """
         return Signature(key_id=self.public.key_id, value=self._private.sign(_signed(data, zoo)), zoo=zoo)
 
@@ -265,8 +284,16 @@ class TrustedKeys:
         return cls(keys=tuple(dict.fromkeys(found)), source=source)
 
 
+def _decoded(text: object) -> bytes:
+    given = records.text(text, "signature", longest=100)
+    try:
+        return base64.b64decode(given, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ManifestInvalidError(f"signature is not base64: {error}") from error
+
+
 def _signed(data: bytes, zoo: str | None) -> bytes:
-    """The bytes that are signed: which form it is, which zoo, the manifest."""
+    """The bytes that are signed: which form it is, which zoo, the document."""
     return (f"{UNBOUND}\n" if zoo is None else f"{SCHEMA}\n{zoo}\n").encode() + data
 
 

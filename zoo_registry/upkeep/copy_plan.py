@@ -24,11 +24,12 @@ from zoo_registry.format.layout import TEACHERS
 from zoo_registry.format.manifest import BlobRef, Manifest
 from zoo_registry.format.names import EntryName
 from zoo_registry.format.strict_json import MAX_BYTES
+from zoo_registry.format.withdrawals import Withdrawals
 from zoo_registry.parallel import in_order
 from zoo_registry.store.protocol import Store
 from zoo_registry.upkeep.references import READERS, digests
 from zoo_registry.zoo import aliasing
-from zoo_registry.zoo.signatures import parse_signature_key
+from zoo_registry.zoo.signatures import parse_signature_key, signed_by_key
 
 Stand = Literal["new", "same", "forward", "ahead", "diverged"]
 """How an alias stands in the target: not there, the same, behind, ahead, or moved on its own."""
@@ -74,6 +75,19 @@ class AliasToCopy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WithdrawalsToCopy:
+    """What is withdrawn of an entry, and how the target's stands to it."""
+
+    entry: EntryName
+    data: bytes
+    """The source's file."""
+    etag: str | None
+    """Of the target's file; None when it has none."""
+    stand: Stand
+    """``diverged`` where the target withdraws something that the source does not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CopyPlan:
     """What is to be copied."""
 
@@ -88,6 +102,7 @@ class CopyPlan:
     signed: tuple[str, ...]
     """Keys of signatures that it has."""
     aliases: tuple[AliasToCopy, ...]
+    withdrawals: tuple[WithdrawalsToCopy, ...]
     skipped: tuple[EntryName, ...]
     """Entries that were chosen and do not have the alias asked for."""
 
@@ -185,6 +200,9 @@ class _Planner:
         missing, doubtful = self._blobs(copied)
         numbers = set(wanted)
         signatures = [key for key in keys if (signed := parse_signature_key(key)) is not None and signed[:2] in numbers]
+        if patterns is None:
+            signatures += [key for key in self._source.list(TEACHERS) if signed_by_key(key) is not None]
+            there |= set(self._target.list(TEACHERS))
         skipped = sorted(set(chosen) - {entry for entry, _ in wanted})
         return CopyPlan(
             files=tuple(copied),
@@ -193,6 +211,7 @@ class _Planner:
             signatures=tuple(key for key in signatures if key not in there),
             signed=tuple(key for key in signatures if key in there),
             aliases=tuple(aliases),
+            withdrawals=tuple(self._withdrawals(set(chosen), keys)),
             skipped=tuple(skipped),
         )
 
@@ -232,9 +251,27 @@ class _Planner:
             differs = "" if present in (None, data) else f"{key} holds something else"
             return FileToCopy(key=key, data=data, blobs=tuple(refs), title=key, is_new=present is None), differs
 
-        return self._each(
-            "Reading teachers", read, [key for key in self._source.list(TEACHERS) if key.endswith(".json")]
-        )
+        return self._each("Reading teachers", read, [key for key in self._source.list(TEACHERS) if _is_card(key)])
+
+    def _withdrawals(self, chosen: set[EntryName], keys: list[str]) -> list[WithdrawalsToCopy]:
+        """What is withdrawn of the entries, where the target does not say the same."""
+        wanted = [(key, entry) for key in keys if (entry := layout.parse_withdrawals_key(key)) in chosen and entry]
+
+        def compare(one: tuple[str, EntryName]) -> WithdrawalsToCopy | None:
+            key, entry = one
+            data = _get(self._source, key, f"'{key}'")
+            ours = Withdrawals.parse(data, what=f"'{key}'")
+            try:
+                present, etag = self._target.read(key, max_bytes=MAX_BYTES)
+            except ObjectNotFoundError:
+                return WithdrawalsToCopy(entry=entry, data=data, etag=None, stand="new")
+            if present == data:
+                return None
+            theirs = Withdrawals.parse(present, what=f"'{key}' of {self._target.uri}")
+            is_behind = theirs.number < ours.number and theirs.releases.keys() <= ours.releases.keys()
+            return WithdrawalsToCopy(entry=entry, data=data, etag=etag, stand="forward" if is_behind else "diverged")
+
+        return [found for found in self._each("Reading withdrawals", compare, wanted) if found is not None]
 
     def _blobs(self, files: list[FileToCopy]) -> tuple[tuple[BlobRef, ...], tuple[BlobRef, ...]]:
         """Which blobs the target lacks, and which it has that something new will refer to."""
@@ -291,6 +328,10 @@ class _Planner:
             made.append(one)
             self._tell(what, done, len(items))
         return made
+
+
+def _is_card(key: str) -> bool:
+    return key.endswith(".json") and "/" not in key.removeprefix(TEACHERS)
 
 
 def _stand(newest: Move, moves: dict[int, Move], present: Move | None, theirs: dict[int, Move]) -> Stand:

@@ -1,9 +1,9 @@
-"""Copies releases from one zoo to another: blobs, manifests, signatures, aliases with their logs.
+"""Copies releases from one zoo to another: blobs, manifests, signatures, withdrawals, aliases with their logs.
 
 Manifests are copied byte for byte, so that numbers and digests hold in the target as they did in the source. The target
 is a zoo of its own and has its own id: signatures come along and say for which zoo they were made, which is the source.
-The order is the one of a publish: blobs, manifests, signatures, aliases; whoever reads the target meanwhile
-never sees a part of a release, and a copy that was stopped goes on where it was when it is started again.
+The order is the one of a publish: blobs, manifests, signatures, then withdrawals and aliases; whoever reads the target
+meanwhile never sees a part of a release, and a copy that was stopped goes on where it was when it is started again.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from zoo_registry.errors import (
     ObjectTooLargeError,
 )
 from zoo_registry.format import layout
+from zoo_registry.format.layout import withdrawals_key
 from zoo_registry.format.manifest import BlobRef
 from zoo_registry.format.signing import MAX_BYTES as SIGNATURE_BYTES
 from zoo_registry.format.signing import Signature
@@ -33,7 +34,7 @@ from zoo_registry.store import files
 from zoo_registry.store.identity import claim_identity, read_identity
 from zoo_registry.store.protocol import Store
 from zoo_registry.store.recognising import check_is_zoo
-from zoo_registry.upkeep.copy_plan import AliasToCopy, CopyPlan, FileToCopy, make_plan
+from zoo_registry.upkeep.copy_plan import AliasToCopy, CopyPlan, FileToCopy, WithdrawalsToCopy, make_plan
 from zoo_registry.upkeep.references import READERS
 from zoo_registry.zoo.blob_upload import BlobSender
 from zoo_registry.zoo.signatures import described, is_at, zoo_of_key
@@ -167,6 +168,8 @@ class _Copier:
                 sent += self._write(file, there)
                 self._tell("Writing manifests", done, len(plan.files))
         signatures = sum(in_order(self._sign, plan.signatures, workers=READERS))
+        for withdrawn in plan.withdrawals:
+            self._withdraw(withdrawn)
         for one in plan.aliases:
             self._move(one)
         return tuple(dict.fromkeys(sent)), signatures
@@ -229,6 +232,19 @@ class _Copier:
             self._warn(f"a signature is left out: '{key}' says that it is {described(signature)}")
             return False
         return self._target.put_if_absent(key, data)
+
+    def _withdraw(self, one: WithdrawalsToCopy) -> None:
+        """Copies what is withdrawn of an entry, before an alias may lead to it."""
+        if one.stand == "diverged":
+            self._warn(
+                f"other releases of {one.entry} are withdrawn in {self._target.uri}, which stays as it is; see both "
+                f"with: kdzoo zoo show {one.entry}"
+            )
+        elif not self._target.compare_and_swap(withdrawals_key(one.entry), one.data, one.etag):
+            raise ConflictError(
+                f"what is withdrawn of {one.entry} was changed in {self._target.uri} meanwhile",
+                hint="run the same command again",
+            )
 
     def _move(self, one: AliasToCopy) -> None:
         """Moves an alias, then completes its log.

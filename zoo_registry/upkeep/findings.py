@@ -17,6 +17,8 @@ class Kind(Enum):
     ALIAS_DAMAGED = "alias-damaged"
     ALIAS_DANGLING = "alias-dangling"
     ALIAS_REPLAYED = "alias-replayed"
+    ALIAS_EXPIRED = "alias-expired"
+    WITHDRAWALS_DAMAGED = "withdrawals-damaged"
     MANIFEST_DAMAGED = "manifest-damaged"
     MANIFEST_MISPLACED = "manifest-misplaced"
     REFERENCE_DAMAGED = "reference-damaged"
@@ -58,6 +60,8 @@ _ADVICE = {
     Kind.ALIAS_DAMAGED: "put the file back from a copy, or delete it and set the alias: kdzoo zoo promote",
     Kind.ALIAS_DANGLING: "point the alias at a release that is there: kdzoo zoo promote",
     Kind.ALIAS_REPLAYED: "somebody put another file there; point the alias where it should be: kdzoo zoo promote",
+    Kind.ALIAS_EXPIRED: "nobody follows it any more; renew it: kdzoo zoo alias ENTRY ALIAS RELEASE --expires 30d",
+    Kind.WITHDRAWALS_DAMAGED: "put the file back from a copy; without it no release of the entry is loaded",
     Kind.MANIFEST_DAMAGED: "put the file back from a copy of the zoo; point aliases at another release meanwhile",
     Kind.MANIFEST_MISPLACED: "somebody copied it here; put the right file back, or point aliases at another release",
     Kind.REFERENCE_DAMAGED: "put the file back from a copy of the zoo, or publish it again",

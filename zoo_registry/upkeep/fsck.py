@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from zoo_registry.errors import (
@@ -24,6 +25,7 @@ from zoo_registry.format.identity import Identity
 from zoo_registry.format.layout import BLOBS, IDENTITY, PROBE, TEACHERS, TRASH, parse_blob_key, trash_key
 from zoo_registry.format.manifest import Manifest
 from zoo_registry.format.names import EntryName
+from zoo_registry.format.withdrawals import Withdrawals
 from zoo_registry.parallel import in_order
 from zoo_registry.store.protocol import SMALL, Listed, UpkeepStore
 from zoo_registry.store.recognising import check_is_zoo
@@ -153,8 +155,19 @@ class _Check:
             self._look_at_manifest(key, data, *release)
         elif alias is not None or layout.parse_move_key(key) is not None:
             self._look_at_alias(key, data, is_log=alias is None)
+        elif (entry := layout.parse_withdrawals_key(key)) is not None:
+            self._look_at_withdrawals(key, data, entry)
         elif key.startswith(TEACHERS):
             self._look_at_teacher(key, data)
+
+    def _look_at_withdrawals(self, key: str, data: bytes, entry: EntryName) -> None:
+        try:
+            found = Withdrawals.parse(data, what="what is withdrawn")
+        except ManifestInvalidError as error:
+            self._found(Kind.WITHDRAWALS_DAMAGED, key, str(error))
+            return
+        if found.entry != entry:
+            self._found(Kind.WITHDRAWALS_DAMAGED, key, f"it says it is of {found.entry}")
 
     def _look_at_identity(self, data: bytes) -> None:
         try:
@@ -204,6 +217,8 @@ class _Check:
         if is_log or move.release is None:
             return  # a log may tell of anything that was, and a deleted alias points at nothing
         self._aliases += 1
+        if move.expires is not None and datetime.now(UTC) > datetime.fromisoformat(move.expires):
+            self._found(Kind.ALIAS_EXPIRED, key, f"it was to be followed until {move.expires}")
         target = f"{key.rpartition('/aliases/')[0]}/releases/{move.release:06d}.json"
         if not self._is_there(target):
             self._found(Kind.ALIAS_DANGLING, key, f"it points at release {move.release}, which is not there")
@@ -315,6 +330,8 @@ def _is_own(key: str) -> bool:
     if key.startswith(BLOBS):
         return parse_blob_key(key) is not None
     if layout.parse_manifest_key(key) or layout.parse_alias_key(key) or layout.parse_move_key(key):
+        return True
+    if layout.parse_withdrawals_key(key):
         return True
     if _SIGNATURE.fullmatch(key) or key.startswith((PROBE, TRASH)):
         return True

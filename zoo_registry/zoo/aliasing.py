@@ -16,16 +16,19 @@ swapped too, and the count goes on if the alias is made again.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import logging
 import random
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from zoo_registry.errors import (
     ConflictError,
+    KeyInvalidError,
     ManifestInvalidError,
     ObjectNotFoundError,
     ObjectTooLargeError,
@@ -67,6 +70,12 @@ class Reason:
     """Who moves it; None for this process's ``user@host``."""
     why: str = ""
     """In the mover's words, one line."""
+    expires: str | None = None
+    """Until when it is to be followed, in UTC; None for ever. Only where moves are signed."""
+
+
+Sign = Callable[[Move], Move]
+"""Gives the state of an alias back with its signature."""
 
 
 def point(
@@ -77,6 +86,7 @@ def point(
     *,
     expected: Expected,
     reason: Reason | None = None,
+    sign: Sign | None = None,
 ) -> Alias:
     """Points an alias at a release.
 
@@ -87,17 +97,25 @@ def point(
         release: the release; that it exists is the caller's to know.
         expected: what the alias must still be; None for not there.
         reason: what the log says of it; default set by this person.
+        sign: signs the move; None where moves are not signed.
 
     Raises:
         ConflictError: the alias is not as expected, or others moved it every time.
         ManifestInvalidError: the alias file is damaged, or ``reason`` cannot be written.
+        KeyInvalidError: it is to expire, and moves are not signed.
     """
-    made = _move(store, entry, alias, release, expected=expected, reason=reason or Reason())
+    made = _move(store, entry, alias, release, expected=expected, reason=reason or Reason(), sign=sign)
     return Alias.parse(made.to_bytes())
 
 
 def delete(
-    store: Store, entry: EntryName, alias: str, *, expected: Expected = WHATEVER, reason: Reason | None = None
+    store: Store,
+    entry: EntryName,
+    alias: str,
+    *,
+    expected: Expected = WHATEVER,
+    reason: Reason | None = None,
+    sign: Sign | None = None,
 ) -> Move:
     """Deletes an alias; its log stays.
 
@@ -107,6 +125,7 @@ def delete(
         alias: the alias.
         expected: what the alias must still be.
         reason: what the log says of it; its action is ``delete`` whatever it says.
+        sign: signs the move; None where moves are not signed.
 
     Raises:
         ObjectNotFoundError: there is no such alias.
@@ -114,12 +133,11 @@ def delete(
         ManifestInvalidError: the alias file is damaged, or ``reason`` cannot be written.
     """
     given = reason or Reason()
-    return _move(
-        store, entry, alias, None, expected=expected, reason=Reason(action="delete", who=given.who, why=given.why)
-    )
+    away = Reason(action="delete", who=given.who, why=given.why)
+    return _move(store, entry, alias, None, expected=expected, reason=away, sign=sign)
 
 
-def advance(store: Store, entry: EntryName, alias: str, release: int) -> bool:
+def advance(store: Store, entry: EntryName, alias: str, release: int, *, sign: Sign | None = None) -> bool:
     """Moves an alias forward to a release, unless a later one has it: of two publishers the later release wins.
 
     Args:
@@ -127,6 +145,7 @@ def advance(store: Store, entry: EntryName, alias: str, release: int) -> bool:
         entry: the entry.
         alias: the alias; made when it is not there.
         release: the release; that it exists is the caller's to know.
+        sign: signs the move; None where moves are not signed.
 
     Returns:
         False when the alias points at a later release.
@@ -139,7 +158,8 @@ def advance(store: Store, entry: EntryName, alias: str, release: int) -> bool:
         now, etag = read(store, entry, alias)
         if now is not None and now.release is not None and now.release > release:
             return False
-        if _swap(store, entry, alias, release, now, etag, Reason(action="publish")) is not None:
+        reason = Reason(action="publish")
+        if _swap(store, entry, alias, release, now, etag, reason=reason, sign=sign) is not None:
             return True
         _wait(attempt)
     raise _contended(entry, alias)
@@ -162,8 +182,19 @@ def read(store: Store, entry: EntryName, alias: str) -> tuple[Move | None, str |
 
 
 def _move(
-    store: Store, entry: EntryName, alias: str, release: int | None, *, expected: Expected, reason: Reason
+    store: Store,
+    entry: EntryName,
+    alias: str,
+    release: int | None,
+    *,
+    expected: Expected,
+    reason: Reason,
+    sign: Sign | None,
 ) -> Move:
+    if reason.expires is not None and sign is None:
+        raise KeyInvalidError(
+            "only a signed move can expire, and there is no key to sign with", hint="set KDZOO_SIGNING_KEY"
+        )
     for attempt in range(_ATTEMPTS):
         now, etag = read(store, entry, alias)
         there = now if now is not None and now.release is not None else None
@@ -175,7 +206,7 @@ def _move(
             )
         if release is None and there is None:
             raise ObjectNotFoundError(f"{entry} has no alias '{alias}'", hint=f"kdzoo zoo alias {entry} lists them")
-        moved = _swap(store, entry, alias, release, now, etag, reason)
+        moved = _swap(store, entry, alias, release, now, etag, reason=reason, sign=sign)
         if moved is not None:
             return moved
         _wait(attempt)
@@ -183,7 +214,15 @@ def _move(
 
 
 def _swap(
-    store: Store, entry: EntryName, alias: str, release: int | None, now: Move | None, etag: str | None, reason: Reason
+    store: Store,
+    entry: EntryName,
+    alias: str,
+    release: int | None,
+    now: Move | None,
+    etag: str | None,
+    *,
+    reason: Reason,
+    sign: Sign | None,
 ) -> Move | None:
     """The three writes of a move; None when the alias is no longer as it was read."""
     made = Move(
@@ -196,6 +235,8 @@ def _swap(
         who=this_person() if reason.who is None else reason.who,
         why=reason.why,
     )
+    if sign is not None:
+        made = sign(dataclasses.replace(made, subject=(str(entry), alias), expires=reason.expires))
     if now is not None:
         _note(store, entry, alias, now)
     if not store.compare_and_swap(layout.alias_key(entry, alias), made.to_bytes(), etag):

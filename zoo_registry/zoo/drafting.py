@@ -1,19 +1,21 @@
-"""A manifest made of what a publisher gives, before anything is written."""
+"""A manifest made of what a publisher gives, before anything is written, and the numbers it may take."""
 
 from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo_registry.errors import ManifestInvalidError
-from zoo_registry.format import records
+from zoo_registry.errors import ConflictError, ManifestInvalidError, ObjectNotFoundError, StoreUnavailableError
+from zoo_registry.format import layout, records
+from zoo_registry.format.document import Document, release_document
 from zoo_registry.format.manifest import DEFAULT_MEDIA_TYPE, BlobRef, Manifest
 from zoo_registry.format.names import EntryName
 from zoo_registry.parallel import in_order
 from zoo_registry.store import files
+from zoo_registry.store.protocol import Store
 
 _READERS = 4
 _UNKNOWN = "0" * 64
@@ -72,3 +74,31 @@ def with_digests(draft: Manifest, blobs: Mapping[str, Path]) -> Manifest:
     found = zip(blobs, in_order(read, blobs.values(), workers=_READERS), strict=True)
     refs = {role: dataclasses.replace(draft.blobs[role], sha256=sha256, size=size) for role, (sha256, size) in found}
     return Manifest.parse(dataclasses.replace(draft, blobs=refs).to_bytes(), what=f"manifest of {draft.entry}")
+
+
+def places_for(draft: Manifest, store: Store) -> Iterator[Document]:
+    """A draft under each number that may be free. Numbers are taken one by one, so none is left out.
+
+    Raises:
+        ConflictError: there is none.
+        StoreUnavailableError: the store lists a release that it does not have, or cannot be reached.
+    """
+    parsed = map(layout.parse_manifest_key, store.list(layout.releases_prefix(draft.entry)))
+    last = max((found[1] for found in parsed if found is not None), default=0)
+    if last and not _has_release(store, draft.entry, last):
+        raise StoreUnavailableError(
+            f"{store.uri} lists release {last} of {draft.entry} and does not have it",
+            hint=f"try again; if it stays so, run: kdzoo zoo fsck --zoo {store.uri}",
+        )
+    for number in range(last + 1, records.MAX_RELEASE + 1):
+        yield release_document(dataclasses.replace(draft, release=number))
+    raise ConflictError(f"{draft.entry} has no release number left")
+
+
+def _has_release(store: Store, name: EntryName, release: int) -> bool:
+    """Asked for by name: a listing that was damaged on its way would make a number be left out for good."""
+    try:
+        store.stat(layout.manifest_key(name, release))
+    except ObjectNotFoundError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from zoo_registry.cache.remembering import RememberingReader
@@ -12,7 +12,7 @@ from zoo_registry.format.alias import MAX_BYTES, Move
 from zoo_registry.format.names import EntryName, check_alias
 from zoo_registry.store.protocol import Store
 from zoo_registry.zoo import aliasing
-from zoo_registry.zoo.aliasing import WHATEVER, Expected, Reason
+from zoo_registry.zoo.aliasing import WHATEVER, Expected, Reason, Sign
 
 _READERS = 8
 
@@ -26,10 +26,19 @@ class AliasLog:
     Args:
         store: where the zoo is.
         reader: says whether the store may be asked.
+        sign: gives what signs a move; None where moves are not signed.
         warn: called with a sentence when a record of the log is damaged and left out.
     """
 
-    def __init__(self, store: Store, reader: RememberingReader, *, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        reader: RememberingReader,
+        *,
+        sign: Callable[[], Sign | None] = lambda: None,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._sign = sign
         self._store = store
         self._reader = reader
         self._warn = warn
@@ -79,7 +88,7 @@ class AliasLog:
         if aliasing.read(self._store, name, alias)[0] is not None:
             self._reader.place.claim()
         try:
-            return aliasing.delete(self._store, name, alias, expected=expected, reason=reason)
+            return aliasing.delete(self._store, name, alias, expected=expected, reason=reason, sign=self._sign())
         except ObjectNotFoundError as error:
             raise ReleaseNotFoundError(str(error), hint=error.hint) from error
 
@@ -96,7 +105,7 @@ class AliasLog:
         return move
 
 
-def way_back(moves: Iterable[Move]) -> int | None:
+def way_back(moves: Iterable[Move], *, without: Container[int] = ()) -> int | None:
     """The release that a rollback leads to: the one before the present one, and before that when rolled back again.
 
     Each move forward is laid on a pile and each rollback takes one off, so that two rollbacks in a row go back two
@@ -104,6 +113,7 @@ def way_back(moves: Iterable[Move]) -> int | None:
 
     Args:
         moves: of one alias, oldest first.
+        without: releases that it must not lead to.
 
     Returns:
         The release; None when there is none before the present one.
@@ -120,4 +130,5 @@ def way_back(moves: Iterable[Move]) -> int | None:
     if not pile:
         return None
     present = pile[-1]
-    return next((release for release in reversed(pile[:-1]) if release not in (None, present)), None)
+    back = (release for release in reversed(pile[:-1]) if release not in (None, present))
+    return next((release for release in back if release not in without), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from zoo_registry.errors import RegistryError, ReleaseNotFoundError
+from zoo_registry.errors import RegistryError, ReleaseNotFoundError, WithdrawnError
 from zoo_registry.format import layout
 from zoo_registry.format.manifest import Manifest
 from zoo_registry.format.names import EntryName
@@ -24,9 +24,10 @@ class EntryOverview:
     releases: tuple[int, ...]
     """The numbers of its releases, rising."""
     manifest: Manifest | None
-    """Of the release that the alias points at; None when there is no such alias, or ``problem`` says why."""
+    """Of the release that the alias points at, also if that was withdrawn; None when there is no such alias, or
+    ``problem`` says why."""
     problem: str | None = None
-    """What is wrong with the alias or the manifest, in a sentence; None when nothing is."""
+    """What is wrong with the alias or the release, in a sentence; None when nothing is."""
 
 
 def overview(
@@ -63,7 +64,12 @@ def overview(
         if layout.alias_key(name, alias) not in aliased:
             return EntryOverview(entry=name, releases=releases, manifest=None)
         try:
-            manifest = registry.resolve(name, alias=alias, trust_cache=True)
+            # As the alias says, whoever may follow it: this is a list of what is there.
+            manifest = registry.resolve(name, registry.read_alias(name, alias).release, trust_cache=True)
+            if layout.withdrawals_key(name) in aliased:
+                registry.withdrawn.check(name, manifest.release)
+        except WithdrawnError as error:
+            return EntryOverview(entry=name, releases=releases, manifest=manifest, problem=str(error))
         except ReleaseNotFoundError as error:
             deleted = alias not in registry.aliases(name)
             return EntryOverview(entry=name, releases=releases, manifest=None, problem=None if deleted else str(error))

@@ -10,6 +10,8 @@ from zoo_registry.errors import (
     ManifestInvalidError,
     RegistryError,
     ReleaseNotFoundError,
+    SignatureError,
+    StaleError,
     ZooNotFoundError,
 )
 from zoo_registry.format.manifest import Manifest
@@ -58,8 +60,8 @@ def find_by_digest(zoo: Shelf, entry: EntryName, digest: str, alias: str) -> Man
         if found.digest == digest:
             return found
         tried.add(found.release)
-    except (ManifestInvalidError, ReleaseNotFoundError):
-        pass  # what is damaged is not the one, and an alias need not be there
+    except (ManifestInvalidError, ReleaseNotFoundError, StaleError, SignatureError):
+        pass  # what is damaged is not the one, and an alias need not be there, nor be one that may be followed
     for number in reversed(zoo.releases(entry)):
         if number in tried:
             continue

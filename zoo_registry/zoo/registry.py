@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from zoo_registry.cache.blobs import BlobCache
+from zoo_registry.cache.latest import LatestSeen
 from zoo_registry.cache.remembering import RememberingReader
 from zoo_registry.errors import (
     BlobCorruptError,
-    ConflictError,
     ManifestInvalidError,
     ObjectNotFoundError,
     RegistryError,
-    StoreUnavailableError,
 )
 from zoo_registry.format import layout, records
 from zoo_registry.format.alias import MAX_BYTES as ALIAS_BYTES
@@ -34,11 +32,13 @@ from zoo_registry.store.protocol import Store
 from zoo_registry.store.recognising import check_is_zoo
 from zoo_registry.zoo import aliasing
 from zoo_registry.zoo.aliasing import WHATEVER, Expected, Reason
-from zoo_registry.zoo.blob_upload import BlobSender
-from zoo_registry.zoo.drafting import draft_manifest, with_digests
+from zoo_registry.zoo.drafting import draft_manifest, places_for, with_digests
 from zoo_registry.zoo.history import AliasLog
 from zoo_registry.zoo.pinned import absent, find_by_digest
+from zoo_registry.zoo.publishing import Publisher
 from zoo_registry.zoo.signatures import Signatures
+from zoo_registry.zoo.states import SignedStates
+from zoo_registry.zoo.withdrawing import WithdrawnReleases
 
 CHAMPION = "champion"
 
@@ -86,11 +86,15 @@ class Registry:
         self._cache = cache
         self._warn = on_warning or _log.warning
         self._reader = RememberingReader(store, cache, offline=offline, warn=self._warn)
-        self._sender = BlobSender(store, warn=self._warn)
-        self.alias_log = AliasLog(store, self._reader, warn=self._warn)
-        """Every move of every alias."""
         self.signatures = Signatures(store, self._reader, warn=self._warn)
         """Who signed which release."""
+        self.states = SignedStates(self.signatures, self._reader, LatestSeen(self._reader.place, cache))
+        """Signs what changes, and says what of it may be followed."""
+        self.alias_log = AliasLog(store, self._reader, sign=self.states.sign_move, warn=self._warn)
+        """Every move of every alias."""
+        self.withdrawn = WithdrawnReleases(store, self._reader, cache, self.states)
+        """Releases that nobody is to use."""
+        self._publisher = Publisher(store, self._reader, self.signatures, warn=self._warn)
 
     @classmethod
     def open(
@@ -119,9 +123,7 @@ class Registry:
         Args:
             afresh: look again, whatever was found before.
         """
-        self._reader.need_store("publish")
-        self.signatures.prepare()
-        self._store.prove(afresh=afresh)
+        self._publisher.probe(afresh=afresh)
 
     def list_keys(self) -> list[str]:
         """The keys of all files of all entries, sorted; for those who look at the zoo as a whole.
@@ -179,6 +181,28 @@ class Registry:
         except ObjectNotFoundError as error:
             raise absent(self, name, f"alias '{alias}'") from error
 
+    def follow_alias(self, entry: EntryName | str, alias: str) -> Alias:
+        """Where an alias points, for who is about to use what it points at.
+
+        Raises:
+            StaleError: it is older than it was when last read here, or was to be followed until a time that is over.
+            SignatureError: it is not signed as it must be (`SignedStates.demand`).
+            RegistryError: as `read_alias` does.
+        """
+        name = EntryName.of(entry)
+        key = layout.alias_key(name, alias)
+        before = self.states.seen(key)
+        found = self.read_alias(name, alias)
+        self.states.take(
+            key,
+            found,
+            before,
+            subject=(str(name), alias),
+            what=f"alias {alias} of {name}",
+            renew=f"kdzoo zoo alias {name} {alias} {found.release}",
+        )
+        return found
+
     def resolve(
         self,
         entry: EntryName | str,
@@ -203,12 +227,13 @@ class Registry:
             ReleaseNotFoundError: the entry has no such release or alias.
             ManifestInvalidError: the manifest or alias is damaged, or is of another entry, release or digest.
             NameInvalidError: ``digest`` is none.
+            StaleError, SignatureError: ``alias`` may not be followed, as `follow_alias` says.
         """
         name = EntryName.of(entry)
         if digest is not None and release is None:
             return find_by_digest(self, name, check_digest(digest), alias)
         pin = None if digest is None else check_digest(digest)
-        number = self.read_alias(name, alias).release if release is None else release
+        number = self.follow_alias(name, alias).release if release is None else release
         if not 1 <= number <= records.MAX_RELEASE:
             raise absent(self, name, f"release {number}")
         what = f"manifest of {name} release {number}"
@@ -304,11 +329,10 @@ class Registry:
             probed = pool.submit(self.probe)  # its round trips take about as long as to read the files
             draft = with_digests(draft, blobs)
             probed.result()
-        self._reader.place.claim()
-        uploaded = tuple(role for role, path in blobs.items() if self._sender.send(draft.blobs[role], path, progress))
-        manifest = self._claim(draft)
-        self._look_again(manifest, blobs)
-        self.signatures.add_own(manifest)
+        files = [(draft.blobs[role], path) for role, path in blobs.items()]
+        put = self._publisher.put(lambda: places_for(draft, self._store), files, progress=progress)
+        manifest = Manifest.parse(put.document.data, what=f"manifest of {name}")
+        uploaded = tuple(role for role, was_sent in zip(blobs, put.sent, strict=True) if was_sent)
         moved = alias is not None and self._advance(manifest, alias)
         return Release(
             entry=name, release=manifest.release, manifest=manifest, alias=alias if moved else None, uploaded=uploaded
@@ -337,59 +361,24 @@ class Registry:
             ReleaseNotFoundError: the entry has no such release.
             ConflictError: the alias is not as expected.
             SignatureError: the release is not signed, and must be (`Signatures.demand`).
+            WithdrawnError: it is withdrawn.
         """
         name = EntryName.of(entry)
         check_alias(alias)
         self._reader.need_store(f"move an alias of {name}")
         # An alias must never point at nothing, nor at a manifest that cannot be read, nor at one that nobody may load.
         self.signatures.check_demand(self.resolve(name, release))
+        self.withdrawn.check(name, release)
         self._reader.place.claim()
-        return aliasing.point(self._store, name, alias, release, expected=expected, reason=reason)
-
-    def _claim(self, draft: Manifest) -> Manifest:
-        """Writes the manifest under the first free number. Numbers are taken one by one, so none is left out."""
-        last = max(self.releases(draft.entry), default=0)
-        if last and not self._has_manifest(draft.entry, last):
-            raise StoreUnavailableError(
-                f"{self.uri} lists release {last} of {draft.entry} and does not have it",
-                hint=f"try again; if it stays so, run: kdzoo zoo fsck --zoo {self.uri}",
-            )
-        for number in range(last + 1, records.MAX_RELEASE + 1):
-            manifest = dataclasses.replace(draft, release=number)
-            key = layout.manifest_key(draft.entry, number)
-            if self._store.put_if_absent(key, manifest.to_bytes(), write_id=draft.write_id):
-                return manifest
-        raise ConflictError(f"{draft.entry} has no release number left")
-
-    def _has_manifest(self, name: EntryName, release: int) -> bool:
-        """Asked for by name: a listing that was damaged on its way would make a number be left out for good."""
-        try:
-            self._store.stat(layout.manifest_key(name, release))
-        except ObjectNotFoundError:
-            return False
-        return True
-
-    def _look_again(self, manifest: Manifest, blobs: Mapping[str, Path]) -> None:
-        """Reads back what was written, before an alias makes it known."""
-        title = f"{manifest.entry} release {manifest.release}"
-        try:
-            key = layout.manifest_key(manifest.entry, manifest.release)
-            if self._store.get(key, max_bytes=MANIFEST_BYTES) != manifest.to_bytes():
-                raise ManifestInvalidError(f"{self.uri} gave back other bytes than its manifest was written with")
-            self._sender.keep({manifest.blobs[role]: path for role, path in blobs.items()})
-        except RegistryError as error:
-            # The release stands; who catches this must not publish it a second time before having looked.
-            raise type(error)(
-                f"{title} is written, but could not be looked at again, and no alias was moved to it: {error}",
-                hint=f"look at it with: kdzoo zoo fsck --deep --zoo {self.uri}",
-            ) from error
+        sign = self.states.sign_move()
+        return aliasing.point(self._store, name, alias, release, expected=expected, reason=reason, sign=sign)
 
     def _advance(self, manifest: Manifest, alias: str) -> bool:
         """Moves an alias forward to a release just published; False when it is at a later one."""
         name, release = manifest.entry, manifest.release
         try:
             self.signatures.check_demand(manifest)
-            return aliasing.advance(self._store, name, alias, release)
+            return aliasing.advance(self._store, name, alias, release, sign=self.states.sign_move())
         except RegistryError as error:
             # The release stands; who catches this must not publish it a second time.
             raise type(error)(

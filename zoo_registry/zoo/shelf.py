@@ -15,18 +15,21 @@ from typing import Literal, TypeVar
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.cache.remembering import RememberingReader
 from zoo_registry.errors import ObjectNotFoundError
+from zoo_registry.format.document import Document, teacher_document
 from zoo_registry.format.layout import TEACHERS, blob_key
 from zoo_registry.format.manifest import BlobRef
 from zoo_registry.format.names import check_part
 from zoo_registry.store.files import Progress
 from zoo_registry.store.protocol import Store
 from zoo_registry.store.recognising import check_is_zoo
-from zoo_registry.zoo.blob_upload import BlobSender
+from zoo_registry.zoo.publishing import Publisher
+from zoo_registry.zoo.signatures import Signatures
 
 Kind = Literal["teacher"]
 """What a shelf holds."""
 
 _PREFIXES: dict[Kind, str] = {"teacher": TEACHERS}
+_DOCUMENTS: dict[Kind, Callable[[str, bytes, BlobRef], Document]] = {"teacher": teacher_document}
 _LARGEST = 2**20
 _Card = TypeVar("_Card")
 
@@ -47,6 +50,8 @@ class CardShelf:
     ) -> None:
         self._store, self._kind, self._prefix, self._warn = store, kind, _PREFIXES[kind], warn
         self._reader = RememberingReader(store, cache, offline=offline, warn=warn)
+        self.signatures = Signatures(store, self._reader, warn=warn)
+        """Who signed which card."""
 
     @property
     def uri(self) -> str:
@@ -91,6 +96,10 @@ class CardShelf:
         except ObjectNotFoundError:
             return None
 
+    def document(self, name: str, card: bytes, blob: BlobRef) -> Document:
+        """A card of this kind as what can be signed: its name, its bytes, and the blob that they name."""
+        return _DOCUMENTS[self._kind](name, card, blob)
+
     def put(
         self,
         name: str,
@@ -101,7 +110,7 @@ class CardShelf:
         check: Callable[[], None],
         progress: Progress | None = None,
     ) -> bool:
-        """Puts a card into the zoo: its blob first, then the card.
+        """Puts a card into the zoo: its blob first, then the card, then its signature if there is a key.
 
         Args:
             name: the card's.
@@ -123,15 +132,11 @@ class CardShelf:
         check_part(name, self._kind)
         self._reader.need_store(f"push {self._kind} '{name}'")
         check()
-        self._store.prove()
-        self._reader.place.claim()
-        sender = BlobSender(self._store, warn=self._warn)
-        sender.send(blob, file, progress)
-        created = self._store.put_if_absent(self._key(name), card)
-        if not created:
-            check()
-        sender.keep({blob: file})
-        return created
+        publisher = Publisher(self._store, self._reader, self.signatures, warn=self._warn)
+        publisher.probe()
+        document = self.document(name, card, blob)
+        put = publisher.put(lambda: [document], [(blob, file)], taken=check, progress=progress)
+        return put.is_new
 
     def fetch(self, name: str, blob: BlobRef, path: Path, *, progress: Progress | None = None) -> str:
         """Writes what a card speaks of to a new file.

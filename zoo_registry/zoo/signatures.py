@@ -1,8 +1,8 @@
-"""Signatures in a zoo: small files beside the manifests, one a key, written once.
+"""Signatures in a zoo: small files beside the documents, one a key, written once.
 
-``entries/<entry>/signatures/<release>/<zoo id>/<key id>.json``; without the zoo where an older version signed. Whoever
-trusts some keys knows the names of the files to ask for, so that none has to be listed, and what was asked for once is
-in the cache for when the store is out of reach.
+``entries/<entry>/signatures/<release>/<zoo id>/<key id>.json``, ``teachers/<name>/signatures/<zoo id>/<key id>.json``;
+without the zoo where an older version signed. Whoever trusts some keys knows the names of the files to ask for, so that
+none has to be listed, and what was asked for once is in the cache for when the store is out of reach.
 
 A signature counts in the zoo that it names. One that names none could be of any zoo's release of that number. It counts
 for releases that were published before their zoo had an id, as it did then; the time of publishing is signed with them,
@@ -27,26 +27,27 @@ from zoo_registry.errors import (
     StoreUnavailableError,
 )
 from zoo_registry.format import records
+from zoo_registry.format.document import Document, release_document
 from zoo_registry.format.identity import Identity
 from zoo_registry.format.manifest import Manifest
 from zoo_registry.format.names import EntryName
 from zoo_registry.format.signing import MAX_BYTES, PublicKey, Signature, SigningKey, TrustedKeys, check_key_id
 from zoo_registry.store.protocol import Store
 
-_KEY = re.compile(r"entries/([^/]+/[^/]+/[^/]+)/signatures/([0-9]{6})/(?:([0-9a-f]{32})/)?([0-9a-f]{32})\.json")
+_KEY = re.compile(
+    r"(entries/([^/]+/[^/]+/[^/]+)/signatures/([0-9]{6})/|teachers/[^/]+/signatures/)"
+    r"(?:([0-9a-f]{32})/)?([0-9a-f]{32})\.json"
+)
+
+Signable = Manifest | Document
+"""A release's manifest, or any other document."""
 
 
-def signatures_prefix(entry: EntryName, release: int) -> str:
-    """What the keys of all signatures of a release start with."""
-    return f"entries/{entry}/signatures/{release:06d}/"
-
-
-def signature_key(entry: EntryName, release: int, key_id: str, zoo: str | None = None) -> str:
+def signature_key(signatures: str, key_id: str, zoo: str | None = None) -> str:
     """The key of a signature's file.
 
     Args:
-        entry: the entry.
-        release: its number.
+        signatures: what the keys of the document's signatures start with.
         key_id: whose signature.
         zoo: the id of the zoo that it is bound to; None for none.
 
@@ -54,16 +55,16 @@ def signature_key(entry: EntryName, release: int, key_id: str, zoo: str | None =
         ManifestInvalidError: ``key_id`` or ``zoo`` is not one.
     """
     bound = "" if zoo is None else f"{records.write_id(zoo, 'zoo')}/"
-    return f"{signatures_prefix(entry, release)}{bound}{check_key_id(key_id)}.json"
+    return f"{signatures}{bound}{check_key_id(key_id)}.json"
 
 
 def parse_signature_key(key: str) -> tuple[EntryName, int, str] | None:
-    """Entry, release and key id of a signature's file; None for any other key."""
+    """Entry, release and key id of the file of a release's signature; None for any other key."""
     match = _KEY.fullmatch(key)
-    if match is None or int(match[2]) == 0:
+    if match is None or match[2] is None or int(match[3]) == 0:
         return None
     try:
-        return EntryName.parse(match[1]), int(match[2]), match[4]
+        return EntryName.parse(match[2]), int(match[3]), match[5]
     except NameInvalidError:
         return None  # not a name this registry could have written
 
@@ -71,18 +72,24 @@ def parse_signature_key(key: str) -> tuple[EntryName, int, str] | None:
 def zoo_of_key(key: str) -> str | None:
     """The zoo that the signature of a file is bound to; None for none, and for any other key."""
     match = _KEY.fullmatch(key)
-    return None if match is None else match[3]
+    return None if match is None else match[4]
+
+
+def signed_by_key(key: str) -> str | None:
+    """What the keys of all signatures of a document start with, by the file of one; None for any other key."""
+    match = _KEY.fullmatch(key)
+    return None if match is None else match[1]
 
 
 def is_at(signature: Signature, key: str) -> bool:
     """Whether a signature is what the key of its file says."""
     match = _KEY.fullmatch(key)
-    return match is not None and (signature.zoo, signature.key_id) == (match[3], match[4])
+    return match is not None and (signature.zoo, signature.key_id) == (match[4], match[5])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vouched:
-    """Who vouches for a release."""
+    """Who vouches for a document."""
 
     key: PublicKey
     """Whose signature it is."""
@@ -134,29 +141,33 @@ class Signatures:
         if self._load is not None and self._own is None:
             self._own = self._load()
 
-    def add_own(self, manifest: Manifest) -> None:
-        """Signs a release just published, if there is a key to sign with.
+    def own_key(self) -> SigningKey | None:
+        """The key that signs what is published; None where there is none. Raises what reading it raises."""
+        self.prepare()
+        return self._own
+
+    def add_own(self, signed: Signable) -> bool:
+        """Signs what was just published, if there is a key to sign with; whether the signature is new.
 
         Raises:
-            RegistryError: the signature cannot be written; the release stands.
+            RegistryError: the signature cannot be written; what was published stands.
         """
-        self.prepare()
-        if self._own is None:
-            return
+        key, document = self.own_key(), _document(signed)
+        if key is None:
+            return False
         try:
-            self.add(manifest, self._own)
+            return self.add(document, key)
         except RegistryError as error:
-            name, number = manifest.entry, manifest.release
             raise type(error)(
-                f"{name} release {number} is written, but not signed, and no alias was moved to it: {error}",
-                hint=f"sign it with: kdzoo zoo sign {name} --release {number} --key FILE",
+                f"{document.title} is written, but not signed: {error}",
+                hint=f"sign it with: {document.sign_with} --key FILE",
             ) from error
 
-    def add(self, manifest: Manifest, key: SigningKey, *, bound: bool = True) -> bool:
-        """Signs a release of this zoo.
+    def add(self, signed: Signable, key: SigningKey, *, bound: bool = True) -> bool:
+        """Signs a document of this zoo.
 
         Args:
-            manifest: as it was read from this zoo, or just written to it.
+            signed: as it was read from this zoo, or just written to it.
             key: who signs.
             bound: to this zoo; otherwise as older versions did, which read no other signatures.
 
@@ -167,23 +178,23 @@ class Signatures:
             StoreRefusedError: the store denies the right.
             StoreUnavailableError: the store cannot be reached.
         """
-        title = _title(manifest)
-        self._reader.need_store(f"sign {title}")
+        document = _document(signed)
+        self._reader.need_store(f"sign {document.title}")
         zoo = self._reader.place.claim().id
-        made = key.sign(manifest.signed_bytes, zoo if bound else None)
-        return write_signature(self._store, manifest, made, warn=self._warn)
+        made = key.sign(document.data, zoo if bound else None)
+        return write_signature(self._store, document, made, warn=self._warn)
 
-    def of(self, manifest: Manifest) -> list[Signature]:
-        """All signatures of a release, by key id; checked by nobody yet. Damaged ones are warned of and left out.
+    def of(self, signed: Signable) -> list[Signature]:
+        """All signatures of a document, by key id; checked by nobody yet. Damaged ones are warned of and left out.
 
         Raises:
             StoreUnavailableError: the store cannot be asked.
         """
-        self._reader.need_store(f"list the signatures of {_title(manifest)}")
+        document = _document(signed)
+        self._reader.need_store(f"list the signatures of {document.title}")
         found = []
-        for key in self._store.list(signatures_prefix(manifest.entry, manifest.release)):
-            parsed = parse_signature_key(key)
-            if parsed is None:
+        for key in self._store.list(document.signatures):
+            if signed_by_key(key) is None:
                 continue
             try:
                 signature = Signature.parse(self._store.get(key, max_bytes=MAX_BYTES), what=f"'{key}'")
@@ -196,15 +207,15 @@ class Signatures:
             found.append(signature)
         return found
 
-    def require(self, manifest: Manifest, trusted: TrustedKeys, *, signed_for: Sequence[str] = ()) -> PublicKey:
-        """Sees to it that a trusted key has signed a release; as `find`, and gives the key that has."""
-        return self.find(manifest, trusted, signed_for=signed_for).key
+    def require(self, signed: Signable, trusted: TrustedKeys, *, signed_for: Sequence[str] = ()) -> PublicKey:
+        """Sees to it that a trusted key has signed a document; as `find`, and gives the key that has."""
+        return self.find(signed, trusted, signed_for=signed_for).key
 
-    def find(self, manifest: Manifest, trusted: TrustedKeys, *, signed_for: Sequence[str] = ()) -> Vouched:
-        """Finds a trusted key's signature of a release that counts in this zoo.
+    def find(self, signed: Signable, trusted: TrustedKeys, *, signed_for: Sequence[str] = ()) -> Vouched:
+        """Finds a trusted key's signature of a document that counts in this zoo.
 
         Args:
-            manifest: as `Registry.resolve` gave it, which has compared its entry and release with those asked for.
+            signed: as `Registry.resolve` gave it, which has compared its entry and release with those asked for.
             trusted: whose signatures count.
             signed_for: ids of the zoos for which it may be signed, such as the one that this is a copy of; nothing else
                 counts then. Default this zoo's own, and of a release from before this zoo had an id, any.
@@ -214,17 +225,18 @@ class Signatures:
             StoreUnavailableError: the store is out of reach, and the signature was never kept.
             SigningUnavailableError: `cryptography` is not installed.
         """
-        title, unread, wrong = _title(manifest), None, None
+        document, unread, wrong = _document(signed), None, None
+        title = document.title
         zoo = self._reader.place.current()
         if not signed_for:
             self._check_same(title)
         zoos: list[str | None] = [*signed_for] or ([zoo.id] if zoo is not None else [])
-        if not signed_for and _is_older(manifest, zoo):
+        if not signed_for and _is_older(document, zoo):
             zoos.append(None)
         for key in trusted.keys:
             for named in zoos:
                 try:
-                    self._check(manifest, key, named)
+                    self._check(document, key, named)
                 except ObjectNotFoundError:
                     continue
                 except ManifestInvalidError as error:
@@ -236,10 +248,10 @@ class Signatures:
                 break
         if unread is not None and wrong is None:
             raise StoreUnavailableError(f"it cannot be told whether {title} is signed: {unread}", hint=unread.hint)
-        why = f"its signature does not hold: {wrong}" if wrong else self._why_none(manifest, trusted)
+        why = f"its signature does not hold: {wrong}" if wrong else self._why_none(document, trusted)
         raise SignatureError(
             f"{title} is not signed by a key of '{trusted.source}': {why}",
-            hint=f"who trusts it signs it: kdzoo zoo sign {manifest.entry} --release {manifest.release} --key FILE",
+            hint=f"who trusts it signs it: {document.sign_with} --key FILE",
         ) from wrong
 
     def _check_same(self, title: str) -> None:
@@ -250,11 +262,11 @@ class Signatures:
                 hint="if this is meant, remove the file that the warning names, or name the zoo in KDZOO_SIGNED_FOR",
             )
 
-    def _why_none(self, manifest: Manifest, trusted: TrustedKeys) -> str:
+    def _why_none(self, document: Document, trusted: TrustedKeys) -> str:
         """What there is in place of a signature that counts, as far as it can be read."""
         ours = {key.key_id for key in trusted.keys}
         try:
-            found = [one for one in self.of(manifest) if one.key_id in ours]
+            found = [one for one in self.of(document) if one.key_id in ours]
         except RegistryError:
             found = []
         if not found:
@@ -263,17 +275,17 @@ class Signatures:
         here = "this zoo has no id" if zoo is None else f"this is zoo {zoo.id}"
         return f"there is only one {'; one '.join(map(described, found))}, which does not count here; {here}"
 
-    def _check(self, manifest: Manifest, key: PublicKey, zoo: str | None) -> None:
+    def _check(self, document: Document, key: PublicKey, zoo: str | None) -> None:
         """Reads one key's signature and compares it; a damaged one in the cache is read again from the store."""
-        what = f"signature of {_title(manifest)} by {key.key_id}"
+        what = f"signature of {document.title} by {key.key_id}"
 
         def check(data: bytes) -> None:
             signature = Signature.parse(data, what=what)
-            if signature.zoo != zoo or not key.has_signed(manifest.signed_bytes, signature):
+            if signature.zoo != zoo or not key.has_signed(document.data, signature):
                 raise ManifestInvalidError(f"{what} is of other bytes or of another key")
 
         self._reader.load(
-            signature_key(manifest.entry, manifest.release, key.key_id, zoo),
+            signature_key(document.signatures, key.key_id, zoo),
             check,
             what=what,
             max_bytes=MAX_BYTES,
@@ -287,17 +299,17 @@ def described(signature: Signature) -> str:
     return f"of key {signature.key_id}, {bound}"
 
 
-def _is_older(manifest: Manifest, zoo: Identity | None) -> bool:
-    """Whether a release was published before signatures could be bound to its zoo."""
-    return zoo is None or _instant(manifest.created) < _instant(zoo.created)
+def _is_older(document: Document, zoo: Identity | None) -> bool:
+    """Whether a document was published before signatures could be bound to its zoo; one without a time never was."""
+    return document.created is not None and (zoo is None or _instant(document.created) < _instant(zoo.created))
 
 
 def _instant(time: str) -> datetime:
     return datetime.fromisoformat(time)
 
 
-def write_signature(store: Store, manifest: Manifest, signature: Signature, *, warn: Callable[[str], None]) -> bool:
-    """Puts a signature beside its manifest; False when it was there. Other bytes under its name are replaced.
+def write_signature(store: Store, document: Document, signature: Signature, *, warn: Callable[[str], None]) -> bool:
+    """Puts a signature beside its document; False when it was there. Other bytes under its name are replaced.
 
     They cannot be a signature of worth: a key's signature of given bytes is one and the same each time.
 
@@ -305,7 +317,7 @@ def write_signature(store: Store, manifest: Manifest, signature: Signature, *, w
         StoreRefusedError: the store denies the right.
         StoreUnavailableError: the store cannot be reached.
     """
-    key = signature_key(manifest.entry, manifest.release, signature.key_id, signature.zoo)
+    key = signature_key(document.signatures, signature.key_id, signature.zoo)
     data = signature.to_bytes()
     if store.put_if_absent(key, data):
         return True
@@ -323,5 +335,5 @@ def _holds(store: Store, key: str, data: bytes) -> bool:
         return False
 
 
-def _title(manifest: Manifest) -> str:
-    return f"{manifest.entry} release {manifest.release}"
+def _document(signed: Signable) -> Document:
+    return release_document(signed) if isinstance(signed, Manifest) else signed

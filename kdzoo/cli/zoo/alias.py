@@ -8,7 +8,7 @@ import click
 
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.say import say_json, tell
-from kdzoo.cli.zoo.moves import log_options, mover, tell_mlflow, tell_move, time_text
+from kdzoo.cli.zoo.moves import expiry, log_options, mover, tell_mlflow, tell_move, time_text
 from kdzoo.cli.zoo.which_release import entry_argument
 from kdzoo.cli.zoos import open_zoo
 
@@ -34,6 +34,7 @@ def alias(
     force: bool,
     why: str,
     who: str | None,
+    expires: str | None,
     zoo: str | None,
     as_json: bool,
 ) -> None:
@@ -43,6 +44,7 @@ def alias(
     Examples:
       kdzoo zoo alias aand/demo/weave
       kdzoo zoo alias aand/demo/weave staging 2 --why "on trial on line 3"
+      kdzoo zoo alias aand/demo/weave champion 2 --expires 30d
       kdzoo zoo alias aand/demo/weave staging --delete
     """
     from kdzoo import champions
@@ -51,16 +53,18 @@ def alias(
     parsed = EntryName.parse(entry)
     if deletes and (name is None or release is not None):
         raise click.UsageError("--delete takes the alias's NAME and no RELEASE")
-    if (release is None and not deletes) and (force or why or who):
-        raise click.UsageError("--force, --why and --who are for a move; give a RELEASE or --delete")
-    registry = open_zoo(zoo)
+    if deletes and expires:
+        raise click.UsageError("--expires is for an alias that points at a release")
+    if (release is None and not deletes) and (force or why or who or expires):
+        raise click.UsageError("--force, --why, --who and --expires are for a move; give a RELEASE or --delete")
+    registry, until = open_zoo(zoo), expiry(expires)
     if name is None:
         _list(registry, parsed, as_json=as_json)
         return
     if deletes:
         moved: Move = champions.delete(registry, parsed, name, force=force, who=mover(who), why=why)
     elif release is not None:
-        moved = champions.point(registry, parsed, name, release, force=force, who=mover(who), why=why)
+        moved = champions.point(registry, parsed, name, release, force=force, who=mover(who), why=why, expires=until)
     else:
         moved = registry.read_alias(parsed, name)
     tell_move(parsed, name, moved, as_json=as_json)

@@ -21,14 +21,15 @@ def brought(
 
     Raises:
         SignatureError: a signature is required, and none of a trusted key holds.
+        WithdrawnError: it was withdrawn.
         RegistryError: there is no such release, or it cannot be fetched.
     """
     from kdzoo.settings import Settings
-    from kdzoo.trust import require_signature
+    from kdzoo.trust import check_release
 
     registry = open_zoo(zoo)
     manifest = registry.resolve(entry, release, alias, digest=digest)
-    require_signature(Settings.from_environment(), registry, manifest)
+    check_release(Settings.from_environment(), registry, manifest)
     total = sum(blob.size for blob in manifest.blobs.values())
     with click.progressbar(length=total, label="Pulling", file=sys.stderr) as bar:
         files = {role: registry.fetch(manifest, role, progress=bar.update) for role in manifest.blobs}

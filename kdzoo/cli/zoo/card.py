@@ -21,17 +21,20 @@ _REPORTED = {"synthetic": "all test images", "holdout": "the other half", "test"
 _LOAD = 'detector = kdzoo.load("{method}", "{name}"{which})'
 
 
-def card(manifest: Manifest, *, aliases: Iterable[str] = (), signed_by: Iterable[str] = ()) -> list[str]:
+def card(
+    manifest: Manifest, *, aliases: Iterable[str] = (), signed_by: Iterable[str] = (), withdrawn: str = ""
+) -> list[str]:
     """A release as the lines of a page. What the document lacks is left out; what steers a terminal is escaped.
 
     Args:
         manifest: of the release.
         aliases: that point at it.
         signed_by: a line for each signature.
+        withdrawn: that it was, by whom and why; empty where it was not.
     """
     document = manifest.document
     parts = [
-        [f"{manifest.entry}, release {manifest.release}", *_heading(manifest, aliases)],
+        [f"{manifest.entry}, release {manifest.release}", *_heading(manifest, aliases, withdrawn)],
         _metrics(document),
         _section("data", _data(document)),
         _section("model", _model(document)),
@@ -48,9 +51,11 @@ def card(manifest: Manifest, *, aliases: Iterable[str] = (), signed_by: Iterable
     return [visible(line) for part in parts if part for line in ("", *part)][1:]
 
 
-def _heading(manifest: Manifest, aliases: Iterable[str]) -> list[str]:
+def _heading(manifest: Manifest, aliases: Iterable[str], withdrawn: str) -> list[str]:
     named = ", ".join(aliases)
     lines = [f"published {manifest.created[:19].replace('T', ' ')} UTC" + (f"; {named}" if named else "")]
+    if withdrawn:
+        lines.append(f"NOT TO BE USED: it {withdrawn}")
     lines.append(f"digest {manifest.digest}")
     return lines + ([f"“{manifest.message}”"] if manifest.message else [])
 

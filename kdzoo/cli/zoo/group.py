@@ -15,6 +15,7 @@ _COMMANDS = {
     "promote": ("kdzoo.cli.zoo.promote", "promote", "Make a release champion, or move another alias to it."),
     "rollback": ("kdzoo.cli.zoo.rollback", "rollback", "Point an alias at the release before."),
     "alias": ("kdzoo.cli.zoo.alias", "alias", "List the aliases of an entry; show, set or delete one."),
+    "yank": ("kdzoo.cli.zoo.yank", "yank", "Withdraw a release, so that nobody loads it."),
     "history": ("kdzoo.cli.zoo.history", "history", "Show every move of an entry's aliases: who, when and why."),
     "copy": ("kdzoo.cli.zoo.copy", "copy", "Copy releases from one zoo to another."),
     "keygen": ("kdzoo.cli.zoo.keygen", "keygen", "Make a key pair for signing."),

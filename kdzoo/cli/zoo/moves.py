@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdzoo.cli.ages import age_seconds
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import F
 from kdzoo.cli.say import say, say_json
+from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo_registry import EntryName, Registry
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def log_options(command: F) -> F:
-    """``--why`` and ``--who``: what the log of an alias says of a move."""
+    """``--why``, ``--who`` and ``--expires``: what an alias and its log say of a move."""
+    command = click.option(
+        "--expires", metavar="AGE", help="Until when it is followed, from now: 12h, 30d. Needs KDZOO_SIGNING_KEY."
+    )(command)
     command = click.option("--who", metavar="NAME", help="Who moves it; default KDZOO_WHO, else user@host.")(command)
     return click.option("--why", default="", metavar="TEXT", help="One line for the alias's log.")(command)
 
@@ -26,6 +31,20 @@ def mover(who: str | None) -> str | None:
     from kdzoo.settings import Settings
 
     return who or Settings.from_environment().who
+
+
+def expiry(text: str | None) -> str | None:
+    """The time of ``--expires`` in UTC, as an alias says it; None for ever."""
+    if text is None:
+        return None
+    from datetime import UTC, datetime, timedelta
+
+    seconds = age_seconds(text, "--expires")
+    try:
+        then = datetime.now(UTC) + timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise UsageError(f"--expires '{text}' is later than any date", hint="for example 30d") from error
+    return then.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def tell_mlflow(registry: Registry, entry: EntryName, alias: str) -> None:
@@ -45,7 +64,8 @@ def tell_move(entry: EntryName, alias: str, move: Move, *, as_json: bool) -> Non
     elif move.release is None:
         say(f"{alias} of {entry} is deleted")
     else:
-        say(f"{alias} of {entry} is release {move.release}")
+        until = "" if move.expires is None else f", until {move.expires[:19].replace('T', ' ')} UTC"
+        say(f"{alias} of {entry} is release {move.release}{until}")
 
 
 def time_text(move: Move) -> str:

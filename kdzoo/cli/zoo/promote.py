@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo.moves import log_options, mover, tell_mlflow, tell_move
+from kdzoo.cli.zoo.moves import expiry, log_options, mover, tell_mlflow, tell_move
 from kdzoo.cli.zoo.which_release import entry_argument
 from kdzoo.cli.zoos import open_zoo
 
@@ -19,7 +19,15 @@ from kdzoo.cli.zoos import open_zoo
 @zoo_option
 @json_option
 def promote(
-    entry: str, release: int, force: bool, alias: str, why: str, who: str | None, zoo: str | None, as_json: bool
+    entry: str,
+    release: int,
+    force: bool,
+    alias: str,
+    why: str,
+    who: str | None,
+    expires: str | None,
+    zoo: str | None,
+    as_json: bool,
 ) -> None:
     """Make a release champion, which `kdzoo.load` follows, or move another alias to it.
 
@@ -38,6 +46,6 @@ def promote(
 
     name = EntryName.parse(entry)
     registry = open_zoo(zoo)
-    moved = point(registry, name, alias, release, force=force, who=mover(who), why=why)
+    moved = point(registry, name, alias, release, force=force, who=mover(who), why=why, expires=expiry(expires))
     tell_move(name, alias, moved, as_json=as_json)
     tell_mlflow(registry, name, alias)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo.moves import log_options, mover, tell_mlflow, tell_move
+from kdzoo.cli.zoo.moves import expiry, log_options, mover, tell_mlflow, tell_move
 from kdzoo.cli.zoo.which_release import entry_argument
 from kdzoo.cli.zoos import open_zoo
 
@@ -16,7 +16,9 @@ from kdzoo.cli.zoos import open_zoo
 @log_options
 @zoo_option
 @json_option
-def rollback(entry: str, alias: str, why: str, who: str | None, zoo: str | None, as_json: bool) -> None:
+def rollback(
+    entry: str, alias: str, why: str, who: str | None, expires: str | None, zoo: str | None, as_json: bool
+) -> None:
     """Point an alias at the release before the present one, by its log; twice goes back two releases.
 
     \b
@@ -28,6 +30,6 @@ def rollback(entry: str, alias: str, why: str, who: str | None, zoo: str | None,
 
     name = EntryName.parse(entry)
     registry = open_zoo(zoo)
-    moved = champions.rollback(registry, name, alias, who=mover(who), why=why)
+    moved = champions.rollback(registry, name, alias, who=mover(who), why=why, expires=expiry(expires))
     tell_move(name, alias, moved, as_json=as_json)
     tell_mlflow(registry, name, alias)

@@ -35,6 +35,7 @@ def show(entry: str, release: int | None, digest: str | None, alias: str, zoo: s
     from kdzoo.cli.zoo.card import card
     from kdzoo.settings import Settings
     from zoo_registry.errors import StoreUnavailableError
+    from zoo_registry.zoo.withdrawing import told
 
     registry = open_zoo(zoo)
     manifest = registry.resolve(entry, release, alias, digest=digest)
@@ -44,12 +45,15 @@ def show(entry: str, release: int | None, digest: str | None, alias: str, zoo: s
         return
     aliases: list[str] = []
     signed: list[str] = []
+    withdrawn = ""
     try:
         aliases = [name for name, move in registry.aliases(entry).items() if move.release == manifest.release]
         signed = _signed_by(registry, manifest, Settings.from_environment())
+        found = registry.withdrawn.of(manifest.entry).get(manifest.release)
+        withdrawn = "" if found is None else told(found)
     except StoreUnavailableError as error:
-        tell_note(f"aliases and signatures are not shown: {error}")
-    say(*card(manifest, aliases=aliases, signed_by=signed))
+        tell_note(f"aliases, signatures and withdrawals are not shown: {error}")
+    say(*card(manifest, aliases=aliases, signed_by=signed, withdrawn=withdrawn))
 
 
 def _signed_by(registry: Registry, manifest: Manifest, settings: Settings) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
+from kdzoo.cli.passphrase import ask_passphrase
 from kdzoo.cli.say import say, say_json, tell
 from kdzoo.cli.zoo.blob_check import read_blobs
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
@@ -61,7 +61,7 @@ def sign(
     manifest = registry.resolve(entry, release, alias, digest=digest)
     read_blobs(manifest, zoo)
     tell(*_about(manifest))
-    key = read_signing_key(path, ask=_passphrase)
+    key = read_signing_key(path, ask=ask_passphrase)
     is_new = registry.signatures.add(manifest, key, bound=not unbound)
     if as_json:
         document = {"entry": str(manifest.entry), "release": manifest.release, "key": key.public.key_id, "new": is_new}
@@ -82,10 +82,3 @@ def _about(manifest: Manifest) -> list[str]:
         *(f"  {role:10} sha256 {ref.sha256}, {ref.size:,} bytes" for role, ref in sorted(manifest.blobs.items())),
         f"  metrics    {', '.join(numbers) or 'none'}",
     ]
-
-
-def _passphrase() -> str | None:
-    """Asked of a person; None where there is none to ask."""
-    if not sys.stdin.isatty():
-        return None
-    return str(click.prompt("Passphrase of the key", hide_input=True, err=True))

@@ -12,20 +12,25 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from kdzoo.training.outcome import conclude
-from zoo_registry import Manifest, Registry
+from zoo_registry import EntryName, Manifest, Registry
 from zoo_registry.errors import ManifestInvalidError, RegistryError
 from zoo_registry.format.alias import Move
 from zoo_registry.format.identity import Identity
 from zoo_registry.format.signing import Signature, SigningKey
+from zoo_registry.format.withdrawals import Withdrawals
 from zoo_registry.zoo.aliasing import Reason
 
-KINDS = ("manifest", "alias", "signature", "detector", "zoo")
-VERSIONS = {"signature": 2}
+KINDS = ("manifest", "alias", "signed alias", "signature", "detector", "zoo", "withdrawals")
+VERSIONS = {"signature": 2, "signed alias": 2}
 """Those that are not 1."""
 
 
+def named(kind: str) -> str:
+    return kind.removeprefix("signed ")
+
+
 def validator(kind: str) -> Draft202012Validator:
-    file = resources.files("zoo_registry.format") / "schemas" / f"kdzoo-{kind}-{VERSIONS.get(kind, 1)}.json"
+    file = resources.files("zoo_registry.format") / "schemas" / f"kdzoo-{named(kind)}-{VERSIONS.get(kind, 1)}.json"
     return Draft202012Validator(json.loads(file.read_text()))
 
 
@@ -50,6 +55,11 @@ def zoo(tmp_path_factory, document):
     registry.signatures.add(registry.resolve(ENTRY), SigningKey.generate())
     registry.set_alias(ENTRY, "line-3", 1, reason=Reason(why="on trial"))
     registry.alias_log.delete(ENTRY, "line-3")
+    key = SigningKey.generate()
+    registry.signatures.sign_by(lambda: key)
+    registry.publish("rd/toy/cable", {}, {}, alias=None)
+    registry.set_alias("rd/toy/cable", "champion", 1, reason=Reason(expires="2099-01-02T03:04:05Z"))
+    registry.withdrawn.change(EntryName.parse("rd/toy/cable"), 1, why="mislabelled")
     return folder
 
 
@@ -57,22 +67,27 @@ def zoo(tmp_path_factory, document):
 def test_the_schemas_are_valid_and_say_what_they_are_for(kind):
     schema = validator(kind).schema
     Draft202012Validator.check_schema(schema)
-    assert schema["properties"]["schema"]["const"] == f"kdzoo-{kind}/{VERSIONS.get(kind, 1)}"
-    assert schema["$id"] == f"kdzoo-{kind}-{VERSIONS.get(kind, 1)}.json" and len(schema["description"]) > 40
+    assert schema["properties"]["schema"]["const"] == f"kdzoo-{named(kind)}/{VERSIONS.get(kind, 1)}"
+    assert schema["$id"] == f"kdzoo-{named(kind)}-{VERSIONS.get(kind, 1)}.json" and len(schema["description"]) > 40
 
 
 @pytest.mark.parametrize(
     ("kind", "pattern", "count"),
     [
-        ("manifest", "releases/*.json", 2),
+        ("manifest", "releases/*.json", 3),
         ("alias", "aliases/*.json", 3),
         ("alias", "history/*/*.json", 4),
-        ("signature", "signatures/*/*/*.json", 1),
+        ("signed alias", "aliases/*.json", 1),
+        ("signed alias", "history/*/*.json", 1),
+        ("signature", "signatures/*/*/*.json", 2),
+        ("withdrawals", "withdrawn.json", 1),
         ("zoo", "zoo.json", 1),
     ],
 )
 def test_whatever_the_zoo_writes_is_valid(zoo, kind, pattern, count):
     files = [zoo / "zoo.json"] if kind == "zoo" else list(zoo.glob(f"entries/*/*/*/{pattern}"))
+    if named(kind) == "alias":
+        files = [file for file in files if ("cable" in str(file)) == (kind == "signed alias")]
     assert len(files) == count
     assert [wrong(kind, json.loads(file.read_bytes())) for file in files] == [[]] * count
 
@@ -156,6 +171,8 @@ def changed(made: dict, draw) -> dict:
     [
         ("manifest", "releases/000001.json", Manifest.parse),
         ("alias", "aliases/champion.json", Move.parse),
+        ("signed alias", "aliases/champion.json", Move.parse),
+        ("withdrawals", "withdrawn.json", Withdrawals.parse),
         ("signature", "signatures/*/*/*.json", Signature.parse),
         ("zoo", "zoo.json", Identity.parse),
     ],
@@ -163,7 +180,8 @@ def changed(made: dict, draw) -> dict:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(draw=st.data())
 def test_a_changed_file_ends_in_a_registry_error_or_is_valid_by_its_schema(zoo, kind, pattern, parse, draw):
-    file = zoo / "zoo.json" if kind == "zoo" else next(zoo.glob(f"entries/{ENTRY}/{pattern}"))
+    entry = "rd/toy/cable" if kind in ("signed alias", "withdrawals") else ENTRY
+    file = zoo / "zoo.json" if kind == "zoo" else next(zoo.glob(f"entries/{entry}/{pattern}"))
     made = json.loads(file.read_bytes())
     made.pop("document", None)
     made = changed(made, draw)
@@ -182,16 +200,17 @@ def test_a_changed_file_ends_in_a_registry_error_or_is_valid_by_its_schema(zoo, 
 def test_a_newer_version_is_named_with_what_to_do(number):
     for kind, parse in (
         ("manifest", Manifest.parse),
-        ("alias", Move.parse),
+        ("signed alias", Move.parse),
+        ("withdrawals", Withdrawals.parse),
         ("signature", Signature.parse),
         ("zoo", Identity.parse),
     ):
         own = VERSIONS.get(kind, 1)
         newer = max(number, own + 1)  # a version has six digits at most
         with pytest.raises(
-            ManifestInvalidError, match=f"kdzoo-{kind}/{newer}; this version reads kdzoo-{kind}/{own}"
+            ManifestInvalidError, match=f"kdzoo-{named(kind)}/{newer}; this version reads kdzoo-{named(kind)}/{own}"
         ) as e:
-            parse(json.dumps({"schema": f"kdzoo-{kind}/{newer}", "new": True}).encode())
+            parse(json.dumps({"schema": f"kdzoo-{named(kind)}/{newer}", "new": True}).encode())
         assert "upgrade kdzoo" in e.value.hint
 
 

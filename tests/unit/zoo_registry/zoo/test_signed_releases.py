@@ -18,6 +18,7 @@ from zoo_registry.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
+from zoo_registry.format.document import release_document
 from zoo_registry.format.signing import SigningKey, TrustedKeys
 from zoo_registry.store.folder import FolderStore
 from zoo_registry.store.identity import read_identity
@@ -248,9 +249,10 @@ def test_a_signature_that_cannot_be_written_leaves_the_alias_where_it_was(tmp_pa
 
 def test_keys_of_signatures_and_back(zoo, key):
     manifest = open_zoo(zoo).resolve(ENTRY)
-    name = signature_key(manifest.entry, 3, key.public.key_id)
+    prefix = release_document(dataclasses.replace(manifest, release=3)).signatures
+    name = signature_key(prefix, key.public.key_id)
     assert parse_signature_key(name) == (manifest.entry, 3, key.public.key_id)
-    bound = signature_key(manifest.entry, 3, key.public.key_id, "ab" * 16)
+    bound = signature_key(prefix, key.public.key_id, "ab" * 16)
     assert parse_signature_key(bound) == (manifest.entry, 3, key.public.key_id) and bound != name
     assert (zoo_of_key(bound), zoo_of_key(name), zoo_of_key("zoo.json")) == ("ab" * 16, None, None)
     for wrong in (
@@ -261,7 +263,7 @@ def test_keys_of_signatures_and_back(zoo, key):
     ):
         assert parse_signature_key(wrong) is None
     with pytest.raises(RegistryError):
-        signature_key(manifest.entry, 3, "../../x")
+        signature_key(prefix, "../../x")
 
 
 def test_a_replaced_manifest_is_signed_as_what_it_is_now(zoo, key):
