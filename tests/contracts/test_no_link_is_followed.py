@@ -92,7 +92,8 @@ def rays_log(given, out, capsys):
 def zoo(given, out, capsys):
     publish(out, "one")
     publish(out, "two")
-    return command("zoo", "rollback", "rd/demo/weave", "--zoo", "OUT")(given, out, capsys)
+    status = command("zoo", "rollback", "rd/demo/weave", "--zoo", "OUT")(given, out, capsys)
+    return status or command("zoo", "yank", "rd/demo/weave", "2", "--zoo", "OUT")(given, out, capsys)
 
 
 def zoo_without_links(given, out, capsys):

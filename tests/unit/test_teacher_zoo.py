@@ -17,10 +17,12 @@ from kdzoo.teachers.card import TeacherCard
 from kdzoo.teachers.local import LocalTeachers
 from kdzoo.teachers.packaged import packaged
 from zoo_registry import BlobCache
-from zoo_registry.errors import BlobCorruptError, ConflictError, StoreUnavailableError, ZooNotFoundError
+from zoo_registry.errors import BlobCorruptError, ConflictError, SignatureError, StoreUnavailableError, ZooNotFoundError
 from zoo_registry.format.layout import blob_key
+from zoo_registry.format.signing import SigningKey
 from zoo_registry.upkeep.fsck import fsck
 from zoo_registry.upkeep.gc import collect
+from zoo_registry.zoo.key_files import write_key_pair
 
 TINY = "test_resnet"
 
@@ -277,3 +279,69 @@ def test_a_zoo_across_a_network_is_not_asked_when_offline(settings, plant, notes
     with pytest.raises(TeacherUnavailableError, match="KDZOO_OFFLINE is set"):
         obtain_teacher(TINY, away, note=notes.append)
     assert f"teacher '{TINY}' is not taken from s3://bucket/zoo" in notes[-1]
+
+
+@pytest.fixture
+def signing(tmp_path, monkeypatch):
+    """A key pair; pushes are signed with it."""
+    write_key_pair(SigningKey.generate(), tmp_path / "release.key")
+    monkeypatch.setenv("KDZOO_SIGNING_KEY", str(tmp_path / "release.key"))
+    return tmp_path / "release.key"
+
+
+def asking(store, tmp_path, monkeypatch, keys, notes):
+    """A machine that takes nothing unsigned."""
+    monkeypatch.setenv("KDZOO_REQUIRE_SIGNATURE", str(keys))
+    return TeacherZoo(store, BlobCache(tmp_path / "line"), Settings.from_environment(), warn=notes.append)
+
+
+def test_a_push_is_signed_and_a_signature_asked_for(
+    store, tmp_path, monkeypatch, settings, plant, elsewhere, notes, signing
+):
+    unsigned = TeacherZoo(store, BlobCache(tmp_path / "cache"), settings, warn=notes.append)
+    assert push_teacher("plant", settings, unsigned) == (plant, True)
+    line = asking(store, tmp_path, monkeypatch, f"{signing}.pub", notes)
+    with pytest.raises(SignatureError, match="teacher plant is not signed by a key of") as caught:
+        line.pull("plant", elsewhere)
+    assert "kdzoo teacher sign plant --key FILE" in caught.value.hint and elsewhere.names() == []
+    # The same push again, now by somebody with the key, signs what lies there.
+    signed = TeacherZoo(store, BlobCache(tmp_path / "cache"), Settings.from_environment(), warn=notes.append)
+    assert push_teacher("plant", settings, signed) == (plant, False)
+    assert line.pull("plant", elsewhere) == plant
+    assert line.names() == ["plant"]
+    checked = fsck(store, deep=True)
+    assert checked.is_sound and not [one for one in checked.findings if one.kind.value == "foreign-file"]
+    assert collect(store, grace=0).removed == ()
+
+
+def test_a_signature_is_of_one_teacher_and_of_its_very_card(
+    store, tmp_path, monkeypatch, plant, notes, signing, elsewhere
+):
+    settings = Settings.from_environment()
+    push_teacher("plant", settings, TeacherZoo(store, BlobCache(tmp_path / "cache"), settings, warn=notes.append))
+    (signature,) = [key for key in store.list("teachers/") if "/signatures/" in key]
+    card = store.get("teachers/plant.json")
+    changed = card.replace(b'"mean": [\n    0.1', b'"mean": [\n    0.7')
+    assert changed != card
+    store.delete("teachers/plant.json")
+    store.put_if_absent("teachers/plant.json", changed)
+    line = asking(store, tmp_path, monkeypatch, f"{signing}.pub", notes)
+    with pytest.raises(SignatureError, match="its signature does not hold"):
+        line.pull("plant", elsewhere)
+    other = card.replace(b'"name": "plant"', b'"name": "other"')
+    store.put_if_absent("teachers/other.json", other)
+    store.put_if_absent(signature.replace("teachers/plant/", "teachers/other/"), store.get(signature))
+    with pytest.raises(SignatureError, match="teacher other is not signed"):
+        line.pull("other", elsewhere)
+
+
+def test_signed_by_hand_what_lies_there_and_nothing_else(store, zoo, settings, plant, signing):
+    push_teacher("plant", settings, zoo)
+    assert zoo.checked_card("plant") == plant
+    key, new = zoo.sign("plant", signing)
+    assert (len(key), new) == (32, True) and zoo.sign("plant", signing) == (key, False)
+    store.delete(blob_key(plant.sha256))
+    with pytest.raises(TeacherError, match="not its weights"):
+        zoo.checked_card("plant")
+    with pytest.raises(UnknownNameError):
+        zoo.sign("planet", signing)

@@ -1,0 +1,224 @@
+"""Withdrawn releases: refused by whoever loads, whatever leads there, and not brought back by an older file."""
+
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from helpers.zoos import ENTRY, FarFolder, publish
+
+from zoo_registry import BlobCache, EntryName, Registry
+from zoo_registry.errors import (
+    ConflictError,
+    ManifestInvalidError,
+    ReleaseNotFoundError,
+    SignatureError,
+    StaleError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    WithdrawnError,
+)
+from zoo_registry.format.layout import withdrawals_key
+from zoo_registry.format.signing import SigningKey, TrustedKeys
+from zoo_registry.store.folder import FolderStore
+from zoo_registry.upkeep.copying import copy
+from zoo_registry.upkeep.fsck import fsck
+from zoo_registry.upkeep.gc import collect
+from zoo_registry.zoo.states import Demand
+
+NAME = EntryName.parse(ENTRY)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture(scope="module")
+def key():
+    return SigningKey.generate()
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    for text in ("one", "two", "three"):
+        publish(tmp_path / "zoo", text)
+    return tmp_path / "zoo"
+
+
+def opened(folder, key=None, *, machine="owner"):
+    registry = Registry(FolderStore(folder), BlobCache(folder.parent / machine))
+    if key is not None:
+        registry.signatures.sign_by(lambda: key)
+    return registry
+
+
+def strict(folder, key, machine="line-1"):
+    registry = opened(folder, machine=machine)
+    trusted = TrustedKeys(keys=(key.public,), source="my keys")
+    registry.states.demand(lambda: Demand(trusted=trusted))
+    return registry
+
+
+def file_of(folder):
+    path = folder / withdrawals_key(NAME)
+    path.chmod(0o644)
+    return path
+
+
+def test_withdrawn_and_taken_back(zoo):
+    owner = opened(zoo)
+    assert owner.withdrawn.of(NAME) == {}
+    owner.withdrawn.check(NAME, 2)
+    made = owner.withdrawn.change(NAME, 2, who="ada", why="mislabelled")
+    assert (made.number, list(made.releases), made.signature) == (1, [2], None)
+    with pytest.raises(WithdrawnError, match=r"release 2 was withdrawn by ada on .*: mislabelled"):
+        opened(zoo, machine="line").withdrawn.check(NAME, 2)
+    owner.withdrawn.check(NAME, 1)
+    assert owner.withdrawn.change(NAME, 2) is None
+    owner.withdrawn.change(NAME, 1)
+    assert owner.withdrawn.change(NAME, 2, withdraw=False).number == 3
+    assert list(owner.withdrawn.of(NAME)) == [1]
+    with pytest.raises(ReleaseNotFoundError, match="release 2 is not withdrawn"):
+        owner.withdrawn.change(NAME, 2, withdraw=False)
+    assert fsck(FolderStore(zoo)).is_sound
+    assert collect(FolderStore(zoo), grace=0, now=1e11).removed == ()
+
+
+def test_no_alias_is_pointed_at_one(zoo):
+    owner = opened(zoo)
+    owner.withdrawn.change(NAME, 2)
+    with pytest.raises(WithdrawnError):
+        owner.set_alias(ENTRY, "staging", 2)
+    assert owner.set_alias(ENTRY, "staging", 1).release == 1
+
+
+def test_of_many_at_once_each_is_written(zoo):
+    for n in range(4, 11):
+        publish(zoo, f"{n}")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: opened(zoo).withdrawn.change(NAME, n), range(1, 9)))
+    assert sorted(opened(zoo).withdrawn.of(NAME)) == list(range(1, 9))
+    assert json.loads(file_of(zoo).read_bytes())["number"] == 8
+
+
+@pytest.mark.parametrize("how", ["an older state", "none"])
+def test_it_is_not_brought_back_by_an_older_file(zoo, how):
+    owner, line = opened(zoo), opened(zoo, machine="line")
+    owner.withdrawn.change(NAME, 1)
+    before = file_of(zoo).read_bytes()
+    owner.withdrawn.change(NAME, 2)
+    with pytest.raises(WithdrawnError):
+        line.withdrawn.check(NAME, 2)
+    if how == "none":
+        file_of(zoo).unlink()
+    else:
+        file_of(zoo).write_bytes(before)
+    with pytest.raises(StaleError, match="was state 2 when"):
+        line.withdrawn.check(NAME, 2)
+
+
+def test_who_asks_for_signatures_heeds_any_withdrawal_and_no_strangers_undoing(zoo, key):
+    line = strict(zoo, key)
+    opened(zoo).withdrawn.change(NAME, 1)
+    with pytest.raises(WithdrawnError):
+        line.withdrawn.check(NAME, 1)  # unsigned, and heeded: refusing is the safe side
+    signed = opened(zoo, key).withdrawn.change(NAME, 2)
+    assert key.public.has_signed(signed.signed_bytes, signed.signature)
+    with pytest.raises(WithdrawnError):
+        line.withdrawn.check(NAME, 2)
+    opened(zoo).withdrawn.change(NAME, 2, withdraw=False)
+    with pytest.raises(SignatureError, match=r"what is withdrawn of .* and it was before: it is not signed"):
+        line.withdrawn.check(NAME, 2)
+    opened(zoo, key).withdrawn.change(NAME, 1, withdraw=False)
+    line.withdrawn.check(NAME, 2)
+
+
+def test_damage_is_told_and_refused(zoo):
+    opened(zoo).withdrawn.change(NAME, 1)
+    file_of(zoo).write_bytes(b"{}")
+    with pytest.raises(ManifestInvalidError, match="what is withdrawn of rd/demo/weave"):
+        opened(zoo).withdrawn.check(NAME, 3)
+    assert [one.kind.value for one in fsck(FolderStore(zoo)).findings] == ["withdrawals-damaged"]
+    shutil.copytree(zoo / "entries" / ENTRY, zoo / "entries" / "rd" / "demo" / "other")
+    opened(zoo)  # a file of another entry
+    file_of(zoo).unlink()
+    opened(zoo).withdrawn.change(NAME, 1)
+    shutil.copy(file_of(zoo), zoo / "entries" / "rd" / "demo" / "other" / "withdrawn.json")
+    with pytest.raises(ManifestInvalidError, match="says it is of rd/demo/weave"):
+        opened(zoo).withdrawn.check(EntryName.parse("rd/demo/other"), 1)
+
+
+class Counted(FarFolder):
+    """Counts how often it is asked what is withdrawn, and may be out of reach or refuse."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.asked, self.error = 0, None
+
+    def get(self, key, **options):
+        if key == withdrawals_key(NAME):
+            self.asked += 1
+            if self.error is not None:
+                raise self.error
+        return super().get(key, **options)
+
+
+def test_a_release_that_is_loaded_by_number_asks_once_a_day(zoo, tmp_path, monkeypatch):
+    store = Counted(zoo)
+    line = Registry(store, BlobCache(tmp_path / "line"))
+    for _ in range(3):
+        line.withdrawn.check(NAME, 2, trust_cache=True)
+    assert store.asked == 1
+    line.withdrawn.check(NAME, 2)
+    assert store.asked == 2
+    opened(zoo).withdrawn.change(NAME, 2)
+    line.withdrawn.check(NAME, 2, trust_cache=True)
+    monkeypatch.setattr("zoo_registry.zoo.withdrawing._ASKED_S", 0.0)
+    with pytest.raises(WithdrawnError):
+        line.withdrawn.check(NAME, 2, trust_cache=True)
+
+
+def test_out_of_reach_goes_by_what_was_asked_before(zoo, tmp_path):
+    store = Counted(zoo)
+    line = Registry(store, BlobCache(tmp_path / "line"))
+    store.error = StoreUnavailableError("no network")
+    line.withdrawn.check(NAME, 2)  # never asked
+    store.error = StoreRefusedError("may not list")
+    line.withdrawn.check(NAME, 2)
+    store.error = None
+    opened(zoo).withdrawn.change(NAME, 2)
+    with pytest.raises(WithdrawnError):
+        line.withdrawn.check(NAME, 2)
+    store.error = StoreUnavailableError("no network")
+    with pytest.raises(WithdrawnError):
+        line.withdrawn.check(NAME, 2)
+    away = Registry(store, BlobCache(tmp_path / "line"), offline=True)
+    with pytest.raises(WithdrawnError):
+        away.withdrawn.check(NAME, 2)
+
+
+def test_a_copy_withdraws_what_its_source_does_and_keeps_its_own(zoo, tmp_path):
+    source, target = FolderStore(zoo), FolderStore(tmp_path / "copy")
+    opened(zoo).withdrawn.change(NAME, 1)
+    told = []
+    copy(source, target, [ENTRY], warn=told.append)
+    assert list(opened(tmp_path / "copy").withdrawn.of(NAME)) == [1]
+    opened(zoo).withdrawn.change(NAME, 2)
+    copy(source, target, [ENTRY], warn=told.append)
+    assert list(opened(tmp_path / "copy").withdrawn.of(NAME)) == [1, 2] and told == []
+    opened(tmp_path / "copy").withdrawn.change(NAME, 3)
+    opened(zoo).withdrawn.change(NAME, 1, withdraw=False)
+    copy(source, target, [ENTRY], warn=told.append)
+    assert list(opened(tmp_path / "copy").withdrawn.of(NAME)) == [1, 2, 3]
+    assert len(told) == 1 and "stays as it is" in told[0]
+    copy(source, FolderStore(tmp_path / "dry"), [ENTRY], dry_run=True)
+    assert not (tmp_path / "dry").exists()
+
+
+def test_others_who_never_stop_are_told_of(zoo, monkeypatch):
+    monkeypatch.setattr("zoo_registry.zoo.withdrawing.time.sleep", lambda seconds: None)
+    monkeypatch.setattr(FolderStore, "compare_and_swap", lambda *args: False)
+    with pytest.raises(ConflictError, match="all the time"):
+        opened(zoo).withdrawn.change(NAME, 1)
