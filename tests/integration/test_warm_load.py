@@ -58,13 +58,14 @@ def test_a_pinned_release_that_was_loaded_before_asks_for_nothing(zoo, s3):
     assert loaded.plan.label == "rd/toy/bottle"
 
 
-def test_an_alias_asks_for_itself_and_its_manifest_alone(zoo, s3):
+def test_an_alias_asks_for_itself_its_manifest_and_what_is_withdrawn_alone(zoo, s3):
     load("rd", "toy/bottle", zoo=zoo, device="cpu")
     began = len(s3.requests)
     load("rd", "toy/bottle", zoo=zoo, device="cpu")
     assert asked(s3, began) == [
         "GET entries/rd/toy/bottle/aliases/champion.json",
         "GET entries/rd/toy/bottle/releases/000002.json",
+        "GET entries/rd/toy/bottle/withdrawn.json",
     ]
 
 
