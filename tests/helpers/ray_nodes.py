@@ -15,14 +15,15 @@ class RayNodes:
 
     Args:
         count: of the workers.
+        dashboard: whether the head has one, and each node its agent.
     """
 
-    def __init__(self, count):
-        self._cluster = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": False},
-        )
-        self.address = self._cluster.address
+    def __init__(self, count, *, dashboard=False):
+        head = {"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": dashboard}
+        head |= {"dashboard_port": 0} if dashboard else {}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self.address, self.dashboard = self._cluster.address, self._cluster.webui_url
+        self.session = Path(self._cluster.head_node.get_session_dir_path())
         self.nodes = [self.add() for _ in range(count)]
 
     def add(self, *, environ=None):
@@ -74,9 +75,9 @@ class RayNodes:
 
 
 @contextlib.contextmanager
-def ray_nodes(count):
+def ray_nodes(count, **given):
     """A cluster for as long as the block lasts."""
-    cluster = RayNodes(count)
+    cluster = RayNodes(count, **given)
     try:
         yield cluster
     finally:

@@ -51,6 +51,16 @@ def small_plan(folder, *, name, trials, changes=None, environ=None, **given):
 
 def trial_workers(root):
     """Processes in which Ray runs trials, among the descendants of a process."""
+    return [pid for pid, name in _below(root).items() if b"Trainable" in name]
+
+
+def descendants(root):
+    """Processes that a process has started, and those that these have; without itself."""
+    return [pid for pid in _below(root) if pid != root]
+
+
+def _below(root):
+    """A process and its descendants, with their command lines."""
     parents, names = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -66,7 +76,7 @@ def trial_workers(root):
             pid = parents[pid]
         return pid == root
 
-    return [pid for pid, name in names.items() if b"Trainable" in name and descends(pid)]
+    return {pid: name for pid, name in names.items() if descends(pid)}
 
 
 def main(folder):

@@ -15,6 +15,7 @@ from kdzoo.search.run.driver import SweepDriver
 from kdzoo.search.run.ground import Ground, Prepared, check_new, checkpoint_room, prepare_data
 from kdzoo.search.run.sweep_log import SweepLog
 from kdzoo.search.workers.cluster import check_address, cluster, nodes
+from kdzoo.search.workers.keys import s3_keys_kept
 from kdzoo.search.workers.node_data import check_nodes, place_of
 from kdzoo.search.workers.resources import with_resources
 from kdzoo.teacher_zoo import obtain_teacher
@@ -72,7 +73,7 @@ def run_sweep(
         if before is not None:
             before.check(plan, data)
         weights = teacher.weights()
-        with cluster(plan.settings.ray_address, log=folder.log, shared=len(weights)):
+        with s3_keys_kept(), cluster(plan.settings.ray_address, log=folder.log, shared=len(weights)):
             plan = with_resources(plan, nodes())
             check_nodes(plan.dataset, place_of(plan.dataset, plan.settings) if plan.download else None)
             room = checkpoint_room(plan, folder, teacher, announce)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kdzoo.errors import SweepError, UsageError
+from kdzoo.search.workers.keys import DRIVERS_ALONE, hidden
 from kdzoo.search.workers.signals import interrupt_afterwards, terminated_as_interrupted
 from kdzoo.storage import appending
 
@@ -90,7 +91,9 @@ def _start(address: str | None, store: int) -> None:
 
     local = {"include_dashboard": False, "object_store_memory": store} if address in _LOCAL else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+        # Whatever is started here inherits the environment, and so do all its workers.
+        with hidden(DRIVERS_ALONE):
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except Exception as error:
         # Ray raises errors of many kinds here, among them bare Exceptions.
         said = (str(error).splitlines() or [type(error).__name__])[0]

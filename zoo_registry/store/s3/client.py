@@ -21,8 +21,9 @@ _log = logging.getLogger(__name__)
 def make_client(where: str) -> Any:
     """A boto3 S3 client.
 
-    Credentials, region, ``AWS_ENDPOINT_URL`` and the checksum settings are boto3's own to find. An endpoint on another
-    machine that is reached without TLS is warned of, once.
+    Credentials, region, ``AWS_ENDPOINT_URL`` and the checksum settings are boto3's own to find. Keys of the environment
+    are read now, and not again: the program may take them out of it. Those of a profile or a role are renewed as boto3
+    does. An endpoint on another machine that is reached without TLS is warned of, once.
 
     Args:
         where: the store's address, for the message.
@@ -41,7 +42,8 @@ def make_client(where: str) -> Any:
         user_agent_extra="kdzoo",
     )
     try:
-        client = boto3.session.Session().client("s3", config=config)
+        session = boto3.session.Session()
+        client = session.client("s3", config=config, **_keys_of_environment(session))
     except (BotoCoreError, ValueError) as error:
         if isinstance(error, BotoCoreError):
             raise translate(error, "open", where) from error
@@ -50,6 +52,28 @@ def make_client(where: str) -> Any:
     if is_open(endpoint):
         _warn(without_credentials(endpoint))
     return client
+
+
+def _keys_of_environment(session: Any) -> dict[str, str | None]:
+    """What a client is made with where the keys are variables; nothing where boto3 has them from elsewhere.
+
+    With ``AWS_CREDENTIAL_EXPIRATION`` boto3 would read the variables again whenever that draws near.
+    """
+    held = session.get_credentials()
+    if held is None or held.method != "env":
+        return {}
+    try:
+        now = held.get_frozen_credentials()
+    except RuntimeError as error:
+        raise StoreRefusedError(
+            "the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY have expired, by AWS_CREDENTIAL_EXPIRATION",
+            hint="set new ones",
+        ) from error
+    return {
+        "aws_access_key_id": now.access_key,
+        "aws_secret_access_key": now.secret_key,
+        "aws_session_token": now.token,
+    }
 
 
 def is_open(endpoint: str) -> bool:
