@@ -15,6 +15,7 @@ from typing import Final
 
 from kdzoo.cli.say import say, tell
 from kdzoo.errors import TrackingError
+from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
 
 _START_SECONDS: Final = 180.0
 
@@ -42,9 +43,15 @@ def serve(uri: str, artifacts: Path, *, host: str, port: int, ready: Callable[[s
         ready: told the server's address once it answers.
 
     Raises:
-        TrackingError: the server ended by itself, or does not answer.
+        TrackingError: the server ended by itself, or does not answer, or the database was left half made.
     """
     artifacts.mkdir(parents=True, exist_ok=True)
+    path = sqlite_path(uri)
+    if path is not None:
+        prepare_mlflow()
+        from kdzoo.tracking.database import prepare_database
+
+        prepare_database(path)  # the server and its workers would all make it at once
     address = f"http://{host}:{port}"
     tell(f"MLflow UI at {address} (Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui"]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 import urllib.error
 import urllib.request
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from kdzoo.doctor.finding import Asked, Finding
 from kdzoo.errors import TrackingError
 from kdzoo.settings import Settings
+from kdzoo.tracking.database import half_made, in_work, look_at
 from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
 from zoo_registry.addresses import without_credentials
 
@@ -87,14 +86,16 @@ def _file(path: Path) -> Finding:
     """A database in a file: read without MLflow, which would bring an older one up to date."""
     if not path.exists():
         return Finding(check="mlflow", state="ok", what=f"{path} is made at its first use")
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_SECONDS)) as database:
-            (count,) = database.execute("SELECT COUNT(*) FROM experiments").fetchone()
-    except sqlite3.Error as error:
-        raise TrackingError(
-            f"'{path}' is no MLflow database that can be read: {error}", hint="move it away; a new one is made"
-        ) from error
-    return Finding(check="mlflow", state="ok", what=f"{path}: {count} experiments")
+    seen = look_at(path)
+    if seen.state == "empty":
+        return Finding(check="mlflow", state="ok", what=f"{path} is empty, and made at its first use")
+    if seen.state == "half":
+        if in_work(path):
+            return Finding(
+                check="mlflow", state="warn", what=f"{path} is being brought up to date", hint="ask again in a minute"
+            )
+        raise half_made(path, seen)
+    return Finding(check="mlflow", state="ok", what=f"{path}: {seen.experiments} experiments")
 
 
 def _line(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from kdzoo.errors import TrackingError
+from kdzoo.tracking.database import prepare_database
 from kdzoo.tracking.environment import sqlite_path
 from kdzoo.tracking.model_versions import ModelVersions, Version, version_tags
 from kdzoo.tracking.notes import NOTE_TAG, experiment_note
@@ -37,16 +38,19 @@ T = TypeVar("T")
 
 
 def open_client(uri: str) -> Any:
-    """An MLflow client; makes the folder of a SQLite file, and the file itself on its first use.
+    """An MLflow client; a SQLite file is made, or brought up to date, before MLflow opens it.
 
     Call `kdzoo.tracking.environment.prepare_mlflow` before this module is imported.
 
     Args:
         uri: tracking URI.
+
+    Raises:
+        TrackingError: the file was left half made, or cannot be made.
     """
     path = sqlite_path(uri)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        prepare_database(path)
     return MlflowClient(tracking_uri=uri)
 
 

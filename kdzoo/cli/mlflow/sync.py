@@ -32,9 +32,16 @@ def sync(zoo: str | None) -> None:
     from kdzoo.search.record.folder import SweepFolder
     from kdzoo.settings import Settings
     from kdzoo.tracking import replay
+    from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
     from zoo_registry.addresses import without_credentials
 
     settings = Settings.from_environment()
+    path = sqlite_path(settings.mlflow_uri)
+    if path is not None and path.exists():
+        prepare_mlflow()
+        from kdzoo.tracking.database import prepare_database
+
+        prepare_database(path)  # what is wrong with the file is no single sweep's trouble
     sent, troubles = 0, []
     for spool in sorted(settings.sweeps.glob("*/mlflow.jsonl")):
         if SweepFolder(spool.parent).state() == "running":

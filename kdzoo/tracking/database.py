@@ -1,0 +1,205 @@
+"""MLflow's database in a SQLite file: made beside its place, brought up to date by one process at a time.
+
+MLflow makes and migrates a file in small steps that SQLite cannot take back together. Two processes that do so at once,
+or one that is killed on the way, leave a file that no MLflow opens again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from kdzoo.data.file_lock import advisory_lock, claim
+from kdzoo.errors import TrackingError
+
+State = Literal["absent", "empty", "half", "old", "ready"]
+"""``half``: made or migrated in part; ``old``: tables are missing that this MLflow will add."""
+
+_PATIENCE_SECONDS: Final = 300.0
+_READ_SECONDS: Final = 5.0
+_LEFTOVER: Final = "_alembic_tmp_"
+"""How a table is called while it is rewritten; one that is there for longer was never finished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a file looks like, read without MLflow.
+
+    Attributes:
+        state: what can be done with it.
+        why: what is wrong with a half-made one.
+        experiments: how many are in it; 0 where that cannot be read.
+        runs: likewise.
+    """
+
+    state: State
+    why: str = ""
+    experiments: int = 0
+    runs: int = 0
+
+
+def prepare_database(path: Path) -> None:
+    """Sees to it that a database can be opened by MLflow: makes it, or brings it up to date, where that is needed.
+
+    Args:
+        path: the file; made, with its folder, if absent.
+
+    Raises:
+        TrackingError: it was left half made, or there is no room for it, or it is no MLflow database.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if look_at(path, _tables()).state == "ready":
+        return
+    try:
+        with advisory_lock(_lock(path), patience_s=_PATIENCE_SECONDS) as held:
+            seen = look_at(path, _tables())
+            if seen.state in ("absent", "empty"):
+                _make(path, replace=seen.state == "empty", clean=held)
+            elif seen.state == "old":
+                _migrate(path)
+            elif seen.state == "half":
+                raise half_made(path, seen, busy=not held)
+    except (OSError, sqlite3.Error) as error:
+        raise TrackingError(f"cannot make the MLflow database '{path}': {error}") from error
+
+
+def look_at(path: Path, tables: frozenset[str] = frozenset()) -> Look:
+    """Reads what is there; writes nothing.
+
+    Args:
+        path: the file.
+        tables: those that this MLflow needs; none: whatever is there will do.
+
+    Raises:
+        TrackingError: it is no MLflow database, or cannot be read.
+    """
+    if not path.exists():
+        return Look(state="absent")
+    try:
+        with closing(sqlite3.connect(_uri(path), uri=True, timeout=_READ_SECONDS)) as database:
+            there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not there:
+                return Look(state="empty")
+            left = sorted(name for name in there if name.startswith(_LEFTOVER))
+            revisions = _count(database, "alembic_version") if "alembic_version" in there else 0
+            if "experiments" not in there and not left:
+                raise TrackingError(
+                    f"'{path}' is no MLflow database that can be read: no such table: experiments",
+                    hint="move it away; a new one is made",
+                )
+            experiments, runs = (_count(database, name) if name in there else 0 for name in ("experiments", "runs"))
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"'{path}' is no MLflow database that can be read: {error}", hint="move it away; a new one is made"
+        ) from error
+    state: State = "half" if left or revisions != 1 else "old" if tables - there else "ready"
+    why = f"the table '{left[0].removeprefix(_LEFTOVER)}' was being rewritten" if left else "its tables were being made"
+    return Look(state=state, why=why if state == "half" else "", experiments=experiments, runs=runs)
+
+
+def in_work(path: Path) -> bool:
+    """Whether a process makes the database or brings it up to date at this moment, as far as locks can tell."""
+    with claim([_lock(path)]) as answer:
+        return answer == "in use"
+
+
+def half_made(path: Path, seen: Look, *, busy: bool = False) -> TrackingError:
+    """What to say of a half-made database, and what to do.
+
+    Args:
+        path: the file.
+        seen: of the state ``half``.
+        busy: whether another process may be at it still.
+    """
+    if busy:
+        return TrackingError(
+            f"another process is bringing '{path}' up to date, or stopped on the way: {seen.why}",
+            hint="wait for it; `kdzoo doctor` says whether it is at work",
+        )
+    what = f"'{path}' is half made: {seen.why} when MLflow was killed, or met another process that did the same"
+    before = _before(path)
+    if before.exists():
+        return TrackingError(what, hint=f"put back what was kept of it before: mv '{before}' '{path}'")
+    kept = f"; the {seen.runs} runs in the old file stay there" if seen.runs else ""
+    return TrackingError(
+        what,
+        hint=f"move it away, so that a new one is made: mv '{path}' '{path}.broken' && kdzoo mlflow sync{kept}",
+    )
+
+
+def _make(path: Path, *, replace: bool, clean: bool) -> None:
+    """Makes a database beside its place, and puts it there when it is whole."""
+    beside = f".{path.name}."
+    if clean:  # no other process makes one: what lies here was left by one that was killed
+        for left in path.parent.glob(f"{beside}*.new*"):
+            left.unlink(missing_ok=True)
+    made = path.with_name(f"{beside}{uuid.uuid4().hex}.new")
+    try:
+        _upgrade(made)
+        if replace:
+            made.replace(path)
+            return
+        with suppress(FileExistsError):  # somebody who knows no lock was first
+            try:
+                os.link(made, path)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links
+                if not path.exists():
+                    made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _migrate(path: Path) -> None:
+    """Brings an older database up to date, where it lies: others may have it open. A copy is kept meanwhile."""
+    before = _before(path)
+    beside = before.with_name(f".{before.name}.new")
+    beside.unlink(missing_ok=True)
+    with closing(sqlite3.connect(_uri(path), uri=True)) as source, closing(sqlite3.connect(beside)) as copy:
+        source.backup(copy)
+    beside.replace(before)
+    _upgrade(path)
+    before.unlink(missing_ok=True)
+
+
+def _upgrade(path: Path) -> None:
+    """What ``mlflow db upgrade`` does: all tables, in the newest form that this MLflow knows."""
+    from mlflow.db import upgrade
+
+    try:
+        upgrade.callback(f"sqlite:///{path}")
+    except Exception as error:  # of SQLAlchemy, Alembic or MLflow
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise TrackingError(f"MLflow cannot make '{path}': {said}") from error
+
+
+def _tables() -> frozenset[str]:
+    """The tables that this MLflow asks for; it migrates a database without one of them."""
+    import mlflow.store.model_registry.dbmodels.models
+    import mlflow.store.tracking.dbmodels.models  # noqa: F401 - each enters its tables
+    from mlflow.store.db.base_sql_model import Base
+
+    return frozenset(Base.metadata.tables)
+
+
+def _count(database: sqlite3.Connection, table: str) -> int:
+    (count,) = database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()
+    return int(count)
+
+
+def _uri(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def _lock(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _before(path: Path) -> Path:
+    return path.with_name(f"{path.name}.before-upgrade")

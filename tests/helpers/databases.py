@@ -1,0 +1,86 @@
+"""MLflow databases in files: processes that open them at the same moment, and files that were left on the way.
+
+As a script: opens the file that each line of stdin names, and says what came of it.
+"""
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+
+from helpers.processes import environ_of_python
+
+OLDER = "acf3f17fdcc7"
+"""A revision of the schema of some MLflow 2."""
+
+
+@contextlib.contextmanager
+def openers(count):
+    """Processes that have loaded MLflow; each is told a file by `opened`."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "helpers.databases"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env=environ_of_python(),
+                )
+            )
+            stack.callback(process.kill)
+            found.append(process)
+        assert [process.stdout.readline() for process in found] == ["loaded\n"] * count
+        yield found
+
+
+def opened(processes, path):
+    """What each process says of a file that all are told of at once."""
+    for process in processes:
+        process.stdin.write(f"{path}\n")
+        process.stdin.flush()
+    return [process.stdout.readline().strip() for process in processes]
+
+
+def make_old(path):
+    """A database as an older MLflow left it, with one run in it."""
+    from alembic import command
+    from mlflow.store.db.utils import InitialBase, _get_alembic_config, create_sqlalchemy_engine
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_sqlalchemy_engine(f"sqlite:///{path}")
+    InitialBase.metadata.create_all(engine)
+    config = _get_alembic_config(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, OLDER)
+    engine.dispose()
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'kept', 'active')")
+        database.execute("INSERT INTO runs (run_uuid, experiment_id, lifecycle_stage) VALUES ('abc', 7, 'active')")
+
+
+def leave_half(path, *, table="runs"):
+    """A table of a database is being rewritten, and nobody is at it any more."""
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"CREATE TABLE _alembic_tmp_{table} (a INTEGER)")
+
+
+def main():
+    from kdzoo.tracking.environment import prepare_mlflow
+
+    prepare_mlflow()
+    from kdzoo.tracking.store import open_client
+
+    print("loaded", flush=True)
+    for line in sys.stdin:
+        try:
+            names = sorted(one.name for one in open_client(f"sqlite:///{line.strip()}").search_experiments())
+            print("opened", *names, flush=True)
+        except Exception as error:
+            print(type(error).__name__, str(error).splitlines()[0], flush=True)
+
+
+if __name__ == "__main__":
+    main()
