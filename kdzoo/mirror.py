@@ -35,12 +35,14 @@ class Mirrored:
         versions: how many versions were made.
         moved: entries whose alias was set, moved or taken away.
         strange: releases that came from no run of this MLflow, and so have no version, as ``entry:release``.
+        apart: models of this zoo that have its id in their names, since the plain ones are another zoo's.
         damaged: why releases could not be read, by the same name.
     """
 
     versions: int = 0
     moved: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
+    apart: list[str] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
 
 
@@ -81,15 +83,19 @@ def follow_champion(settings: Settings, registry: Registry, entry: EntryName, wa
 
 
 def _mirror_entry(store: MlflowStore, registry: Registry, entry: EntryName, done: Mirrored) -> None:
-    versions, name = store.versions, model_name(str(entry))
-    known = versions.of(name, without_credentials(registry.uri), _zoo_id(registry))
+    versions, zoo, zoo_id = store.versions, without_credentials(registry.uri), _zoo_id(registry)
+    name = versions.names.find(str(entry), zoo, zoo_id)
+    known = {} if name is None else versions.of(name, zoo, zoo_id)
     for release in registry.releases(entry):
         if release not in known and (made := _make_version(store, registry, entry, release, done)) is not None:
             known[release] = made
     if not known:
         return
+    name = next(iter(known.values())).model
     champion = registry.aliases(entry).get(CHAMPION)
     wanted = known.get(champion.release) if champion is not None else None
+    if name != model_name(str(entry)):
+        done.apart.append(name)
     if versions.champion(name) == (None if wanted is None else wanted.number):
         return
     done.moved.append(str(entry))
@@ -97,7 +103,7 @@ def _mirror_entry(store: MlflowStore, registry: Registry, entry: EntryName, done
         versions.uncrown(name)
     else:
         since = datetime.fromisoformat(champion.updated)
-        versions.crown(name, wanted, int(since.timestamp() * 1000), later=False)
+        versions.crown(wanted, int(since.timestamp() * 1000), later=False)
 
 
 def _make_version(
@@ -120,8 +126,9 @@ def _make_version(
         manifest_sha256=manifest_digest(manifest),
         zoo_id=_zoo_id(registry),
     )
-    done.versions += 1
-    return store.add_version(ref, run_id)
+    version = store.add_version(ref, run_id)
+    done.versions += version.made
+    return version
 
 
 def _zoo_id(registry: Registry) -> str:

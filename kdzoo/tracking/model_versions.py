@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,16 +10,16 @@ from typing import Any, Final
 
 import yaml
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from kdzoo.errors import TrackingError
-from kdzoo.tracking.notes import model_note, version_note
+from kdzoo.tracking.model_names import ZOO, ZOO_ID, ModelNames
+from kdzoo.tracking.notes import version_note
 from kdzoo.tracking.pages import all_pages
-from kdzoo.tracking.reference import LOADER_MODULE, MODEL_FOLDER, REFERENCE_FILE, ReleaseRef
+from kdzoo.tracking.reference import LOADER_MODULE, MODEL_FOLDER, REFERENCE_FILE, ReleaseRef, zoo_mark
 from kdzoo.tracking.run_files import keep_files
 
 CHAMPION: Final = "champion"
-_DIGEST, _ZOO_ID, _MOVED = "kdzoo.manifest_sha256", "kdzoo.zoo_id", "kdzoo.champion_moved_ms"
+_DIGEST, _MOVED = "kdzoo.manifest_sha256", "kdzoo.champion_moved_ms"
 _FLAVORS: Final = {"python_function": {"loader_module": LOADER_MODULE, "data": REFERENCE_FILE}}
 
 
@@ -27,12 +28,16 @@ class Version:
     """A version of a registered model.
 
     Attributes:
+        model: its registered model.
         number: as MLflow gave it, which need not be the release's.
         run_id: the run it came from.
+        made: whether it was made just now.
     """
 
+    model: str
     number: str
     run_id: str
+    made: bool = False
 
 
 def version_tags(run_tags: Mapping[str, str]) -> dict[str, str]:
@@ -51,6 +56,8 @@ class ModelVersions:
 
     def __init__(self, client: MlflowClient, ask: Callable[[Callable[[], Any]], Any]) -> None:
         self._client, self._ask = client, ask
+        self.names = ModelNames(client, ask)
+        """Which model is whose."""
 
     def of(self, name: str, zoo: str, zoo_id: str = "") -> dict[int, Version]:
         """The versions of a model whose releases are in a zoo, by release; none when there is no such model.
@@ -58,12 +65,11 @@ class ModelVersions:
         Args:
             name: the model.
             zoo: the zoo's address, without credentials.
-            zoo_id: its id; versions that hold another are of another zoo, whatever the address. Empty: not known.
+            zoo_id: its id, by which versions go that say one, whatever the address. Empty: not known.
         """
         search = partial(self._client.search_model_versions, f"name = '{name}'", max_results=1000)
         found = self._ask(lambda: list(all_pages(lambda token: search(page_token=token))))
-        here = [version for version in found if version.tags.get("kdzoo.zoo") == zoo]
-        ours = [version for version in here if not zoo_id or version.tags.get(_ZOO_ID, zoo_id) == zoo_id]
+        ours = [version for version in found if _is_of(version.tags, zoo, zoo_id)]
         return {int(version.tags["kdzoo.release"]): _version(version) for version in ours}
 
     def champion(self, name: str) -> str | None:
@@ -83,35 +89,37 @@ class ModelVersions:
             RefusedError: MLflow's artifact store takes no reference.
             TrackingError: MLflow cannot be reached.
         """
+        name = self.names.claim(ref)
         # First: a creation whose answer was lost has made a version all the same.
-        query = f"name = '{ref.model_name}' AND tags.`{_DIGEST}` = '{ref.manifest_sha256}'"
+        query = f"name = '{name}' AND tags.`{_DIGEST}` = '{ref.manifest_sha256}'"
         found = self._ask(lambda: self._client.search_model_versions(query, max_results=10))
         if found:
             return _version(min(found, key=lambda version: int(version.version)))
-        self._ask(lambda: self._make_model(ref))
-        self._log_reference(ref, run_id)
-        said = {**tags, "kdzoo.entry": ref.entry, "kdzoo.zoo": ref.zoo, "kdzoo.release": str(ref.release)}
+        # A run of another zoo's keeps that one's reference as it is.
+        folder = MODEL_FOLDER if name == ref.model_name else f"{MODEL_FOLDER}-{zoo_mark(ref.zoo_id or ref.zoo)}"
+        self._log_reference(ref, run_id, folder)
+        said = {**tags, "kdzoo.entry": ref.entry, ZOO: ref.zoo, "kdzoo.release": str(ref.release)}
         made = self._ask(
             lambda: self._client.create_model_version(
-                ref.model_name,
-                f"runs:/{run_id}/{MODEL_FOLDER}",
+                name,
+                f"runs:/{run_id}/{folder}",
                 run_id,
-                tags={**said, _DIGEST: ref.manifest_sha256, **({_ZOO_ID: ref.zoo_id} if ref.zoo_id else {})},
+                tags={**said, _DIGEST: ref.manifest_sha256, **({ZOO_ID: ref.zoo_id} if ref.zoo_id else {})},
                 description=version_note(ref),
                 await_creation_for=0,
             )
         )
-        return _version(made)
+        return dataclasses.replace(_version(made), made=True)
 
-    def crown(self, name: str, version: Version, since_ms: int, *, later: bool) -> None:
-        """Moves the alias, and with it the tag ``kdzoo.champion`` from run to run.
+    def crown(self, version: Version, since_ms: int, *, later: bool) -> None:
+        """Moves the alias of a version's model, and with it the tag ``kdzoo.champion`` from run to run.
 
         Args:
-            name: the model.
             version: of the release that is champion.
             since_ms: since when, milliseconds since 1970.
             later: only if nothing moved it later: a record may be sent long after it was written.
         """
+        name = version.model
         model = self._ask(lambda: self._client.get_registered_model(name))
         if later and int(model.tags.get(_MOVED, "0")) > since_ms:
             return
@@ -133,27 +141,29 @@ class ModelVersions:
         return str(self._ask(lambda: self._client.get_model_version(name, version)).run_id)
 
     def _tag_run(self, run_id: str, name: str, champion: str) -> None:
-        """Says of a run whether its release is champion, if the run is there still."""
+        """Says of a run whether its release is champion, if the run is there still.
+
+        A run is the zoo's that was first to show its release: in a copy of it nothing is said of the run.
+        """
+        shown = self._ask(lambda: self._client.search_model_versions(f"run_id = '{run_id}'", max_results=100))
+        if shown and min(shown, key=lambda one: (one.creation_timestamp, one.name != name)).name != name:
+            return
         try:
             self._ask(lambda: self._client.set_tag(run_id, "kdzoo.champion", champion))
         except TrackingError:
             self._ask(lambda: self._client.get_registered_model(name))  # MLflow is well, so the run was deleted
 
-    def _make_model(self, ref: ReleaseRef) -> None:
-        method, dataset, category = ref.entry.split("/")
-        said = {"entry": ref.entry, "method": method, "dataset": dataset, "category": category}
-        tags = {f"kdzoo.{name}": value for name, value in said.items()}
-        try:
-            self._client.create_registered_model(ref.model_name, tags, model_note(ref))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-
-    def _log_reference(self, ref: ReleaseRef, run_id: str) -> None:
-        described = {"artifact_path": MODEL_FOLDER, "flavors": _FLAVORS, "run_id": run_id}
+    def _log_reference(self, ref: ReleaseRef, run_id: str, folder: str) -> None:
+        described = {"artifact_path": folder, "flavors": _FLAVORS, "run_id": run_id}
         files = {REFERENCE_FILE: ref.to_bytes(), "MLmodel": yaml.safe_dump(described).encode()}
-        keep_files(self._client, self._ask, run_id, files, MODEL_FOLDER)
+        keep_files(self._client, self._ask, run_id, files, folder)
+
+
+def _is_of(tags: Mapping[str, str], zoo: str, zoo_id: str) -> bool:
+    """Whether a version's release is in a zoo."""
+    said = tags.get(ZOO_ID)
+    return said == zoo_id if said and zoo_id else tags.get(ZOO) == zoo
 
 
 def _version(found: Any) -> Version:
-    return Version(number=str(found.version), run_id=str(found.run_id))
+    return Version(model=str(found.name), number=str(found.version), run_id=str(found.run_id))

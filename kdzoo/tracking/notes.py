@@ -107,8 +107,13 @@ def category_note(tags: Mapping[str, str], end: CategoryEnd, best_trial: str | N
     return _fitted(*lines)
 
 
-def model_note(ref: ReleaseRef) -> str:
-    """Of a registered model."""
+def model_note(ref: ReleaseRef, name: str | None = None) -> str:
+    """Of a registered model.
+
+    Args:
+        ref: a release of it.
+        name: the model's; default the plain one of the entry.
+    """
     return _fitted(
         f"Releases of `{ref.entry}`. The alias `champion` is the zoo's. A version holds a reference alone; the weights",
         "are in the zoo and are verified by digest on their way out.",
@@ -118,7 +123,7 @@ def model_note(ref: ReleaseRef) -> str:
         "or, through MLflow, on a machine with kdzoo:",
         "",
         "```python",
-        f'mlflow.pyfunc.load_model("models:/{ref.model_name}@champion").predict(["part.png"])',
+        f'mlflow.pyfunc.load_model("models:/{name or ref.model_name}@champion").predict(["part.png"])',
         "```",
     )
 

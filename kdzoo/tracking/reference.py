@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ MAX_BYTES: Final = 16_384
 
 _SCHEMA: Final = "kdzoo-reference/1"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class ReleaseRef:
 
     @property
     def model_name(self) -> str:
-        """The registered model, one an entry."""
+        """The registered model, one an entry; of a zoo that was not the first to be shown `ModelNames` knows it."""
         return model_name(self.entry)
 
     def to_bytes(self) -> bytes:
@@ -76,7 +78,18 @@ class ReleaseRef:
         return ref
 
 
-def model_name(entry: str) -> str:
-    """The registered model of an entry ``method/dataset/category``; MLflow allows no slash there."""
+def model_name(entry: str, zoo: str = "") -> str:
+    """The registered model of an entry ``method/dataset/category``; MLflow allows no slash there.
+
+    Args:
+        entry: the entry.
+        zoo: the id of a zoo, or its address where it has no id, for the name that is this zoo's alone.
+    """
     # A dot may stand within a part and a tilde may not, so no two entries share a name.
-    return "kdzoo." + ".".join(part.replace(".", "~") for part in entry.split("/"))
+    plain = "kdzoo." + ".".join(part.replace(".", "~") for part in entry.split("/"))
+    return f"{plain}.{zoo_mark(zoo)}" if zoo else plain
+
+
+def zoo_mark(zoo: str) -> str:
+    """Twelve hexadecimal digits for a zoo, of its id or of its address."""
+    return zoo[:12] if _ID.fullmatch(zoo) else hashlib.sha256(zoo.encode()).hexdigest()[:12]

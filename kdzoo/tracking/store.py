@@ -170,7 +170,12 @@ class MlflowStore:
         """Shows a release in the model registry."""
         version = self.versions.ensure(ref, run_id, version_tags(record.run.tags))
         if record.champion:
-            self.versions.crown(ref.model_name, version, record.time_ms, later=True)
+            self.versions.crown(version, record.time_ms, later=True)
+        note = record.tags.get(NOTE_TAG, "")
+        if version.model != ref.model_name and f"`{ref.model_name}`" in note:
+            # Which name it is was not known when the note was written.
+            said = note.replace(f"`{ref.model_name}`", f"`{version.model}`")
+            self._ask(lambda: self._client.set_tag(run_id, NOTE_TAG, said))
 
     def _run(self, ref: RunRef, time_ms: int) -> str:
         """The run's MLflow id: remembered, found by our key, or made.

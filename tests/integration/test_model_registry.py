@@ -209,3 +209,81 @@ def test_a_promotion_stands_where_mlflow_does_not_answer(settings, mlflow_server
     assert done.status == 0 and json.loads(done.out)["release"] == 2
     assert "kdzoo mlflow sync" in done.err
     assert promote(registry, ENTRY, 2).release == 2
+
+
+def copied(settings, capsys, folder):
+    """A copy of the zoo with an id of its own; gives its registry and the name of its model."""
+    done = run(capsys, "zoo", "copy", settings.zoo, folder, "--all")
+    assert done.status == 0, done.err
+    copy = open_registry(settings, str(folder))
+    return copy, f"{MODEL}.{copy.identity().id[:12]}"
+
+
+def test_a_promotion_in_a_copy_of_the_zoo_moves_nothing_of_the_first(settings, client, trained, tmp_path, capsys):
+    registry, warnings = open_registry(settings), []
+    for sweep in ("old", "new"):
+        result = published(registry, trained, sweep, promoted=sweep == "old")
+        assert track(settings, tmp_path / f"{sweep}.jsonl", sweep, result, warnings) == 0, warnings
+    copy, model = copied(settings, capsys, tmp_path / "copy")
+    assert run(capsys, "zoo", "promote", ENTRY, 2, "--force", "--zoo", tmp_path / "copy").status == 0
+
+    assert client.get_model_version_by_alias(MODEL, "champion").tags["kdzoo.release"] == "1"
+    assert champion_runs(client, "old", "new") == ["old"]
+    theirs = client.get_model_version_by_alias(model, "champion")
+    assert theirs.tags["kdzoo.release"] == "2" and theirs.tags["kdzoo.zoo_id"] == copy.identity().id
+    assert f"models:/{model}@champion" in client.get_registered_model(model).description
+
+    import mlflow
+
+    mlflow.set_tracking_uri(settings.mlflow_uri)
+    zoos = {}
+    for name, alias in ((MODEL, registry), (model, copy)):
+        place = mlflow.artifacts.download_artifacts(f"models:/{name}@champion", dst_path=str(tmp_path / name))
+        zoos[name] = json.loads(Path(place, "reference.json").read_text())["zoo"]
+        assert zoos[name] == alias.uri
+    for zoo, apart in ((settings.zoo, False), (str(tmp_path / "copy"), True)):
+        again = mirror(settings, open_registry(settings, zoo))
+        assert (again.versions, again.moved, bool(again.apart)) == (0, [], apart)
+
+
+def test_sync_says_once_what_it_did_of_a_copy(settings, client, trained, tmp_path, capsys):
+    registry, warnings = open_registry(settings), []
+    result = published(registry, trained, "said", promoted=True)
+    assert track(settings, tmp_path / "said.jsonl", "said", result, warnings) == 0
+    _, model = copied(settings, capsys, tmp_path / "copy")
+    first = run(capsys, "mlflow", "sync", "--zoo", tmp_path / "copy")
+    assert "1 versions made in the model registry, the champion of 1 entries moved: rd/toy/bottle" in first.out
+    assert model in " ".join(first.err.split())
+    second = run(capsys, "mlflow", "sync", "--zoo", tmp_path / "copy")
+    assert "0 versions made in the model registry, the champion of 0 entries moved\n" in second.out
+    assert model not in second.err
+
+
+def test_a_model_of_an_earlier_kdzoo_stays_the_first_zoos(settings, client, trained, tmp_path, capsys):
+    """Two zoos were mixed in it, and it says of no zoo that it is its own."""
+    registry, warnings = open_registry(settings), []
+    for sweep in ("before", "after"):
+        result = published(registry, trained, sweep, promoted=sweep == "before")
+        assert track(settings, tmp_path / f"{sweep}.jsonl", sweep, result, warnings) == 0
+    client.delete_registered_model_tag(MODEL, "kdzoo.zoo_id")
+    client.set_registered_model_alias(MODEL, "champion", versions_of(client)[0][2].version)
+    _, model = copied(settings, capsys, tmp_path / "copy")
+
+    assert run(capsys, "mlflow", "sync", "--zoo", tmp_path / "copy").status == 0
+    assert client.get_model_version_by_alias(MODEL, "champion").tags["kdzoo.release"] == "2", "not the copy's to move"
+    assert client.get_model_version_by_alias(model, "champion").tags["kdzoo.release"] == "1"
+    assert run(capsys, "mlflow", "sync").status == 0
+    assert client.get_model_version_by_alias(MODEL, "champion").tags["kdzoo.release"] == "1"
+    assert {one.name for one in client.search_registered_models()} == {MODEL, model}
+
+
+def test_a_sweep_into_a_second_zoo_names_its_own_model(settings, client, trained, tmp_path):
+    first, second = open_registry(settings), open_registry(settings, str(tmp_path / "second"))
+    warnings = []
+    assert track(settings, tmp_path / "a.jsonl", "a", published(first, trained, "a", promoted=True), warnings) == 0
+    assert track(settings, tmp_path / "b.jsonl", "b", published(second, trained, "b", promoted=True), warnings) == 0
+    model = f"{MODEL}.{second.identity().id[:12]}"
+    theirs = client.get_model_version_by_alias(model, "champion")
+    note = client.get_run(theirs.run_id).data.tags["mlflow.note.content"]
+    assert f"In the model registry: `{model}`." in note
+    assert sorted(champion_runs(client, "a", "b")) == ["a", "b"], "each is its own zoo's champion"

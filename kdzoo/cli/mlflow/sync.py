@@ -74,7 +74,10 @@ def _mirror(settings: Settings, zoo: str | None) -> None:
         if zoo is not None:
             raise
         return  # nothing was ever published
-    say(f"{done.versions} versions made in the model registry, the champion of {len(done.moved)} entries moved")
+    moved = f": {_some(done.moved)}" if done.moved else ""
+    say(f"{done.versions} versions made in the model registry, the champion of {len(done.moved)} entries moved{moved}")
+    if done.apart and (done.versions or done.moved):
+        tell_note(f"the plain names are another zoo's: this one's models are {_some(done.apart)}")
     if done.strange:
         tell_note(f"{len(done.strange)} releases came from no run of this MLflow: {_some(done.strange)}")
     if done.damaged:
