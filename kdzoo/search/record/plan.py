@@ -91,11 +91,12 @@ class SweepPlan:
 
     def longest_selection(self) -> int:
         """Epochs of the detecting stages of the longest trial: the end of the clock that trials are compared by."""
-        longest = 1
-        for space in self.spaces.values():
-            keys = space.defaults.epoch_keys()
-            # The last stage is the one that detects in every method; an earlier one that does counts as well.
-            last = keys[-1]
-            dimension = space.dimensions.get(last)
-            longest = max(longest, int(dimension.ends[1]) if dimension else getattr(space.defaults, last))
-        return longest
+        return max(1, *map(self.selection_end, self.spaces))
+
+    def selection_end(self, category: str) -> int:
+        """The same of the trials of one category."""
+        space = self.spaces[category]
+        # The last stage is the one that detects in every method; an earlier one that does counts as well.
+        last = space.defaults.epoch_keys()[-1]
+        dimension = space.dimensions.get(last)
+        return int(dimension.ends[1]) if dimension else int(getattr(space.defaults, last))

@@ -1,20 +1,19 @@
-"""Early stopping: an ASHA a category, so that no category is compared with another."""
+"""Early stopping: a race a category, so that no category is compared with another."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from kdzoo.search.study.race import Race
 from kdzoo.search.workers.places import Places
 from kdzoo.search.workers.reasons import reason
 from kdzoo.search.workers.trial_error import node_of, trial_error
 
-_REDUCTION = 3
 _PAUSES: Final = (0.0, 4.0, 16.0)
 """Seconds that a trial's tries after the first wait: a lost worker is replaced at once, a disk may need a moment."""
 
@@ -27,19 +26,19 @@ class CategoryScheduler(FIFOScheduler):
     Args:
         longest: detecting epochs of the longest trial.
         places: where trials may run.
+        ends: the same for each category by itself; default ``longest`` for all.
     """
 
-    def __init__(self, longest: int, *, places: Places) -> None:
+    def __init__(self, longest: int, *, places: Places, ends: Mapping[str, int] | None = None) -> None:
         super().__init__()
         self._places, self._asked = places, dict[str, PlacementGroupFactory]()
-        self._longest = max(longest, 1)
-        self._grace = max(1, self._longest // (_REDUCTION * _REDUCTION) or 1)
-        self._halvers: dict[str, AsyncHyperBandScheduler] = {}
+        self._longest, self._ends = max(longest, 1), ends or {}
+        self._races: dict[str, Race] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Enters a trial in its category's race."""
         _snapshot_by_the_clock(tune_controller)
-        self._halver(trial).on_trial_add(tune_controller, trial)
+        self.race(str(trial.config["category"]))
         # One that failed was sent elsewhere by `on_trial_error`; by now Ray has filed it under what it asks for.
         if trial.trial_id not in self._asked:
             self._asked[trial.trial_id] = trial.placement_group_factory
@@ -57,18 +56,15 @@ class CategoryScheduler(FIFOScheduler):
         """Whether the trial goes on."""
         if result.get("node"):
             self._places.worked(str(result["node"]))
-        if "objective" not in result:
-            return str(TrialScheduler.CONTINUE)
-        return str(self._halver(trial).on_trial_result(tune_controller, trial, result))
+        return str(TrialScheduler.CONTINUE if self._goes_on(trial, result) else TrialScheduler.STOP)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """A trial came to its end."""
         self._places.over(trial.trial_id)
-        self._halver(trial).on_trial_complete(tune_controller, trial, result)
+        self._goes_on(trial, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """A trial was taken out before it ran."""
-        self._halver(trial).on_trial_remove(tune_controller, trial)
+        """A trial was taken out before it ran; the race has nothing of it."""
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The next trial that waits for a worker.
@@ -90,41 +86,30 @@ class CategoryScheduler(FIFOScheduler):
             trial_id: unique in it.
             measurements: detecting epoch and best objective so far, at each of its measurements.
         """
-        past, halver = _Past(trial_id), self._halver_of(category)
-        halver.on_trial_add(None, past)
+        race = self.race(category)
         for epoch, objective in measurements:
-            halver.on_trial_result(None, past, {"selection_epoch": epoch, "objective": objective})
+            race.goes_on(trial_id, int(epoch), objective)
+
+    def race(self, category: str) -> Race:
+        """The race of a category."""
+        if category not in self._races:
+            self._races[category] = Race(self._ends.get(category, self._longest))
+        return self._races[category]
 
     def debug_string(self) -> str:
         """One line for Ray's log."""
-        return f"ASHA in {len(self._halvers)} categories"
+        return f"ASHA in {len(self._races)} categories"
 
     def _send(self, trial: Trial) -> None:
         """Says where a trial that does not run may run next."""
         trial.update_resources(self._places.resources(trial.trial_id, self._asked[trial.trial_id]))
 
-    def _halver(self, trial: Trial) -> AsyncHyperBandScheduler:
-        return self._halver_of(str(trial.config["category"]))
-
-    def _halver_of(self, category: str) -> AsyncHyperBandScheduler:
-        if category not in self._halvers:
-            self._halvers[category] = AsyncHyperBandScheduler(
-                time_attr="selection_epoch",
-                metric="objective",
-                mode="max",
-                max_t=self._longest,
-                grace_period=self._grace,
-                reduction_factor=_REDUCTION,
-                stop_last_trials=False,
-            )
-        return self._halvers[category]
-
-
-@dataclass(frozen=True)
-class _Past:
-    """What of an earlier driver's trial the race looks at."""
-
-    trial_id: str
+    def _goes_on(self, trial: Trial, result: Mapping[str, Any]) -> bool:
+        """Whether a trial is worth going on with; what cannot be measured yet is not compared."""
+        if "objective" not in result:
+            return True
+        race = self.race(str(trial.config["category"]))
+        return race.goes_on(trial.trial_id, int(result["selection_epoch"]), float(result["objective"]))
 
 
 def _snapshot_by_the_clock(tune_controller: Any) -> None:

@@ -105,7 +105,9 @@ class SweepTraining:
 
     def _scheduler(self) -> CategoryScheduler:
         """Early stopping, in which the trials of earlier drivers have their places."""
-        scheduler = CategoryScheduler(self._plan.longest_selection(), places=self._places)
+        plan = self._plan
+        ends = {category: plan.selection_end(category) for category in plan.spaces}
+        scheduler = CategoryScheduler(plan.longest_selection(), places=self._places, ends=ends)
         for row in self._board.rows.values():
             if row.ended and not row.failed:
                 scheduler.remember(row.category, row.trial_id, row.measurements)
