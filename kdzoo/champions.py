@@ -77,20 +77,20 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, 
 
 
 def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> Verdict:
-    number, ours, theirs = champion.release, _comparable(document), _comparable(champion.document)
-    if ours is None or theirs is None or ours[0] != theirs[0]:
-        differs = "another protocol, split, objective, input size, resizing or data"
+    number, ours, theirs = champion.release, _value(document), _value(champion.document)
+    differs = _differences(terms_of(document), terms_of(champion.document))
+    if ours is None or theirs is None:
+        differs = f"release {number} does not say its value" if ours is not None else "this one does not say its value"
+    if ours is None or theirs is None or differs:
         note = f"not compared with champion {number}: {differs}; `kdzoo zoo promote --force` moves it"
         return Verdict(against=alias, wins=False, loses=False, note=note)
-    if ours[1] <= theirs[1]:
-        note = f"champion {number} stays ({theirs[1]:.4f})"
+    if ours <= theirs:
+        note = f"champion {number} stays ({theirs:.4f})"
         return Verdict(against=alias, wins=False, loses=True, note=note)
     wins, told = _told_apart(document, champion.document)
     if wins:
-        return Verdict(against=alias, wins=True, loses=False, note=f"beats champion {number} ({theirs[1]:.4f}), {told}")
-    note = (
-        f"champion {number} stays ({theirs[1]:.4f}, here {ours[1]:.4f}): {told}; `kdzoo zoo promote --force` moves it"
-    )
+        return Verdict(against=alias, wins=True, loses=False, note=f"beats champion {number} ({theirs:.4f}), {told}")
+    note = f"champion {number} stays ({theirs:.4f}, here {ours:.4f}): {told}; `kdzoo zoo promote --force` moves it"
     return Verdict(against=alias, wins=False, loses=False, note=note)
 
 
@@ -286,16 +286,44 @@ def _contended(entry: EntryName) -> ConflictError:
     return ConflictError(f"others moved it {_MOVES} times meanwhile", hint=f"kdzoo zoo history {entry}")
 
 
-def _comparable(document: Mapping[str, Any]) -> tuple[tuple[Any, ...], float] | None:
-    """What two documents must share to be compared, and the value they are compared by; None when one does not say."""
-    try:
-        objective = document["objective"]
-        data, given = document["dataset"]["fingerprint"], document["input"]
-        seen = given["size"], given.get("resize", _FORMER_RESIZE), given.get("overlap"), given.get("scale")
-        shared = (document["protocol"], document["split"]["digest"], objective["name"], data, seen)
-        value = objective["value"]
-    except (KeyError, TypeError, AttributeError):
-        return None
+def terms_of(document: Mapping[str, Any]) -> dict[str, str | None]:
+    """What two results must share to be compared, as texts by what it is called; None for what a document does not say.
+
+    The leaderboard goes by the same.
+    """
+    seen = _part(document, "input")
+    cut = "".join(f", {name} {seen[name]}" for name in ("overlap", "scale") if seen.get(name) is not None)
+    said = {
+        "protocol": document.get("protocol"),
+        "split": _part(document, "split").get("digest"),
+        "objective": _part(document, "objective").get("name"),
+        "data": _part(document, "dataset").get("fingerprint"),
+        "input size": seen.get("size"),
+        "resizing": f"{seen.get('resize', _FORMER_RESIZE)}{cut}" if seen else None,
+    }
+    return {name: None if value is None else str(value) for name, value in said.items()}
+
+
+def _differences(ours: Mapping[str, str | None], theirs: Mapping[str, str | None]) -> str:
+    """Which terms keep two results from being compared, in words; empty where they can be."""
+    other = [name for name, value in ours.items() if None not in (value, theirs[name]) and value != theirs[name]]
+    unsaid = [name for name, value in ours.items() if None in (value, theirs[name])]
+    said = [f"another {_listed(other)}"] if other else []
+    return "; ".join([*said, *([f"{_listed(unsaid)} not said by both"] if unsaid else [])])
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
+def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = document.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _value(document: Mapping[str, Any]) -> float | None:
+    """What a document is compared by; None where it does not say."""
+    value = _part(document, "objective").get("value")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    return shared, float(value)
+    return float(value)

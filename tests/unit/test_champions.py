@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdzoo.champions import CHAMPION, delete, point, promote, rollback
+from kdzoo.champions import CHAMPION, delete, judge, point, promote, rollback
 from kdzoo.errors import PromotionError
 from kdzoo.zoo import publish
 from zoo_registry import EntryName, Registry
@@ -38,9 +38,39 @@ def registry(tmp_path):
 def test_a_release_that_sees_images_in_another_shape_stands_beside(registry):
     padded = document(0.9, resize="bilinear-antialiased-padded")
     released(registry, document(0.8), padded, document(0.9, resize="bilinear-antialiased-square"))
-    with pytest.raises(PromotionError, match="another protocol, split, objective, input size, resizing or data"):
+    with pytest.raises(PromotionError, match="not compared with champion 1: another resizing;"):
         promote(registry, ENTRY, 2)
     assert promote(registry, ENTRY, 3).release == 3, "what an early document does not say is what there was"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"protocol": "test"}, "another protocol;"),
+        ({"split": {"digest": "bb"}}, "another split;"),
+        ({"objective": {"name": "aupro", "value": 0.9}}, "another objective;"),
+        ({"dataset": {"fingerprint": "00"}}, "another data;"),
+        ({"input": {"size": 128}}, "another input size;"),
+        (
+            {"protocol": "test", "split": {"digest": "bb"}, "input": {"size": 128}},
+            "another protocol, split and input size;",
+        ),
+        ({"dataset": {}}, "data not said by both;"),
+        ({"dataset": 3, "protocol": "test"}, "another protocol; data not said by both;"),
+        ({"objective": {"name": "image_auroc", "value": None}}, "this one does not say its value;"),
+        ({"objective": {"name": "image_auroc", "value": float("nan")}}, "this one does not say its value;"),
+    ],
+)
+def test_what_is_not_compared_says_which_terms_differ(registry, changed, said):
+    released(registry, document(0.8))
+    verdict = judge(registry, ENTRY, document(0.9) | changed)
+    assert (verdict.wins, verdict.loses) == (False, False)
+    assert verdict.note == f"not compared with champion 1: {said} `kdzoo zoo promote --force` moves it"
+
+
+def test_another_teacher_is_compared(registry):
+    released(registry, document(0.8) | {"teacher": {"name": "resnet18"}})
+    assert judge(registry, ENTRY, document(0.9) | {"teacher": {"name": "lite0"}}).wins
 
 
 def moves(registry, alias=CHAMPION):
@@ -50,7 +80,7 @@ def moves(registry, alias=CHAMPION):
 def test_releases_that_cut_their_images_otherwise_are_not_compared(registry):
     tiled = {"resize": "bilinear-antialiased-tiles", "overlap": 32, "scale": 1.0}
     released(registry, document(0.8, **tiled), document(0.9, **{**tiled, "scale": 0.5}), document(0.9, **tiled))
-    with pytest.raises(PromotionError, match="another protocol, split, objective, input size, resizing or data"):
+    with pytest.raises(PromotionError, match="not compared with champion 1: another resizing;"):
         promote(registry, ENTRY, 2)
     assert promote(registry, ENTRY, 3)
 
