@@ -3,15 +3,16 @@
 The searcher, the studies (in their SQLite file), the scheduler, the board and the monitor are the real ones, and so is
 the time that each of their decisions takes. Trials are simulated: a clock of their own, durations, learning curves,
 failures and lost workers from a seed. The driver is one thread: while it decides, the GPUs whose reports wait stand
-still, which is what utilisation shows. What Ray Tune adds to a report and to a trial is measured by
-`benchmarks.tune_driver` and added to the driver's clock; MLflow's journal is timed on the real file.
+still, which is what utilisation shows. GPUs may come by and by, and a worker takes its time. What Ray Tune adds to a
+report and to a trial is measured by `benchmarks.tune_driver` and added to the driver's clock; MLflow's journal is
+timed on the real file.
 
     python -m benchmarks.scale                                                  # 50 categories x 16 trials, 32 GPUs
     python -m benchmarks.scale --categories 1000 --trials 64 --gpus 256         # hours of GPUs in half an hour
+    python -m benchmarks.scale --gpus 64 --node 8 --first 180 --every 15        # a cluster that grows from zero
 """
 
 import argparse
-import heapq
 import json
 import resource
 import statistics
@@ -28,7 +29,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from benchmarks.simulated_trials import METRICS, Counting, DrawnStudies, Life, World
+from benchmarks.growing import Cluster, Growth, offered, run
+from benchmarks.simulated_trials import METRICS, Counting, DrawnStudies, World
 from kdzoo.data.catalog import CATALOG, Dataset
 from kdzoo.search.record.board import SweepBoard
 from kdzoo.search.record.folder import SweepFolder
@@ -77,7 +79,10 @@ class Driver:
         """Lays the time of a block on the driver's clock."""
         began = self.clock()
         yield
-        spent = self.clock() - began
+        self.spent(decision, self.clock() - began)
+
+    def spent(self, decision: str, spent: float) -> None:
+        """Lays what a decision took on the driver's clock."""
         self.times[decision].append(spent)
         self.real += spent
         self._lay(spent)
@@ -89,17 +94,22 @@ class Driver:
     def ask(self) -> Trial | None:
         """The next trial, entered in its race, as Tune does it; None when there is none."""
         identity = f"{len(self.trials):08x}"
-        with self.timed("ask"):
-            config = self.searcher.suggest(identity)
-        if isinstance(config, str):
+        began = self.clock()
+        config = self.searcher.suggest(identity)
+        if not isinstance(config, dict):
             return None
+        self.spent("ask", self.clock() - began)
         trial = Trial("unused", trial_id=identity, config=config, stub=True)
         self._lay(self.trial_cost + self.studies_cost)
-        with self.timed("start"):
+        with self.timed("add"):
             self.scheduler.on_trial_add(None, trial)
-            self.monitor.on_trial_start(0, self.trials, trial)
         self.trials.append(trial)
         return trial
+
+    def start(self, trial: Trial) -> None:
+        """A trial's worker is ready."""
+        with self.timed("start"):
+            self.monitor.on_trial_start(0, self.trials, trial)
 
     def report(self, trial: Trial, result: dict[str, Any]) -> bool:
         """Takes in a report in the order in which Tune tells of it; gives whether the trial is over."""
@@ -118,41 +128,6 @@ class Driver:
         return bool(over)
 
 
-def simulate(driver: Driver, world: World, gpus: int, hand_over: float) -> tuple[float, float, int]:
-    """Runs all trials; gives the simulated seconds, the GPU seconds of training, and the reports."""
-    waiting: list[tuple[float, int, Trial, Life]] = []
-    order, end, trained, reports, shown = 0, 0.0, 0.0, 0, time.monotonic()
-
-    def begin(at: float) -> None:
-        nonlocal order
-        driver.free = max(driver.free, at)
-        trial = driver.ask()
-        if trial is not None:
-            life, order = world.life(trial.config), order + 1
-            heapq.heappush(waiting, (driver.free + hand_over + life.next_seconds(), order, trial, life))
-
-    for _ in range(gpus):
-        begin(0.0)
-    while waiting:
-        ready, _, trial, life = heapq.heappop(waiting)
-        trained, reports = trained + life.next_seconds(), reports + 1
-        driver.free = max(driver.free, ready)
-        if driver.report(trial, life.report()):
-            begin(driver.free)
-        else:
-            order += 1
-            heapq.heappush(waiting, (driver.free + life.next_seconds(), order, trial, life))
-        end = max(end, driver.free)
-        if time.monotonic() - shown > 60:
-            shown = time.monotonic()
-            print(
-                f"  {len(driver.trials)} trials, {reports} reports, {memory() / 1e6:.0f} MB",
-                file=sys.stderr,
-                flush=True,
-            )
-    return end, trained, reports
-
-
 def journal_seconds(folder: Path) -> float:
     """What MLflow's journal takes for the record of one epoch: the median of 2,000 lines of its size."""
     journal = Journal(folder / "mlflow.jsonl")
@@ -164,6 +139,23 @@ def journal_seconds(folder: Path) -> float:
         spent.append(time.perf_counter() - began)
     journal.close()
     return statistics.median(spent)
+
+
+def show_progress(driver: Driver, reports: int) -> None:
+    """A word once a minute."""
+    print(f"  {len(driver.trials)} trials, {reports} reports, {memory() / 1e6:.0f} MB", file=sys.stderr, flush=True)
+
+
+def show_ramp(cluster: Cluster, end: float) -> None:
+    """Prints how soon the GPUs worked, and how much of what was there was used in the beginning and altogether."""
+    for name, until in (("first 10 min", 600.0), ("first hour", 3600.0), ("all", end)):
+        worked = sum(min(seconds, max(0.0, until - (at - seconds))) for at, seconds in cluster.trained)
+        there = offered(cluster.growth, until)
+        if until <= end and there:
+            print(f"of the GPU time that was there in the {name}: {100 * worked / there:.1f} % in training")
+    full = "never" if cluster.full is None else f"after {cluster.full:,.0f} s"
+    last = cluster.growth.arrivals()[-1][0]
+    print(f"all {cluster.growth.gpus} GPUs in training {full}, the last of them was there after {last:,.0f} s")
 
 
 def memory() -> int:
@@ -232,6 +224,11 @@ def main() -> None:
     parser.add_argument("--categories", type=int, default=50)
     parser.add_argument("--trials", type=int, default=16, help="a category")
     parser.add_argument("--gpus", type=int, default=32, help="one trial on each at a time")
+    parser.add_argument("--node", type=int, help="GPUs that come together; default all")
+    parser.add_argument("--first", type=float, default=0.0, help="seconds until the first node is there")
+    parser.add_argument("--every", type=float, default=0.0, help="seconds between nodes")
+    parser.add_argument("--worker-start", type=float, default=25.0, help="seconds until a new worker trains")
+    parser.add_argument("--one-at-a-time", action="store_true", help="workers start one by one, as Tune has it")
     parser.add_argument("--epoch-seconds", type=float, default=4.0, help="of the median trial")
     parser.add_argument(
         "--hand-over", type=float, default=0.3, help="seconds from one trial's end to the next one's start"
@@ -248,10 +245,19 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    growth = Growth(
+        gpus=asked.gpus,
+        at_once=asked.node or asked.gpus,
+        first=asked.first,
+        every=asked.every,
+        worker_start=asked.worker_start,
+        one_at_a_time=asked.one_at_a_time,
+    )
     with tempfile.TemporaryDirectory() as name:
         folder, began, before = Path(name), time.monotonic(), memory()
         driver, world, studies, told = build(folder, asked)
-        end, trained, reports = simulate(driver, world, asked.gpus, asked.hand_over)
+        cluster = Cluster(growth=growth, now=lambda: driver.free, hand_over=asked.hand_over)
+        end, trained, reports = run(driver, world, cluster, lambda count: show_progress(driver, count))
         studies.close()
         size = sum(path.stat().st_size for path in folder.rglob("studies.db*"))
         held = memory() - before
@@ -261,6 +267,7 @@ def main() -> None:
         f"{asked.epoch_seconds:g} s an epoch: {dict(states)}"
     )
     show_decisions(driver)
+    show_ramp(cluster, end)
     print(
         f"reports {reports:,} ({reports / end:.1f} a second), GPU hours of training {trained / 3600:,.0f}\n"
         f"simulated {end / 3600:.1f} h, GPUs in training {100 * trained / (end * asked.gpus):.2f} %\n"

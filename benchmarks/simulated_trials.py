@@ -53,10 +53,11 @@ class DrawnStudies:
         for key, dimension in space.dimensions.items():
             if not space.matters(key, values):
                 continue
-            value = dimension.low + self._dice.random() * (dimension.high - dimension.low)
-            step = dimension.step or (1 if dimension.kind == "int" else None)
-            value = dimension.low + step * round((value - dimension.low) / step) if step else value
-            values[key] = int(value) if dimension.kind == "int" else value
+            if dimension.kind == "categorical":
+                values[key] = self._dice.choice(dimension.choices)
+            else:
+                drawn = dimension.low + self._dice.random() * (dimension.high - dimension.low)
+                values[key] = dimension.closest(drawn)
         return Suggestion(category=category, number=number, values=space.start() if number == 0 else values)
 
     def best(self, category: str) -> None:

@@ -14,6 +14,7 @@ from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.study.turns import Turns
 from kdzoo.search.workers.checkpoints import states_of, trial_name
+from kdzoo.search.workers.slots import Slots
 from kdzoo.storage import write_file
 
 
@@ -26,6 +27,7 @@ class CategorySearcher(Searcher):
         folder: the sweep's, for trials that go on from a checkpoint of an earlier driver's.
         done: category to its trials that earlier drivers ran to their end; default none.
         gpu_seconds: tells how long all trials of the sweep have held GPUs; needed where the plan limits it.
+        slots: says when there is room for one more trial; default always.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class CategorySearcher(Searcher):
         *,
         done: Mapping[str, int] | None = None,
         gpu_seconds: Callable[[], float] = float,
+        slots: Slots | None = None,
     ) -> None:
         super().__init__(metric="objective", mode="max")
         self._plan, self._studies, self._folder = plan, studies, folder
         self._turns = Turns(plan.spaces, trials=plan.trials, priority=plan.strategy.priority, done=done)
-        self._gpu_seconds = gpu_seconds
+        self._gpu_seconds, self._slots = gpu_seconds, slots
+        self._living: set[str] = set()
         self._trials: dict[str, tuple[str, int]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -48,17 +52,20 @@ class CategorySearcher(Searcher):
 
         The plan stays out: its settings know addresses with passwords in them. The studies have their own storage.
         """
-        left_out = ("_plan", "_studies", "_folder", "_gpu_seconds")
+        left_out = ("_plan", "_studies", "_folder", "_gpu_seconds", "_slots")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The configuration of the next trial, or that there is none."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The configuration of the next trial, that there is none any more, or None: there is no room for it yet."""
+        if self._slots is not None and not self._slots.one_more(len(self._living)):
+            return None
         category = None if self._spent() else self._turns.next(self._studies.best)
         if category is None:
             return str(Searcher.FINISHED)
         suggestion = self._studies.ask(category)
         self._turns.began(category)
         self._trials[trial_id] = (category, suggestion.number)
+        self._living.add(trial_id)
         spec = self._plan.spec(category, suggestion.values)
         config = {"category": category, "number": suggestion.number, "spec": spec.as_dict()}
         if self._plan.strategy.also:
@@ -78,6 +85,7 @@ class CategorySearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Passes the last value on; the monitor tells the study how the trial ended, once MLflow's journal has it."""
         self.on_trial_result(trial_id, result or {})
+        self._living.discard(trial_id)
         if trial_id in self._trials:
             self._turns.ended(self._trials[trial_id][0])
 

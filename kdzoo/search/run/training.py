@@ -14,6 +14,7 @@ from kdzoo.search.run.stop_file import StopFile
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import trial_name
 from kdzoo.search.workers.places import Places
+from kdzoo.search.workers.slots import Slots, room_for
 from kdzoo.search.workers.trainable import TrialTrainable, WorkerContext
 
 _WORKER_FAILURES = 3
@@ -81,11 +82,15 @@ class SweepTraining:
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=CategorySearcher(
-                    plan, self._studies, self._folder, done=self._done, gpu_seconds=self._board.gpu_seconds
+                    plan,
+                    self._studies,
+                    self._folder,
+                    done=self._done,
+                    gpu_seconds=self._board.gpu_seconds,
+                    slots=self._slots(),
                 ),
                 scheduler=self._scheduler(),
                 num_samples=self.left,
-                max_concurrent_trials=plan.max_concurrent,
                 time_budget_s=plan.time_budget,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial_name(trial.config["category"], trial.config["number"]),
@@ -102,6 +107,11 @@ class SweepTraining:
                 ),
             ),
         )
+
+    def _slots(self) -> Slots:
+        """When there is room for one more trial."""
+        needs = {"CPU": self._plan.cpus_per_trial, "GPU": self._plan.gpus_per_trial or 0.0}
+        return Slots(lambda: self._board.count("running"), lambda: room_for(needs), most=self._plan.max_concurrent)
 
     def _scheduler(self) -> CategoryScheduler:
         """Early stopping, in which the trials of earlier drivers have their places."""

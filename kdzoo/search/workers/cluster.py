@@ -28,6 +28,9 @@ _SWITCHES = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # A stage that cannot be measured yet reports no objective.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # By itself Tune lets one trial of a searcher wait and asks for the next when its worker has started: minutes
+    # until all slots work. How many may wait is for `kdzoo.search.workers.slots` to say.
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
