@@ -4,6 +4,7 @@ plan.json      what the sweep is to do (`kdzoo.search.record.plan_file`)
 studies.db     the Optuna studies: the truth about which trials have ended, and how
 trials*/       Ray's files and the trials' checkpoints; one such folder for each time that the sweep was driven
 outcomes/      what each category came to
+measured/      detectors on their way from the workers to the zoo
 stages/        results of first stages that trials share (`kdzoo.training.stage_results`)
 driver.lock    locked for as long as a driver lives
 stop           asks the driver to finish
@@ -71,6 +72,11 @@ class SweepFolder:
     def stages(self) -> Path:
         """Results of first stages that trials share."""
         return self.path / "stages"
+
+    @property
+    def measured(self) -> Path:
+        """Detectors that were measured and are not published yet, by category."""
+        return self.path / "measured"
 
     @property
     def stop(self) -> Path:

@@ -13,12 +13,13 @@ from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.record.pareto import pareto_trials
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.record.view import SweepView
+from kdzoo.search.run.measurements import Measurements
 from kdzoo.search.run.publisher import Publisher, reference
 from kdzoo.search.workers.checkpoints import Checkpoints
-from kdzoo.search.workers.finish import Finished, FinishingLine
+from kdzoo.search.workers.finished import Finished
 from kdzoo.tracking import Cost, SweepTracker
 from kdzoo.training.operating_point import as_metrics
-from kdzoo.zoo import PICTURE, TEACHER, Published
+from kdzoo.zoo import PICTURE, Published
 from zoo_registry import RegistryError
 
 
@@ -29,11 +30,10 @@ class CategoryConclusions:
         plan: the sweep.
         board: its state.
         tracker: MLflow's, which never blocks.
-        line: measures best trials on workers.
+        line: has best trials measured.
         publisher: puts measured categories into the zoo.
         checkpoints: of the trials.
         folder: the sweep's.
-        teacher: the teacher's weights.
         view: who watches.
     """
 
@@ -43,16 +43,15 @@ class CategoryConclusions:
         board: SweepBoard,
         *,
         tracker: SweepTracker,
-        line: FinishingLine,
+        line: Measurements,
         publisher: Publisher,
         checkpoints: Checkpoints,
         folder: SweepFolder,
-        teacher: bytes,
         view: SweepView,
     ) -> None:
         self._plan, self._board, self._view = plan, board, view
         self._tracker, self._line, self._publisher = tracker, line, publisher
-        self._checkpoints, self._folder, self._teacher = checkpoints, folder, teacher
+        self._checkpoints, self._folder = checkpoints, folder
         self._submitted: set[str] = set()
         self.settled: frozenset[str] = frozenset()
         """Categories that earlier drivers concluded, and to which nothing is added now."""
@@ -92,7 +91,7 @@ class CategoryConclusions:
             if finished.failure:
                 self._conclude(category, finished, None)
             else:
-                self._publisher.submit(category, self._whole(finished))
+                self._publisher.submit(category, finished)
         for category, finished, result in self._publisher.collect(wait=wait and not self._line.busy):
             self._conclude(category, finished, result)
 
@@ -110,6 +109,7 @@ class CategoryConclusions:
         outcome = self._outcome(category, best, finished.metrics, published, reason=why, said=finished.document)
         self._board.outcomes[category] = outcome
         self._record(outcome, finished)
+        finished.forget()
         if why:
             self._view.note(f"{category}: {why}")
         if finished.unreported:
@@ -160,12 +160,6 @@ class CategoryConclusions:
             self._record(outcome, None)
         self._view.update(self._board)
         return True
-
-    def _whole(self, finished: Finished) -> Finished:
-        """With the teacher's weights, which a worker leaves out when the driver has the same."""
-        if TEACHER in finished.files:
-            return finished
-        return dataclasses.replace(finished, files={**finished.files, TEACHER: self._teacher})
 
     def _keep(self, category: str, finished: Finished) -> str:
         """Keeps a detector that the zoo did not take; says where."""

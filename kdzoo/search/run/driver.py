@@ -9,6 +9,7 @@ from kdzoo.search.record.board import SweepBoard
 from kdzoo.search.record.view import SweepView
 from kdzoo.search.run.conclusion import CategoryConclusions
 from kdzoo.search.run.ground import Ground
+from kdzoo.search.run.measurements import Measurements
 from kdzoo.search.run.monitor import SweepMonitor
 from kdzoo.search.run.publisher import Publisher, publish_once
 from kdzoo.search.run.resume import settled, take_over
@@ -16,13 +17,14 @@ from kdzoo.search.run.stage_sharing import kept_stages
 from kdzoo.search.run.training import SweepTraining
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import Checkpoints
-from kdzoo.search.workers.finish import Finished, FinishingLine
+from kdzoo.search.workers.finish import FinishingLine
+from kdzoo.search.workers.finished import Finished
 from kdzoo.search.workers.node_data import place_of
 from kdzoo.search.workers.node_watch import NodeWatch
 from kdzoo.search.workers.places import Places
 from kdzoo.search.workers.reasons import reason, stopped
 from kdzoo.search.workers.sent_teacher import SentTeacher
-from kdzoo.search.workers.trainable import WorkerContext
+from kdzoo.search.workers.workbench import WorkerContext
 from kdzoo.tracking import SweepTracker
 from kdzoo.training.document import with_command
 from kdzoo.training.stage_results import StageResults
@@ -47,22 +49,22 @@ class SweepDriver:
         self._places = Places(view.note)
         self._watch = NodeWatch(self._places, view.note)
         self._checkpoints = Checkpoints(ground.folder)
-        self._line = FinishingLine(
+        line = FinishingLine(
             self._context,
             cpus=plan.cpus_per_trial,
             gpus=plan.gpus_per_trial or 0.0,
             places=self._places,
             watch=self._watch,
         )
+        self._measurements = Measurements(ground.folder, line, ground.weights)
         self._conclusions = CategoryConclusions(
             plan,
             self._board,
             tracker=tracker,
-            line=self._line,
+            line=self._measurements,
             publisher=Publisher(self._publish),
             checkpoints=self._checkpoints,
             folder=ground.folder,
-            teacher=ground.weights,
             view=view,
         )
         # Opens a database, which `drive` closes: whatever else can fail comes before.
@@ -83,6 +85,7 @@ class SweepDriver:
             conclusions=self._conclusions,
             view=view,
             watch=self._watch,
+            measurements=self._measurements,
             state=ground.checkpoint_bytes,
         )
 
@@ -126,8 +129,11 @@ class SweepDriver:
             folder=self._ground.folder,
             monitor=self._monitor,
             places=self._places,
+            measurements=self._measurements,
         )
-        return training.run(self._context)
+        trouble = training.run(self._context)
+        self._measurements.end_training()
+        return trouble
 
     def _conclude(self, trouble: Exception | None) -> None:
         """Measures and publishes what is finished and is not yet, however the training ended."""

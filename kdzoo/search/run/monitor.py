@@ -14,8 +14,10 @@ from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.record.view import SweepView
 from kdzoo.search.run.conclusion import CategoryConclusions
 from kdzoo.search.run.disk import check_not_full
+from kdzoo.search.run.measurements import Measurements
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import Checkpoints, trial_name
+from kdzoo.search.workers.measuring import is_measuring
 from kdzoo.search.workers.node_watch import NodeWatch
 from kdzoo.search.workers.reasons import reason
 from kdzoo.search.workers.trial_error import trial_error
@@ -46,6 +48,7 @@ class SweepMonitor(Callback):
         conclusions: measures and publishes categories.
         view: who watches.
         watch: ends the run where trials wait for a node that does not come; None waits without end.
+        measurements: told what workers measured between trials.
         state: bytes that one checkpoint may take.
     """
 
@@ -60,10 +63,11 @@ class SweepMonitor(Callback):
         conclusions: CategoryConclusions,
         view: SweepView,
         watch: NodeWatch | None = None,
+        measurements: Measurements | None = None,
         state: int = 0,
     ) -> None:
         self._plan, self.board, self._view, self._watch, self._state = plan, board, view, watch, state
-        self._tracker, self._studies = tracker, studies
+        self._tracker, self._studies, self._measurements = tracker, studies, measurements
         self._checkpoints, self._conclusions = checkpoints, conclusions
         self._failures: list[str] = []
 
@@ -73,12 +77,15 @@ class SweepMonitor(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial starts, or starts again after a lost worker."""
-        self._row(trial)
+        if not is_measuring(trial):
+            self._row(trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """An epoch ended."""
+        if is_measuring(trial):
+            return
         row = self._row(trial)
         if result.get("failure"):
             row.reason = str(result["failure"])
@@ -99,6 +106,10 @@ class SweepMonitor(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial ended by itself or was stopped early; its checkpoint is written by now."""
+        if is_measuring(trial):
+            if self._measurements is not None and trial.last_result.get("measured"):
+                self._measurements.measured(trial.config["category"])
+            return
         row = self.board.rows.get(_name(trial))
         if row is None or row.ended:
             return  # one whose study could not be told is run by Ray once more; its first end counts
@@ -109,6 +120,10 @@ class SweepMonitor(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial's worker failed for good, perhaps before it ever ran."""
+        if is_measuring(trial):
+            if self._measurements is not None:
+                self._measurements.failed(trial.config["category"], reason(trial_error(trial)))
+            return
         row = self._row(trial)
         if row.ended:
             return  # it ended well, and only its study could not be told: the next question to it ends the run
@@ -117,8 +132,13 @@ class SweepMonitor(Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial's worker failed, and another one goes on from the trial's last checkpoint."""
-        row, why = self._row(trial), reason(trial_error(trial))
-        self._view.note(f"trial {row.number} of {row.category} goes on after a failure: {why}")
+        why = reason(trial_error(trial))
+        if is_measuring(trial):
+            what = f"the measuring of {trial.config['category']}"
+        else:
+            row = self._row(trial)
+            what = f"trial {row.number} of {row.category}"
+        self._view.note(f"{what} goes on after a failure: {why}")
         self._failures.append(why)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from kdzoo.champions import CHAMPION, crown
-from kdzoo.search.workers.finish import Finished
+from kdzoo.search.workers.finished import Finished
 from kdzoo.tracking.reference import ReleaseRef
 from kdzoo.zoo import WEIGHTS, Published, publish
 from zoo_registry import EntryName, Registry

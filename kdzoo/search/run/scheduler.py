@@ -10,6 +10,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from kdzoo.search.study.race import Race
+from kdzoo.search.workers.measuring import is_measuring
 from kdzoo.search.workers.places import Places
 from kdzoo.search.workers.reasons import reason
 from kdzoo.search.workers.trial_error import node_of, trial_error
@@ -38,7 +39,8 @@ class CategoryScheduler(FIFOScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Enters a trial in its category's race."""
         _snapshot_by_the_clock(tune_controller)
-        self.race(str(trial.config["category"]))
+        if not is_measuring(trial):
+            self.race(str(trial.config["category"]))
         # One that failed was sent elsewhere by `on_trial_error`; by now Ray has filed it under what it asks for.
         if trial.trial_id not in self._asked:
             self._asked[trial.trial_id] = trial.placement_group_factory
@@ -61,7 +63,8 @@ class CategoryScheduler(FIFOScheduler):
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """A trial came to its end."""
         self._places.over(trial.trial_id)
-        self._goes_on(trial, result)
+        if not is_measuring(trial):
+            self._goes_on(trial, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """A trial was taken out before it ran; the race has nothing of it."""
@@ -75,6 +78,7 @@ class CategoryScheduler(FIFOScheduler):
         for status in (Trial.PENDING, Trial.PAUSED):
             waiting = [trial for trial in living if trial.status == status]
             if waiting:
+                # What is to be measured has the number -1: it comes first, and ends a category.
                 return min(waiting, key=lambda trial: (int(trial.config["number"]), str(trial.config["category"])))
         return None
 

@@ -11,6 +11,7 @@ from ray.tune.search import Searcher
 
 from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.run.measurements import Measurements
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.study.turns import Turns
 from kdzoo.search.workers.checkpoints import states_of, trial_name
@@ -28,6 +29,7 @@ class CategorySearcher(Searcher):
         done: category to its trials that earlier drivers ran to their end; default none.
         gpu_seconds: tells how long all trials of the sweep have held GPUs; needed where the plan limits it.
         slots: says when there is room for one more trial; default always.
+        measurements: what workers measure between trials; default nothing.
     """
 
     def __init__(
@@ -39,11 +41,12 @@ class CategorySearcher(Searcher):
         done: Mapping[str, int] | None = None,
         gpu_seconds: Callable[[], float] = float,
         slots: Slots | None = None,
+        measurements: Measurements | None = None,
     ) -> None:
         super().__init__(metric="objective", mode="max")
         self._plan, self._studies, self._folder = plan, studies, folder
         self._turns = Turns(plan.spaces, trials=plan.trials, priority=plan.strategy.priority, done=done)
-        self._gpu_seconds, self._slots = gpu_seconds, slots
+        self._gpu_seconds, self._slots, self._measurements = gpu_seconds, slots, measurements
         self._living: set[str] = set()
         self._trials: dict[str, tuple[str, int]] = {}
 
@@ -52,16 +55,21 @@ class CategorySearcher(Searcher):
 
         The plan stays out: its settings know addresses with passwords in them. The studies have their own storage.
         """
-        left_out = ("_plan", "_studies", "_folder", "_gpu_seconds", "_slots")
+        left_out = ("_plan", "_studies", "_folder", "_gpu_seconds", "_slots", "_measurements")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The configuration of the next trial, that there is none any more, or None: there is no room for it yet."""
+        """What is to be measured, else the next trial's configuration; FINISHED, or None: nothing as yet."""
+        asked = self._measurements.hand_out() if self._measurements is not None else None
+        if asked is not None:
+            self._living.add(trial_id)
+            return asked.as_config()
         if self._slots is not None and not self._slots.one_more(len(self._living)):
             return None
         category = None if self._spent() else self._turns.next(self._studies.best)
         if category is None:
-            return str(Searcher.FINISHED)
+            # Trials that run may be followed by something to measure.
+            return None if self._measurements is not None and self._living else str(Searcher.FINISHED)
         suggestion = self._studies.ask(category)
         self._turns.began(category)
         self._trials[trial_id] = (category, suggestion.number)

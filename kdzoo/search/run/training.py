@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from ray import tune
+from ray.tune.experiment import Trial
 
 from kdzoo.search.record.board import SweepBoard
 from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.run.measurements import Measurements
 from kdzoo.search.run.monitor import SweepMonitor
 from kdzoo.search.run.scheduler import CategoryScheduler
 from kdzoo.search.run.searcher import CategorySearcher
 from kdzoo.search.run.stop_file import StopFile
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import trial_name
+from kdzoo.search.workers.measuring import is_measuring
 from kdzoo.search.workers.places import Places
 from kdzoo.search.workers.slots import Slots, room_for
-from kdzoo.search.workers.trainable import TrialTrainable, WorkerContext
+from kdzoo.search.workers.trainable import TrialTrainable
+from kdzoo.search.workers.workbench import WorkerContext
 
 _WORKER_FAILURES = 3
 _CHECKPOINT_EVERY = 5
@@ -31,6 +35,7 @@ class SweepTraining:
         folder: the sweep's, in which Ray keeps the trials' checkpoints.
         monitor: follows the trials' lives.
         places: which nodes may take a trial.
+        measurements: what workers measure between trials.
     """
 
     def __init__(
@@ -42,9 +47,11 @@ class SweepTraining:
         folder: SweepFolder,
         monitor: SweepMonitor,
         places: Places,
+        measurements: Measurements | None = None,
     ) -> None:
         self._plan, self._board, self._studies = plan, board, studies
         self._folder, self._monitor, self._places = folder, monitor, places
+        self._measurements = measurements
         self._done = {category: board.done(category) for category in plan.spaces}
 
     @property
@@ -88,12 +95,14 @@ class SweepTraining:
                     done=self._done,
                     gpu_seconds=self._board.gpu_seconds,
                     slots=self._slots(),
+                    measurements=self._measurements,
                 ),
                 scheduler=self._scheduler(),
-                num_samples=self.left,
+                # The searcher says when it is over; each category is measured, too.
+                num_samples=self.left + len(plan.spaces),
                 time_budget_s=plan.time_budget,
                 reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial_name(trial.config["category"], trial.config["number"]),
+                trial_dirname_creator=_folder_of,
             ),
             run_config=tune.RunConfig(
                 name=self._folder.next_run(),
@@ -122,3 +131,9 @@ class SweepTraining:
             if row.ended and not row.failed:
                 scheduler.remember(row.category, row.trial_id, row.measurements)
         return scheduler
+
+
+def _folder_of(trial: Trial) -> str:
+    """The name of a trial's folder; no trial's ends like that of a measuring."""
+    category = str(trial.config["category"])
+    return f"{category}-measured" if is_measuring(trial) else trial_name(category, trial.config["number"])

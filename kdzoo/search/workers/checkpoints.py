@@ -11,7 +11,7 @@ from ray.tune.experiment import Trial
 
 from kdzoo.search.record.board import TrialRow
 from kdzoo.search.record.folder import SweepFolder
-from kdzoo.search.workers.trainable import STATE_FILE
+from kdzoo.search.workers.workbench import STATE_FILE
 
 log = logging.getLogger(__name__)
 

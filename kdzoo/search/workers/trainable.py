@@ -3,111 +3,29 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ray
-import torch
 from ray import tune
 
-from kdzoo.data.catalog import Dataset
-from kdzoo.data.download.place import Place
-from kdzoo.detector import choose_device
-from kdzoo.errors import CheckpointError, KdzooError, TeacherError, UsageError, WorkerError
+from kdzoo.errors import CheckpointError, KdzooError, WorkerError
 from kdzoo.search.study.strategy import COSTS
-from kdzoo.search.workers.node_data import bring
-from kdzoo.search.workers.sent_teacher import SentTeacher
-from kdzoo.teachers.backbone import Teacher
+from kdzoo.search.workers.measuring import Measuring, measure
+from kdzoo.search.workers.workbench import (
+    OF_THE_PLACE,
+    STATE_FILE,
+    Workbench,
+    WorkerContext,
+    misplaced,
+    this_node,
+)
 from kdzoo.training.checkpoint import load_state, save_state
-from kdzoo.training.data import TrialData
 from kdzoo.training.spec import TrialSpec
-from kdzoo.training.stage_results import StageResults
 from kdzoo.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
-
-STATE_FILE = "state.pt"
-OF_THE_PLACE = (OSError, TeacherError)
-"""What is wrong with a machine rather than with a trial; missing data sets and full disks are kinds of `OSError`."""
-
-
-def misplaced(error: Exception) -> WorkerError:
-    """The error of a machine, with the machine's name."""
-    made = WorkerError(f"on node '{socket.gethostname()}': {error}", hint=getattr(error, "hint", None))
-    made.node = this_node()
-    return made
-
-
-def this_node() -> str | None:
-    """Ray's id of this machine; None outside of Ray."""
-    return str(ray.get_runtime_context().get_node_id()) if ray.is_initialized() else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerContext:
-    """What a worker needs besides the trial.
-
-    Attributes:
-        dataset: where the images are on every node.
-        cache: folder of the decoded cache on every node.
-        threads: CPU threads a trial may use.
-        device: where to train: ``"cpu"``, or ``"cuda"`` for the GPU that Ray gave the worker.
-        teacher: the driver's, the same for all trials.
-        stages: results of first stages that trials share; None shares nothing.
-        fetch: where a node without the data set fetches it from; None when nobody allowed that.
-    """
-
-    dataset: Dataset
-    cache: Path
-    threads: int
-    device: str
-    teacher: SentTeacher
-    stages: StageResults | None = None
-    fetch: Place | None = None
-
-
-class Workbench:
-    """Builds trainers, and keeps what the next trial is likely to need again."""
-
-    def __init__(self, context: WorkerContext) -> None:
-        self._context = context
-        self._teacher: Teacher | None = None
-        self._data: tuple[tuple[Any, ...], TrialData] | None = None
-        torch.set_num_threads(context.threads)
-
-    def trainer(self, spec: TrialSpec) -> Trainer:
-        """A trainer at its first epoch.
-
-        Raises:
-            WorkerError: this machine lacks the device, the teacher or the data set, or cannot read or write its disk.
-            KdzooError: the trial itself cannot be.
-        """
-        try:
-            device = choose_device(self._context.device)
-        except UsageError as error:
-            raise misplaced(error) from error
-        try:
-            data, teacher = self._data_of(spec), self._teacher_here()
-            return Trainer(spec, data, teacher, device, shared=self._context.stages)
-        except OF_THE_PLACE as error:
-            raise misplaced(error) from error
-
-    def _teacher_here(self) -> Teacher:
-        if self._teacher is None:
-            self._teacher = self._context.teacher.build()
-        return self._teacher
-
-    def _data_of(self, spec: TrialSpec) -> TrialData:
-        key = (spec.category, spec.options)
-        if self._data is None or self._data[0] != key:
-            bring(self._context.dataset, self._context.fetch)
-            data = TrialData(self._context.dataset, spec.category, spec.options, cache=self._context.cache)
-            self._data = (key, data)
-        return self._data[1]
 
 
 class TrialTrainable(tune.Trainable):
@@ -116,9 +34,12 @@ class TrialTrainable(tune.Trainable):
     A `KdzooError` ends the trial with its reason instead of raising: trying again would give the same. Everything
     else, such as a lost worker or a `WorkerError`, is Ray's to retry from the last checkpoint, elsewhere if it can:
     a broken node would otherwise end trial after trial.
+
+    Between trials it measures categories whose trials are over: it is warm, and an actor of its own would not be.
     """
 
     _bench: Workbench
+    _measuring: Measuring | None = None
     _trainer: Trainer | None = None
     _failure: str
     _misplaced: WorkerError | None
@@ -143,6 +64,9 @@ class TrialTrainable(tune.Trainable):
         """
         if self._misplaced is not None:
             raise self._misplaced
+        if self._measuring is not None:
+            measure(self._bench, self._measuring)
+            return {"measured": True, "node": this_node(), "done": True}
         if self._trainer is None:
             return self._failed()
         if self._trainer.finished:
@@ -195,8 +119,11 @@ class TrialTrainable(tune.Trainable):
         if self._trainer is not None:
             self._trainer.close()  # it may have been stopped early
         self._trainer, self._failure, self._misplaced = None, "", None
+        self._measuring = Measuring(**config["measuring"]) if "measuring" in config else None
         # A disk or a server that is away may be back soon; tries that follow each other at once would all meet it.
         time.sleep(config.get("pause", 0.0))
+        if self._measuring is not None:
+            return  # all of it in the first step: Ray gives up at once on what fails while its actor is taken over
         self._wanted: tuple[str, ...] = tuple(config.get("also", ()))
         try:
             self._trainer = self._going_on(TrialSpec.from_dict(config["spec"]), config.get("states", ()))

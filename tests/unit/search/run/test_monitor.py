@@ -17,7 +17,7 @@ from kdzoo.search.run.monitor import CUT_SHORT, SweepMonitor
 from kdzoo.search.run.publisher import Publisher
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import Checkpoints
-from kdzoo.search.workers.finish import Finished
+from kdzoo.search.workers.finished import Finished
 
 
 class Recorder:
@@ -65,7 +65,6 @@ def swept(tmp_path):
         publisher=Publisher(None),
         checkpoints=checkpoints,
         folder=folder,
-        teacher=b"",
         view=view,
     )
     monitor = SweepMonitor(

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from kdzoo.search.run.publisher import Publisher, publish_once
-from kdzoo.search.workers.finish import Finished
+from kdzoo.search.workers.finished import Finished
 from kdzoo.settings import Settings
 from kdzoo.zoo import TEACHER, WEIGHTS, Published, open_registry, publish
 from zoo_registry import EntryName

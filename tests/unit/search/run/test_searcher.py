@@ -20,6 +20,7 @@ from kdzoo.search.space.dimension import Dimension
 from kdzoo.search.space.space import SearchSpace
 from kdzoo.search.study.strategy import Strategy
 from kdzoo.search.study.studies import CategoryStudies
+from kdzoo.search.workers.measuring import Measuring
 from kdzoo.search.workers.places import Places
 from kdzoo.search.workers.sent_teacher import SentTeacher
 from kdzoo.search.workers.trainable import WorkerContext
@@ -67,6 +68,32 @@ def test_categories_take_turns_until_all_have_their_trials(plan, studies, folder
     first = TrialSpec.from_dict(suggested[0]["spec"])
     assert (first.config, first.category_name) == (AANDConfig(distil_epochs=7), "parts/bottle")
     assert searcher.suggest("trial6") == CategorySearcher.FINISHED
+
+
+class Measured:
+    """What waits to be measured."""
+
+    def __init__(self, *waiting):
+        self.waiting = list(waiting)
+
+    def hand_out(self):
+        return self.waiting.pop(0) if self.waiting else None
+
+
+def test_what_is_to_be_measured_comes_before_any_trial_and_ends_the_search(plan, studies, folder):
+    measured = Measured()
+    searcher = CategorySearcher(plan, studies, folder, measurements=measured)
+    for number in range(6):
+        searcher.suggest(f"trial{number}")
+    assert searcher.suggest("trial6") is None, "trials that run may be followed by something to measure"
+    measured.waiting.append(Measuring(category="cable", spec={}, state="state.pt", folder="measured/cable"))
+    asked = searcher.suggest("trial6")
+    assert (asked["category"], asked["measuring"]["state"]) == ("cable", "state.pt")
+    for number in range(6):
+        searcher.on_trial_complete(f"trial{number}", {})
+    assert searcher.suggest("trial7") is None
+    searcher.on_trial_complete("trial6", {"measured": True})
+    assert searcher.suggest("trial7") == CategorySearcher.FINISHED
 
 
 def test_what_earlier_drivers_ran_counts(plan, studies, folder):

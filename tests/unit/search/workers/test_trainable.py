@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import socket
 from dataclasses import dataclass
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from helpers.trials import TEACHER, small_spec, toy
 
 from kdzoo.data.cache.store import stored_entries
 from kdzoo.errors import KdzooError, StorageError, TeacherError, WorkerError
+from kdzoo.search.workers.finished import Finished
+from kdzoo.search.workers.measuring import Measuring
 from kdzoo.search.workers.trainable import STATE_FILE, TrialTrainable, WorkerContext
 from kdzoo.teachers.backbone import Teacher, load_teacher
 from kdzoo.training.trainer import Trainer
@@ -22,6 +25,7 @@ class AtHand:
     """A teacher that need not be sent; an error instead where none can be had."""
 
     teacher: Teacher | KdzooError
+    sha256: str = ""
 
     def build(self):
         if isinstance(self.teacher, KdzooError):
@@ -60,6 +64,45 @@ def test_a_trial_trains_and_another_takes_its_place(context):
     assert actor.step()["finished"]
     assert actor.reset_config(config_of())
     assert actor.step()["epoch"] == 1
+
+
+def measuring(spec, state, folder):
+    asked = Measuring(category="bottle", spec=spec["spec"], state=str(state), folder=str(folder))
+    return asked.as_config()
+
+
+def test_between_two_trials_it_measures_and_leaves_what_an_actor_of_its_own_would(context, tmp_path):
+    context = dataclasses.replace(context, teacher=dataclasses.replace(context.teacher, sha256="another"))
+    actor, states = trial(context, config_of()), []
+    for number, config in enumerate((config_of(), config_of(learning_rate=0.001))):
+        actor.reset_config(config)
+        actor.step()
+        (tmp_path / str(number)).mkdir()
+        actor.save_checkpoint(str(tmp_path / str(number)))
+        states.append(tmp_path / str(number) / STATE_FILE)
+    actor.reset_config(measuring(config_of(), states[0], tmp_path / "warm"))
+    assert actor.step() == {"measured": True, "node": None, "done": True}
+    actor.save_checkpoint(str(tmp_path))
+    assert not (tmp_path / STATE_FILE).exists()
+    actor.reset_config(config_of())
+    assert actor.step()["finished"]
+    cold = trial(context, measuring(config_of(), states[0], tmp_path / "cold"))
+    cold.step()
+    warm, alone = (Finished.taken(tmp_path / name, b"") for name in ("warm", "cold"))
+    assert warm.metrics == alone.metrics and "test_image_auroc" in warm.metrics
+    assert dict(warm.files) == dict(alone.files)
+    assert warm.files["weights"] != b"" and warm.files["teacher"] == context.teacher.build().weights()
+    assert warm.document["weights"] == alone.document["weights"]
+
+
+def test_a_damaged_checkpoint_is_the_categorys_own_fault_and_a_lost_disk_the_machines(context, tmp_path, monkeypatch):
+    (tmp_path / STATE_FILE).write_bytes(b"no state")
+    actor = trial(context, measuring(config_of(), tmp_path / STATE_FILE, tmp_path / "out"))
+    assert actor.step()["measured"]
+    assert "resume state" in Finished.taken(tmp_path / "out", b"").failure
+    monkeypatch.setattr("kdzoo.search.workers.finished.write_file", Mock(side_effect=StorageError("disk full")))
+    with pytest.raises(WorkerError, match="disk full"):
+        actor.step()
 
 
 def test_trials_of_a_node_share_features_and_leave_none_of_their_own(context):
