@@ -86,6 +86,7 @@ class SweepDriver:
             view=view,
             watch=self._watch,
             measurements=self._measurements,
+            check=ground.preparation.check,
             state=ground.checkpoint_bytes,
         )
 
@@ -132,6 +133,7 @@ class SweepDriver:
             measurements=self._measurements,
         )
         trouble = training.run(self._context)
+        self._ground.preparation.end()
         self._measurements.end_training()
         return trouble
 

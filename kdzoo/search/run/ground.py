@@ -8,18 +8,13 @@ from dataclasses import dataclass
 from kdzoo.errors import SweepError
 from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.record.plan import SweepPlan
-from kdzoo.search.record.plan_file import DataDigests, PlanFile
+from kdzoo.search.record.plan_file import PlanFile
 from kdzoo.search.run.disk import check_room, checkpoint_demand, gigabytes
 from kdzoo.search.run.feature_room import told_feature_room
-from kdzoo.search.study.strategy import COSTS
+from kdzoo.search.run.preparation import Preparation
 from kdzoo.search.workers.cluster import nodes
 from kdzoo.teachers.backbone import Teacher
-from kdzoo.training.data import TrialData
-from kdzoo.training.evaluation import check_objective
 from zoo_registry import Registry
-
-Prepared = Callable[[str, int, int], None]
-"""Told ``(category, done, total)`` as categories are made ready."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +27,7 @@ class Ground:
         registry: the zoo; it can be published to.
         teacher: the loaded teacher.
         weights: its weights, as workers and the zoo get them.
+        preparation: of the images, which may go on while training begins.
         checkpoint_bytes: what one checkpoint may take.
         resumed: whether an earlier driver began the sweep.
     """
@@ -41,6 +37,7 @@ class Ground:
     registry: Registry
     teacher: Teacher
     weights: bytes
+    preparation: Preparation
     checkpoint_bytes: int
     resumed: bool
 
@@ -62,27 +59,6 @@ def check_new(folder: SweepFolder) -> None:
             hint=f"go on with it by `kdzoo sweep --resume {folder.name}`, choose another --name, or remove "
             f"'{folder.path}'",
         )
-
-
-def prepare_data(plan: SweepPlan, prepared: Prepared | None = None) -> dict[str, DataDigests]:
-    """Splits every category and decodes what trials may look at, once, for all of them; gives the data's digests.
-
-    Raises:
-        KdzooError: a category cannot be split, an image not be read, or an objective not be measured.
-    """
-    digests = {}
-    for done, category in enumerate(plan.spaces):
-        if prepared is not None:
-            prepared(category, done, len(plan.spaces))
-        data = TrialData(plan.dataset, category, plan.options_of(category), cache=plan.settings.cache)
-        _ = data.train
-        data.check_foreground()
-        for name in (plan.options.objective, *(name for name in plan.strategy.also if name not in COSTS)):
-            check_objective(data.selection, name)
-        digests[category] = DataDigests(**data.identity)
-    if prepared is not None:
-        prepared("", len(plan.spaces), len(plan.spaces))
-    return digests
 
 
 def checkpoint_room(

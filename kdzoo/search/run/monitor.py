@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ray.tune import Callback
@@ -49,6 +49,7 @@ class SweepMonitor(Callback):
         view: who watches.
         watch: ends the run where trials wait for a node that does not come; None waits without end.
         measurements: told what workers measured between trials.
+        check: raises what was found to be wrong with the sweep's data since it began.
         state: bytes that one checkpoint may take.
     """
 
@@ -64,12 +65,14 @@ class SweepMonitor(Callback):
         view: SweepView,
         watch: NodeWatch | None = None,
         measurements: Measurements | None = None,
+        check: Callable[[], None] | None = None,
         state: int = 0,
     ) -> None:
         self._plan, self.board, self._view, self._watch, self._state = plan, board, view, watch, state
         self._tracker, self._studies, self._measurements = tracker, studies, measurements
         self._checkpoints, self._conclusions = checkpoints, conclusions
         self._failures: list[str] = []
+        self._check = check
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray writes its callbacks into the run's folder; all of this one belongs to the living driver."""
@@ -146,8 +149,11 @@ class SweepMonitor(Callback):
 
         Raises:
             SweepError: what waits can run nowhere, or a trial failed for want of room on the sweep's disk.
+            KdzooError: something is wrong with the data.
         """
         self.take_in()
+        if self._check is not None:
+            self._check()
         # Here, since Ray makes a text of an error that comes while it looks after a trial.
         while self._failures:
             check_not_full(self._plan.folder, state=self._state, why=self._failures.pop())

@@ -12,7 +12,8 @@ from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.record.plan_file import PlanFile
 from kdzoo.search.record.view import SweepView
 from kdzoo.search.run.driver import SweepDriver
-from kdzoo.search.run.ground import Ground, Prepared, check_new, checkpoint_room, prepare_data
+from kdzoo.search.run.ground import Ground, check_new, checkpoint_room
+from kdzoo.search.run.preparation import Preparation, Prepared
 from kdzoo.search.run.sweep_log import SweepLog
 from kdzoo.search.workers.cluster import check_address, cluster, nodes
 from kdzoo.search.workers.keys import s3_keys_kept
@@ -34,7 +35,9 @@ def run_sweep(
     """Runs a sweep to its end.
 
     Whatever can be wrong is found before the first trial: the cluster, the zoo's rights, the sweep's folder, the
-    teacher's weights, every category's split, every image that may be looked at, the room for checkpoints.
+    teacher's weights, every category's split, the room for checkpoints; and every image that may be looked at, of data
+    sets that are decoded in `kdzoo.search.run.preparation.BEFORE_SECONDS`. Of larger ones the rest is looked at while
+    training begins, and what is wrong with it ends the sweep then.
 
     Ctrl-C once ends the training; what is finished by then is measured and published. Ctrl-C twice ends at once.
 
@@ -69,9 +72,12 @@ def run_sweep(
         teacher = obtain_teacher(plan.options.teacher, plan.settings, zoo=zoo, note=view.note)
         for category in plan.spaces:
             teacher.check_side(plan.options_of(category).image_size)
-        data = prepare_data(plan, prepared)
+        preparation = Preparation(plan)
         if before is not None:
-            before.check(plan, data)
+            before.check(plan, preparation.digests)
+        left = preparation.begin(prepared)
+        if left:
+            view.note(f"the images of {left} more categories are decoded while training begins")
         weights = teacher.weights()
         with s3_keys_kept(), cluster(plan.settings.ray_address, log=folder.log, shared=len(weights)):
             plan = with_resources(plan, nodes())
@@ -79,7 +85,7 @@ def run_sweep(
             room = checkpoint_room(plan, folder, teacher, announce)
             written = PlanFile(
                 plan=plan,
-                data=data,
+                data=preparation.digests,
                 run_key=f"{plan.name}-{uuid.uuid4().hex}" if before is None else before.run_key,
                 created=time.time() if before is None else before.created,
                 zoo=zoo or plan.settings.zoo,
@@ -92,6 +98,7 @@ def run_sweep(
                 registry=registry,
                 teacher=teacher,
                 weights=weights,
+                preparation=preparation,
                 checkpoint_bytes=room,
                 resumed=resume,
             )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from kdzoo.errors import SweepError
 from kdzoo.search.record.plan_file import DataDigests, PlanFile
-from kdzoo.search.run.ground import prepare_data
+from kdzoo.search.run.preparation import Preparation
 from kdzoo.search.study.strategy import Strategy
 
 DATA = {"bottle": DataDigests(fingerprint="f1", split="s1")}
@@ -110,7 +110,8 @@ def test_how_a_sweep_searches_may_not_change_but_its_budgets_may(written):
 def test_a_persons_masks_may_not_change(written, tmp_path):
     def prepared():
         rule = f"masks:{tmp_path / 'masks'}"
-        return prepare_data(dataclasses.replace(written.plan, options=written.plan.options.replace(foreground=rule)))
+        plan = dataclasses.replace(written.plan, options=written.plan.options.replace(foreground=rule))
+        return Preparation(plan).digests
 
     images = sorted((tmp_path / "parts" / "bottle" / "train" / "good").iterdir())
     with Image.open(images[0]) as opened:
@@ -122,7 +123,7 @@ def test_a_persons_masks_may_not_change(written, tmp_path):
     Image.new("L", size, 255).save(tmp_path / "masks" / images[0].name)
     (difference,) = dataclasses.replace(written, data=before).differences(written.plan, prepared())
     assert difference.startswith("data.bottle.foreground is ")
-    assert prepare_data(written.plan)["bottle"].foreground is None
+    assert Preparation(written.plan).digests["bottle"].foreground is None
 
 
 @pytest.mark.parametrize(
