@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
@@ -27,6 +28,7 @@ class LiveView:
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True)
         self._lines = not self._console.is_terminal
         self._told: set[str] = set()
+        self._published: set[str] = set()
         self._measuring: set[str] = set()
         self._running: list[TrialRow] = []
 
@@ -41,7 +43,7 @@ class LiveView:
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(plain(text, "yellow"), soft_wrap=True)
+        self._say(text, "yellow")
 
     def update(self, board: SweepBoard) -> None:
         """The board changed."""
@@ -52,7 +54,7 @@ class LiveView:
     def preparing(self, category: str, done: int, total: int) -> None:
         """A category is made ready."""
         if category:
-            self._console.print(plain(f"Making {category} ready ({done + 1}/{total})"))
+            self._say(f"Making {category} ready ({done + 1}/{total})")
         elif self._lines:
             self._say("Waiting for Ray")
 
@@ -63,7 +65,7 @@ class LiveView:
                 said = row.status.replace("_", " ")
                 self._say(
                     f"[{board.ended()}/{board.total}] {row.category} trial {row.number} {said} after {row.epoch} of "
-                    f"{row.total_epochs} epochs{value}; {_time(board.time_left())} left"
+                    f"{row.total_epochs} epochs{value}; {_left(board)}"
                 )
         before, self._running = self._running, list(board.running())
         if self._running and not before and not board.ended():
@@ -74,15 +76,19 @@ class LiveView:
                 self._measuring.add(category)
                 if category not in board.outcomes:
                     self._say(f"{category} has had its trials: its best one is measured on the report's images")
+        for category, phase in board.phases.items():
+            if phase == "publishing" and category not in self._published:
+                self._published.add(category)
+                self._say(f"{category} is being published")
         for category, outcome in board.outcomes.items():
             if category not in self._told:
                 self._told.add(category)
                 if outcome.published is not None:
                     self._say(f"{category} is measured: {outcome.published.note}")
 
-    def _say(self, text: str) -> None:
-        """A line of a log."""
-        self._console.print(plain(text), soft_wrap=True)
+    def _say(self, text: str, style: str = "") -> None:
+        """A line that says when it was written: a log is read the morning after."""
+        self._console.print(plain(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", style), soft_wrap=True)
 
     def _table(self) -> RenderableType:
         board = self._board
@@ -98,7 +104,7 @@ class LiveView:
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
             ProgressBar(total=board.total, completed=board.ended(), width=40),
-            f"{board.ended()}/{board.total} trials, {_time(board.elapsed())} so far, {_time(board.time_left())} left",
+            f"{board.ended()}/{board.total} trials, {_time(board.elapsed())} so far, {_left(board)}",
         )
         return Group(table, bar)
 
@@ -113,8 +119,16 @@ class LiveView:
             str(board.count("stopped_early", category)),
             str(board.count("failed", category)),
             "" if best is None else f"{best:.4f}",
-            "" if published is None else str(published.release or "kept"),
+            board.phases.get(category, "") if published is None else str(published.release or "kept"),
         ]
+
+
+def _left(board: SweepBoard) -> str:
+    """How long it will take; of categories whose trials are over, that there is something left to do."""
+    text = f"{_time(board.time_left())} left"
+    if not board.phases:
+        return text
+    return f"{text}, {len(board.phases)} of {len(board.categories)} categories being measured or published"
 
 
 def _time(seconds: float | None) -> str:

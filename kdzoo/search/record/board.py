@@ -14,6 +14,9 @@ Ended = Literal["finished", "stopped_early", "failed", "interrupted"]
 """How a trial ended; an interrupted one was cut off by the end of the sweep, and a resumed sweep runs it again."""
 TrialStatus = Literal["running"] | Ended
 
+Phase = Literal["measuring", "publishing"]
+"""Where a category is whose trials are over and whose outcome is not known yet."""
+
 _OUTCOME = (
     "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also",
     "measurements", "reused_seconds", "tie", "precision"
@@ -149,12 +152,26 @@ class SweepBoard:
         self.categories, self.trials, self.objective = tuple(categories), trials, objective
         self.rows: dict[str, TrialRow] = {}
         self.outcomes: dict[str, CategoryOutcome] = {}
+        self.phases: dict[str, Phase] = {}
         self.started = time.monotonic()
         self._of: dict[str, list[TrialRow]] = {category: [] for category in self.categories}
         self._running: dict[str, TrialRow] = {}
         self._counts: Counter[TrialStatus] = Counter()
         self._restored = 0
         self._gpu_seconds_ended = 0.0
+        self._concluding: dict[str, float] = {}
+        self._took: list[float] = []
+
+    def concludes(self, category: str, phase: Phase) -> None:
+        """A category is being measured or published."""
+        self._concluding.setdefault(category, time.monotonic())
+        self.phases[category] = phase
+
+    def concluded(self, outcome: CategoryOutcome) -> None:
+        """What a category came to is known."""
+        self.outcomes[outcome.category] = outcome
+        if self.phases.pop(outcome.category, None) is not None:
+            self._took.append(time.monotonic() - self._concluding.pop(outcome.category))
 
     def restore(self, row: TrialRow, status: Ended) -> None:
         """A trial that an earlier driver of the sweep ran to its end."""
@@ -237,10 +254,20 @@ class SweepBoard:
         return time.monotonic() - self.started
 
     def time_left(self) -> float | None:
-        """Seconds until the last trial ends at the pace so far; None until a trial has ended."""
+        """Seconds until the last category is published, at the pace so far.
+
+        None until a trial has ended, and where only what has not been done yet is left: nobody knows how long measuring
+        takes before a category was measured.
+        """
         now = self.ended() - self._restored
         if not now:
             return None
         parts = (min(row.epoch / row.total_epochs, 1.0) for row in self.running() if row.total_epochs)
         done = now + sum(parts)
-        return self.elapsed() / done * max(self.total - self._restored - done, 0)
+        training = self.elapsed() / done * max(self.total - self._restored - done, 0)
+        if not self._took:
+            return None if self.phases and not training else training
+        each, left = sum(self._took) / len(self._took), len(self.categories) - len(self.outcomes)
+        under_way = sum(min(time.monotonic() - since, each) for since in self._concluding.values())
+        at_once = max(1, len(self._running) + len(self.phases))
+        return training + (each * left - under_way) / at_once

@@ -79,6 +79,7 @@ class CategoryConclusions:
             why = f"no usable trial: {failed[-1]}" if failed else "no trial was measured"
             self._conclude(category, Finished.failed(why), None)
             return
+        self._board.concludes(category, "measuring")
         self._line.submit(category, self._plan.spec_of(category, best.config).as_dict(), checkpoint)
 
     def take_in(self, *, wait: bool = False) -> None:
@@ -91,6 +92,8 @@ class CategoryConclusions:
             if finished.failure:
                 self._conclude(category, finished, None)
             else:
+                self._board.concludes(category, "publishing")
+                self._view.update(self._board)
                 self._publisher.submit(category, finished)
         for category, finished, result in self._publisher.collect(wait=wait and not self._line.busy):
             self._conclude(category, finished, result)
@@ -107,7 +110,7 @@ class CategoryConclusions:
             published = result
         best = self._board.best(category) if finished.metrics else None
         outcome = self._outcome(category, best, finished.metrics, published, reason=why, said=finished.document)
-        self._board.outcomes[category] = outcome
+        self._board.concluded(outcome)
         self._record(outcome, finished)
         finished.forget()
         if why:
@@ -155,7 +158,7 @@ class CategoryConclusions:
             reason=str(kept["reason"]),
             said=kept,
         )
-        self._board.outcomes[category] = outcome
+        self._board.concluded(outcome)
         if category not in self.settled:
             self._record(outcome, None)
         self._view.update(self._board)

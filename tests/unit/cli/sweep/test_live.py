@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from helpers.layouts import make_dataset
@@ -53,7 +54,29 @@ def test_a_log_has_a_word_for_every_long_wait(capsys, board):
         "bottle has had",
         "bottle is me",
     )
-    assert [line[: len(start)] for line, start in zip(said.err.splitlines(), starts, strict=True)] == list(starts)
+    lines = [line.split(" ", 2) for line in said.err.splitlines()]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", f"{day} {hour}") for day, hour, _ in lines)
+    assert [line[: len(start)] for (_, _, line), start in zip(lines, starts, strict=True)] == list(starts)
+
+
+def test_measuring_and_publishing_are_progress_too(capsys, board):
+    view = LiveView("aand on parts")
+    rows = [begin(board, category) for category in ("bottle", "cable")]
+    view.update(board)
+    board.end(rows[0], "finished")
+    board.concludes("bottle", "measuring")
+    view.update(board)
+    board.concludes("bottle", "publishing")
+    view.update(board)
+    view.update(board)
+    board.end(rows[1], "finished")
+    board.concludes("cable", "measuring")
+    view.update(board)
+    said = [line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()]
+    assert "bottle is being published" in said and said.count("bottle is being published") == 1
+    (last,) = (line for line in said if line.startswith("[2/2] cable"))
+    assert last.endswith("? left, 2 of 2 categories being measured or published")
+    assert "0:00:00 left" not in last
 
 
 def test_why_nothing_was_published_stands_in_the_results_once(capsys, board, tmp_path):

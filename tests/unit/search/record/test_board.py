@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kdzoo.search.record.board import SweepBoard, TrialRow
+from kdzoo.search.record.board import CategoryOutcome, SweepBoard, TrialRow
 
 
 @pytest.fixture
@@ -16,6 +16,10 @@ def start(board, category, number, *, objective=None, epoch=0, total=10):
     row = TrialRow(f"{category}{number}", category, number, {}, epoch=epoch, total_epochs=total, objective=objective)
     board.start(row)
     return row
+
+
+def concluded_as(category):
+    return CategoryOutcome(category=category, best=None, metrics={}, published=None, seconds=1.0, gpu_seconds=0.0)
 
 
 def test_counts(board):
@@ -89,3 +93,43 @@ def test_nothing_is_left_when_all_have_ended(board):
         for number in range(4):
             board.end(start(board, category, number), "failed")
     assert board.time_left() == 0
+
+
+def test_time_left_counts_measuring_and_publishing_as_soon_as_it_is_known(board, monkeypatch):
+    now = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    board.started = now[0] - 80
+    for category in board.categories:
+        for number in range(4):
+            board.end(start(board, category, number), "finished")
+        board.concludes(category, "measuring")
+    assert board.time_left() is None, "nobody knows how long measuring takes"
+    now[0] += 6
+    board.concludes("bottle", "publishing")
+    now[0] += 2
+    board.concluded(concluded_as("bottle"))
+    assert board.phases == {"cable": "measuring"}
+    now[0] += 3
+    board.concluded(concluded_as("cable"))
+    assert board.time_left() == 0
+    assert board.outcomes.keys() == {"bottle", "cable"}
+
+
+def test_what_is_still_to_be_measured_takes_as_long_as_what_was(board, monkeypatch):
+    now = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    board.started = now[0] - 80
+    for number in range(4):
+        board.end(start(board, "bottle", number), "finished")
+    board.concludes("bottle", "measuring")
+    running = start(board, "cable", 0, epoch=10)
+    now[0] += 20
+    board.concluded(concluded_as("bottle"))
+    # 5 of 8 trials took 100 s, and measuring cable takes 20 s, with one trial at once.
+    assert board.time_left() == pytest.approx(100 / 5 * 3 + 20)
+    board.end(running, "finished")
+    for number in (1, 2, 3):
+        board.end(start(board, "cable", number), "finished")
+    board.concludes("cable", "measuring")
+    now[0] += 5
+    assert board.time_left() == pytest.approx(15)
