@@ -15,6 +15,7 @@ from kdzoo.doctor.finding import HERE, Asked, Finding, State
 from kdzoo.doctor.node_report import NodeReport, fingerprints_of, look, versions
 from kdzoo.errors import KdzooError, StorageError, SweepError
 from kdzoo.search.workers.cluster import check_address, cluster
+from kdzoo.search.workers.node_checks import HOME_HINT
 from kdzoo.settings import Settings
 
 _NODE_SECONDS = 60.0
@@ -123,7 +124,7 @@ def _home(member: Member, report: NodeReport) -> Finding:
         node=member.name,
         state="fail",
         what="does not see the driver's KDZOO_HOME, where trials keep their checkpoints",
-        hint="put KDZOO_HOME on storage that every node mounts under the same path",
+        hint=HOME_HINT,
     )
 
 

@@ -14,6 +14,7 @@ from kdzoo.data.catalog import Dataset
 from kdzoo.doctor.disk import look_at_folder
 from kdzoo.doctor.finding import Finding
 from kdzoo.errors import DatasetError
+from kdzoo.search.workers.node_checks import sees
 from kdzoo.settings import Settings
 
 _SAME_EVERYWHERE = ("ray", "torch", "timm", "numpy")
@@ -58,7 +59,7 @@ def look(node: str, settings: Settings, marker: Path, dataset: Dataset | None) -
     return NodeReport(
         versions=versions(),
         gpus=_usable_gpus(),
-        sees_home=marker.is_file(),
+        sees_home=sees(marker),
         fingerprints=fingerprints,
         dataset_trouble=trouble,
         disk=look_at_folder("cache", settings.cache, "KDZOO_CACHE", node=node),

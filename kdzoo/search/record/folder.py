@@ -88,7 +88,8 @@ class SweepFolder:
         return self.path / "driver.lock"
 
     @property
-    def _driver(self) -> Path:
+    def driver(self) -> Path:
+        """Which process drives the sweep; there as long as one does."""
         return self.path / "driver.json"
 
     @property
@@ -134,7 +135,7 @@ class SweepFolder:
                     hint=f"wait for it, or end it with `kdzoo sweep stop {self.name}`",
                 )
             told = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
-            write_file(self._driver, json.dumps(told).encode())
+            write_file(self.driver, json.dumps(told).encode())
             self.stop.unlink(missing_ok=True)
             yield
 
@@ -176,7 +177,7 @@ class SweepFolder:
 
     def driver_text(self) -> str:
         """Which process drove the sweep last, for messages."""
-        driver = _read(self._driver)
+        driver = _read(self.driver)
         return f"process {driver.get('pid')} on {driver.get('host')}" if driver else "its process is not known"
 
     def outcome(self, category: str) -> dict[str, Any] | None:
@@ -212,7 +213,7 @@ class SweepFolder:
 
     def _driver_lives(self) -> bool:
         """Whether the last driver's process is there; of another machine's, that it has not said how it ended."""
-        driver = _read(self._driver)
+        driver = _read(self.driver)
         if driver is None:
             return False
         if driver.get("host") != socket.gethostname():

@@ -23,7 +23,9 @@ from kdzoo.search.workers.node_data import place_of
 from kdzoo.search.workers.node_watch import NodeWatch
 from kdzoo.search.workers.places import Places
 from kdzoo.search.workers.reasons import reason, stopped
+from kdzoo.search.workers.resources import needs_of
 from kdzoo.search.workers.sent_teacher import SentTeacher
+from kdzoo.search.workers.slots import taken
 from kdzoo.search.workers.workbench import WorkerContext
 from kdzoo.tracking import SweepTracker
 from kdzoo.training.document import with_command
@@ -47,12 +49,11 @@ class SweepDriver:
         self._board = SweepBoard(plan.spaces, trials=plan.trials, objective=plan.options.objective)
         self._context = _worker_context(ground)
         self._places = Places(view.note)
-        self._watch = NodeWatch(self._places, view.note)
+        self._watch = NodeWatch(self._places, view.note, taken=lambda: taken(needs_of(plan)))
         self._checkpoints = Checkpoints(ground.folder)
         line = FinishingLine(
             self._context,
-            cpus=plan.cpus_per_trial,
-            gpus=plan.gpus_per_trial or 0.0,
+            needs=needs_of(plan),
             places=self._places,
             watch=self._watch,
         )
@@ -86,7 +87,7 @@ class SweepDriver:
             view=view,
             watch=self._watch,
             measurements=self._measurements,
-            check=ground.preparation.check,
+            check=self._check,
             state=ground.checkpoint_bytes,
         )
 
@@ -107,6 +108,11 @@ class SweepDriver:
             self._studies.close()
         self._conclude(trouble)
         return self._board
+
+    def _check(self) -> None:
+        """Between two events: is anything wrong with the images, or with a machine that has joined?"""
+        self._ground.preparation.check()
+        self._ground.checks.see_new(self._places)
 
     def _take_over(self) -> None:
         """Puts what earlier drivers did on the board, and leaves alone what they settled."""

@@ -13,6 +13,7 @@ from kdzoo.search.run.disk import check_room, checkpoint_demand, gigabytes
 from kdzoo.search.run.feature_room import told_feature_room
 from kdzoo.search.run.preparation import Preparation
 from kdzoo.search.workers.cluster import nodes
+from kdzoo.search.workers.node_checks import NodeChecks
 from kdzoo.teachers.backbone import Teacher
 from zoo_registry import Registry
 
@@ -28,6 +29,7 @@ class Ground:
         teacher: the loaded teacher.
         weights: its weights, as workers and the zoo get them.
         preparation: of the images, which may go on while training begins.
+        checks: of the machines, those that join later included.
         checkpoint_bytes: what one checkpoint may take.
         resumed: whether an earlier driver began the sweep.
     """
@@ -38,6 +40,7 @@ class Ground:
     teacher: Teacher
     weights: bytes
     preparation: Preparation
+    checks: NodeChecks
     checkpoint_bytes: int
     resumed: bool
 

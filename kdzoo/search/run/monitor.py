@@ -49,7 +49,7 @@ class SweepMonitor(Callback):
         view: who watches.
         watch: ends the run where trials wait for a node that does not come; None waits without end.
         measurements: told what workers measured between trials.
-        check: raises what was found to be wrong with the sweep's data since it began.
+        check: called between events; raises what was found to be wrong since the sweep began.
         state: bytes that one checkpoint may take.
     """
 

@@ -17,8 +17,10 @@ from kdzoo.search.run.preparation import Preparation, Prepared
 from kdzoo.search.run.sweep_log import SweepLog
 from kdzoo.search.workers.cluster import check_address, cluster, nodes
 from kdzoo.search.workers.keys import s3_keys_kept
-from kdzoo.search.workers.node_data import check_nodes, place_of
-from kdzoo.search.workers.resources import with_resources
+from kdzoo.search.workers.node_checks import NodeChecks
+from kdzoo.search.workers.node_data import place_of
+from kdzoo.search.workers.resources import needs_of, with_resources
+from kdzoo.search.workers.slots import note_if_busy
 from kdzoo.teacher_zoo import obtain_teacher
 from kdzoo.zoo import open_registry
 
@@ -81,7 +83,10 @@ def run_sweep(
         weights = teacher.weights()
         with s3_keys_kept(), cluster(plan.settings.ray_address, log=folder.log, shared=len(weights)):
             plan = with_resources(plan, nodes())
-            check_nodes(plan.dataset, place_of(plan.dataset, plan.settings) if plan.download else None)
+            fetch = place_of(plan.dataset, plan.settings) if plan.download else None
+            checks = NodeChecks(plan.dataset, fetch, folder.driver, view.note)
+            checks.check()
+            note_if_busy(needs_of(plan), view.note)
             room = checkpoint_room(plan, folder, teacher, announce)
             written = PlanFile(
                 plan=plan,
@@ -99,6 +104,7 @@ def run_sweep(
                 teacher=teacher,
                 weights=weights,
                 preparation=preparation,
+                checks=checks,
                 checkpoint_bytes=room,
                 resumed=resume,
             )

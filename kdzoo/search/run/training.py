@@ -17,6 +17,7 @@ from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import trial_name
 from kdzoo.search.workers.measuring import is_measuring
 from kdzoo.search.workers.places import Places
+from kdzoo.search.workers.resources import needs_of
 from kdzoo.search.workers.slots import Slots, room_for
 from kdzoo.search.workers.trainable import TrialTrainable
 from kdzoo.search.workers.workbench import WorkerContext
@@ -119,7 +120,7 @@ class SweepTraining:
 
     def _slots(self) -> Slots:
         """When there is room for one more trial."""
-        needs = {"CPU": self._plan.cpus_per_trial, "GPU": self._plan.gpus_per_trial or 0.0}
+        needs = needs_of(self._plan)
         return Slots(lambda: self._board.count("running"), lambda: room_for(needs), most=self._plan.max_concurrent)
 
     def _scheduler(self) -> CategoryScheduler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import ray
@@ -33,15 +34,19 @@ class FinishingLine:
 
     Args:
         context: for the workers.
-        cpus: cores a task holds.
-        gpus: GPUs a task holds.
+        needs: what a task holds, by Ray's names.
         places: where a task may run.
         watch: ends the wait for a node that does not come.
     """
 
-    def __init__(self, context: WorkerContext, *, cpus: float, gpus: float, places: Places, watch: NodeWatch) -> None:
-        self._places, self._watch, self._needs = places, watch, {"CPU": cpus, "GPU": gpus}
-        options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 2, "retry_exceptions": [WorkerError]}
+    def __init__(self, context: WorkerContext, *, needs: Mapping[str, float], places: Places, watch: NodeWatch) -> None:
+        self._places, self._watch, self._needs = places, watch, needs
+        options = {
+            "num_cpus": needs["CPU"],
+            "num_gpus": needs["GPU"],
+            "max_retries": 2,
+            "retry_exceptions": [WorkerError],
+        }
         self._task = ray.remote(**options)(finish_trial)
         self._context = ray.put(context)
         self._running: dict[Any, tuple[Measuring, frozenset[str]]] = {}

@@ -9,13 +9,10 @@ from kdzoo.data.demo import ensure_demo
 from kdzoo.data.download.archives import ARCHIVES
 from kdzoo.data.download.install import install
 from kdzoo.data.download.place import Place, find_place
-from kdzoo.errors import DatasetNotFoundError, SweepError
+from kdzoo.errors import DatasetNotFoundError
 from kdzoo.settings import Settings
 
 log = logging.getLogger(__name__)
-
-_ANSWER_SECONDS = 60.0
-"""A machine that takes longer is passed over: its first trial says what is wrong with it."""
 
 
 class LoggedWatcher:
@@ -61,56 +58,17 @@ def bring(dataset: Dataset, place: Place | None) -> None:
     elif place is not None:
         install(place, LoggedWatcher())
     else:
-        raise DatasetNotFoundError(f"the data set '{dataset.name}' is not in '{dataset.root}'", hint=_hint(dataset))
-
-
-def check_nodes(dataset: Dataset, place: Place | None) -> None:
-    """Finds machines of the cluster that have no data set and cannot come by one, before any trial is sent to them.
-
-    Args:
-        dataset: as the driver opened it, which has it.
-        place: where it may be fetched from.
-
-    Raises:
-        SweepError: naming the machines.
-    """
-    if place is not None or dataset.name == "demo":
-        return
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = ray.get_runtime_context().get_node_id()
-    # A machine without cores runs no trials.
-    others = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here and node["Resources"].get("CPU")]
-    asked = {}
-    for node in others:
-        pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        # No core is asked for: on a busy cluster the task would wait for a trial to end.
-        task = ray.remote(_is_here).options(num_cpus=0, max_retries=0, scheduling_strategy=pinned)
-        asked[task.remote(dataset)] = str(node["NodeManagerHostname"])
-    done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_SECONDS) if asked else ([], [])
-    without = sorted(asked[reference] for reference in done if _says_no(reference))
-    if without:
-        raise SweepError(
-            f"{len(without)} of {len(others) + 1} nodes have no data set '{dataset.name}' in '{dataset.root}': "
-            f"{', '.join(without)}",
-            hint=_hint(dataset),
+        raise DatasetNotFoundError(
+            f"the data set '{dataset.name}' is not in '{dataset.root}'", hint=where_to_put(dataset)
         )
 
 
-def _is_here(dataset: Dataset) -> bool:
-    return dataset.root.is_dir()
+def lacking(dataset: Dataset, place: Place | None) -> bool:
+    """Whether a machine may be without the data set for good: it is neither made nor fetched there."""
+    return place is None and dataset.name != "demo"
 
 
-def _says_no(reference: object) -> bool:
-    import ray
-
-    try:
-        return not ray.get(reference)
-    except ray.exceptions.RayError:
-        return False  # its first trial says what is wrong with it
-
-
-def _hint(dataset: Dataset) -> str:
+def where_to_put(dataset: Dataset) -> str:
+    """What to do about a machine without the data set."""
     fetch = ", or let each node fetch it by --download" if dataset.name in ARCHIVES else ""
     return f"put it there under the same path, or on storage that all nodes mount{fetch}"

@@ -24,6 +24,7 @@ class NodeWatch:
     Args:
         places: knows the nodes, and which of them trials keep away from.
         note: told when nothing can run for some time.
+        taken: tells what of the cluster is in use.
         patience: seconds without any such node that are borne; default `PATIENCE_SECONDS`.
         clock: seconds that only grow.
     """
@@ -33,6 +34,7 @@ class NodeWatch:
         places: Places,
         note: Callable[[str], None],
         *,
+        taken: Callable[[], str] = str,
         patience: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -40,6 +42,7 @@ class NodeWatch:
         self._patience = PATIENCE_SECONDS if patience is None else patience
         self._looked, self._since = -_LOOK_SECONDS, float("inf")
         self._noted = False
+        self._taken, self._waits_since, self._said = taken, float("inf"), 0
 
     def see_trials(self, trials: Iterable[Trial]) -> None:
         """Looks at the trials of a run, of which those that train or wait count.
@@ -52,9 +55,12 @@ class NodeWatch:
         living = [trial for trial in trials if not trial.is_finished()]
         if any(trial.status != Trial.PENDING for trial in living):
             self._judge(homeless=False, what="")
+            self._say_that_all_wait(waits=False)
             return
         asked = ((trial.placement_group_factory.bundles[0], self._places.kept_from(trial.trial_id)) for trial in living)
-        self._judge(homeless=bool(living) and not self._places.any_can_go(asked), what="a trial")
+        homeless = bool(living) and not self._places.any_can_go(asked)
+        self._judge(homeless=homeless, what="a trial")
+        self._say_that_all_wait(waits=bool(living) and not homeless)
 
     def see_tasks(self, needs: Mapping[str, float], kept_from: Collection[frozenset[str]]) -> None:
         """Looks at the tasks that measure categories.
@@ -69,6 +75,20 @@ class NodeWatch:
         if self._time_to_look():
             homeless = bool(kept_from) and not self._places.any_can_go((needs, nodes) for nodes in kept_from)
             self._judge(homeless=homeless, what="the measuring of a category")
+
+    def _say_that_all_wait(self, *, waits: bool) -> None:
+        """A word after a minute, and again after five times as long as the time before."""
+        if not waits:
+            self._waits_since, self._said = float("inf"), 0
+            return
+        self._waits_since = min(self._waits_since, self._looked)
+        waited = self._looked - self._waits_since
+        if waited >= _NOTE_SECONDS * 5**self._said:
+            self._said += 1
+            self._note(
+                f"no trial has begun for {waited / 60:.0f} min: {self._taken()}, by others or by workers that start; "
+                "the sweep waits"
+            )
 
     def _time_to_look(self) -> bool:
         now = self._clock()

@@ -31,6 +31,7 @@ class Places:
     ) -> None:
         self._note, self._living = note, living or (lambda: list(ray.nodes()))
         self._in_a_row: dict[str, int] = {}
+        self._unfit: set[str] = set()
         self._failed: dict[str, set[str]] = {}
         self._why: dict[str, str] = {}
         self._kept_from: dict[str, frozenset[str]] = {}
@@ -56,6 +57,19 @@ class Places:
         if found is not None and self._in_a_row[node] == _SHUNNED_AFTER:
             self._note(f"trials keep away from node {_name(found)}: {why}")
 
+    def keep_away(self, node: str, why: str) -> None:
+        """A node was found to lack what a trial needs, whatever a trial's first epochs may look like there.
+
+        Args:
+            node: its id.
+            why: for people.
+        """
+        self._unfit.add(node)
+        self._why[node] = why
+        found = next((one for one in self._living() if one["NodeID"] == node and one["Alive"]), None)
+        if found is not None:
+            self._note(f"trials keep away from node {_name(found)}: {why}")
+
     def worked(self, node: str) -> None:
         """An epoch ended well on a node."""
         self._in_a_row.pop(node, None)
@@ -73,7 +87,7 @@ class Places:
             asked: what every trial asks for.
         """
         self._kept_from.pop(trial, None)
-        shunned = {node for node, times in self._in_a_row.items() if times >= _SHUNNED_AFTER}
+        shunned = {node for node, times in self._in_a_row.items() if times >= _SHUNNED_AFTER} | self._unfit
         own = self._failed.get(trial, set())
         if not own | shunned:
             return asked
@@ -96,7 +110,7 @@ class Places:
             needs: kind of resource to how much of it.
         """
         able = self._able(needs)
-        avoided = self._in_a_row.keys() & able
+        avoided = (self._in_a_row.keys() | self._unfit) & able
         return frozenset(avoided) if able - avoided else frozenset()
 
     def any_can_go(self, asked: Iterable[tuple[Mapping[str, float], frozenset[str]]]) -> bool:
@@ -114,7 +128,7 @@ class Places:
         """What is wrong with the nodes, for people: where tries failed and why, and which nodes are gone."""
         nodes = self._living()
         gone = [node for node in nodes if not node["Alive"]]
-        failed = [node for node in nodes if node["Alive"] and node["NodeID"] in self._in_a_row]
+        failed = [node for node in nodes if node["Alive"] and node["NodeID"] in self._in_a_row.keys() | self._unfit]
         said = [f"tries failed on node {_name(node)}: {self._why[node['NodeID']]}" for node in failed[:_NAMED]]
         if len(failed) > _NAMED:
             said.append(f"and on {len(failed) - _NAMED} more")

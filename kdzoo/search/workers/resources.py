@@ -49,6 +49,11 @@ def with_resources(plan: SweepPlan, nodes: Sequence[Node]) -> SweepPlan:
     return plan
 
 
+def needs_of(plan: SweepPlan) -> dict[str, float]:
+    """What a trial of a plan holds, by Ray's names, its GPUs settled."""
+    return {"CPU": plan.cpus_per_trial, "GPU": plan.gpus_per_trial or 0.0}
+
+
 def check_this_machine(plan: SweepPlan) -> None:
     """Finds out that there are too few GPUs before images are decoded, where Ray is to be started on this machine.
 

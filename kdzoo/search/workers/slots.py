@@ -38,6 +38,25 @@ def room_for(needs: Mapping[str, float]) -> Room:
     return Room(whole=sum(_fit(one, asked) for one in living), free=_fit(ray.available_resources(), asked))
 
 
+def note_if_busy(needs: Mapping[str, float], note: Callable[[str], None]) -> None:
+    """Says before the first trial that it will have to wait for the work of others.
+
+    Args:
+        needs: what a trial holds; a machine that could take one is there.
+        note: told.
+    """
+    if room_for(needs).free == 0:
+        note(f"the cluster is busy with other work: {taken(needs)}; the sweep waits for room for a trial")
+
+
+def taken(needs: Mapping[str, float]) -> str:
+    """How much of what a trial needs is in use, for people."""
+    there, free = ray.cluster_resources(), ray.available_resources()
+    kinds = [kind for kind, wanted in needs.items() if wanted]
+    counts = (f"{there.get(kind, 0.0) - free.get(kind, 0.0):g} of {there.get(kind, 0.0):g} {kind}s" for kind in kinds)
+    return f"{' and '.join(counts)} are taken"
+
+
 def _fit(there: Mapping[str, float], asked: Mapping[str, float]) -> int:
     """How many times all of what is asked for is there."""
     return int(min(there.get(kind, 0.0) / wanted for kind, wanted in asked.items()) + 1e-6)

@@ -23,7 +23,13 @@ class World:
         self.nodes, self.now = {one["NodeID"]: one for one in nodes}, 0.0
         self.places = Places([].append, living=lambda: list(self.nodes.values()))
         self.notes = []
-        self.watch = NodeWatch(self.places, self.notes.append, patience=patience, clock=lambda: self.now)
+        self.watch = NodeWatch(
+            self.places,
+            self.notes.append,
+            taken=lambda: "2 of 2 CPUs are taken",
+            patience=patience,
+            clock=lambda: self.now,
+        )
 
     def trial(self, number, status=Trial.PENDING):
         made = Trial("unused", trial_id=f"t{number}", stub=True)
@@ -48,6 +54,21 @@ class World:
 def test_trials_that_wait_for_a_busy_node_wait():
     world = World(node("a"))
     world.watch_for(1000, [world.trial(0), world.trial(1, Trial.TERMINATED)])
+
+
+def test_a_cluster_that_is_busy_is_not_waited_for_in_silence():
+    world = World(node("a"))
+    waiting = [world.trial(0), world.trial(1)]
+    world.watch_for(59, waiting)
+    assert world.notes == []
+    world.watch_for(241, waiting)
+    said = "no trial has begun for 1 min: 2 of 2 CPUs are taken, by others or by workers that start; the sweep waits"
+    assert world.notes == [said]
+    world.watch_for(1100, waiting)
+    assert [note.partition(":")[0] for note in world.notes[1:]] == ["no trial has begun for 5 min"]
+    world.watch_for(10, [world.trial(0, Trial.RUNNING), world.trial(1)])
+    world.watch_for(70, waiting)
+    assert world.notes[2:] == [said]
 
 
 def test_where_all_nodes_are_gone_the_run_ends_after_a_while_and_they_are_named():

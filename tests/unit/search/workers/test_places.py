@@ -46,6 +46,19 @@ def test_after_two_failures_in_a_row_nobody_goes_there_and_a_person_is_told_once
     assert cluster.notes == ["trials keep away from node host-a (a): no libgomp"]
 
 
+def test_a_node_that_lacks_something_is_kept_away_from_whatever_its_first_epochs_look_like():
+    cluster = Cluster(node("a"), node("b"))
+    cluster.places.keep_away("a", "it does not see the driver's KDZOO_HOME")
+    assert cluster.notes == ["trials keep away from node host-a (a): it does not see the driver's KDZOO_HOME"]
+    cluster.places.worked("a")
+    assert cluster.avoided("t") == {"a"} == cluster.places.kept_from_tasks({"CPU": 1.0})
+    assert cluster.places.told() == "tries failed on node host-a (a): it does not see the driver's KDZOO_HOME"
+    cluster.nodes.pop()
+    assert cluster.avoided("t") == set(), "there is no other one"
+    cluster.places.keep_away("gone", "no data set")
+    assert len(cluster.notes) == 1
+
+
 def test_an_epoch_that_ends_well_clears_a_node():
     cluster = Cluster(node("a"), node("b"))
     cluster.places.failed("t", "a", "")
