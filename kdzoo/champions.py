@@ -5,14 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kdzoo.errors import PromotionError
 from kdzoo.metrics.comparison import COMPARED, paired_difference
 from kdzoo.training.kept_scores import KeptScores
 from zoo_registry import Alias, EntryName, Manifest, Registry
-from zoo_registry.errors import ConflictError, EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
+from zoo_registry.errors import (
+    ConflictError,
+    EntryNotFoundError,
+    ManifestInvalidError,
+    ReleaseNotFoundError,
+    SignatureError,
+    StaleError,
+)
 from zoo_registry.format.alias import Move
+from zoo_registry.format.records import utc_text
 from zoo_registry.zoo.aliasing import Reason
 from zoo_registry.zoo.history import way_back
 
@@ -59,21 +68,50 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, 
     """
     alias = None
     try:
-        alias = registry.read_alias(entry, CHAMPION)
+        alias, doubt = _champion(registry, entry)
+        if doubt:
+            return Verdict(against=alias, wins=False, loses=False, note=doubt)
+        if alias is None:
+            return Verdict(against=None, wins=True, loses=False, note="first champion")
         champion = registry.resolve(entry, alias.release)
+        withdrawn = registry.withdrawn.of(entry)
     except (EntryNotFoundError, ReleaseNotFoundError):
         note = f"champion {alias.release} is no longer there" if alias else "first champion"
         return Verdict(against=alias, wins=True, loses=False, note=note)
     except ManifestInvalidError as error:
         note = f"not compared with the champion, which cannot be read: {error}"
         return Verdict(against=alias, wins=False, loses=False, note=note)
-    if champion.release in registry.withdrawn.of(entry):
+    if champion.release in withdrawn:
         note = f"champion {champion.release} was withdrawn"
         return Verdict(against=alias, wins=True, loses=False, note=note)
     if weights is not None and weights == _weights(champion):
         note = f"the weights of champion {champion.release} with other thresholds"
         return Verdict(against=alias, wins=True, loses=False, note=note)
     return _compared(document, champion, alias)
+
+
+def _champion(registry: Registry, entry: EntryName) -> tuple[Alias | None, str]:
+    """The champion, None where there is none, and why nothing is to be built on it; empty where it may be.
+
+    A release that is made champion by itself is vouched for by the publisher's key: not in the place of an alias that
+    somebody else put there or took away.
+
+    Raises:
+        EntryNotFoundError, ReleaseNotFoundError: there is no such entry.
+        ManifestInvalidError: the alias file is damaged.
+    """
+    before = registry.states.seen(entry, CHAMPION)
+    try:
+        alias = registry.read_alias(entry, CHAMPION)
+    except ReleaseNotFoundError:
+        taken = before.number and not registry.alias_log.was_deleted(entry, CHAMPION)
+        force = "`kdzoo zoo promote --force` sets it anew"
+        return None, f"alias {CHAMPION} was there when it was last followed here, and is gone; {force}" if taken else ""
+    try:
+        registry.states.take(entry, CHAMPION, alias, before, expires=False)
+    except (SignatureError, StaleError) as error:
+        return alias, f"not compared with the champion: {error}; `kdzoo zoo promote --force` moves it"
+    return alias, ""
 
 
 def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> Verdict:
@@ -134,13 +172,21 @@ def crown(
         verdict = judge(registry, entry, document)
         if not verdict.wins:
             return verdict
-        reason = Reason(action="publish", who=who, why=verdict.note)
+        reason = Reason(action="publish", who=who, why=verdict.note, expires=_same_term(registry, verdict.against))
         try:
             registry.set_alias(entry, CHAMPION, release, expected=verdict.against, reason=reason)
         except ConflictError:
             continue  # another publisher was faster: its champion is the one to beat now
         return verdict
     raise _contended(entry)
+
+
+def _same_term(registry: Registry, present: Alias | None) -> str | None:
+    """Until when an alias is to be followed that is moved by itself: as long from now as it was from its last move."""
+    if present is None or present.expires is None or not registry.states.would_sign_moves:
+        return None
+    then, since = datetime.fromisoformat(present.expires), datetime.fromisoformat(present.updated)
+    return utc_text(datetime.now(UTC) + max(then - since, timedelta()))
 
 
 def promote(
@@ -177,7 +223,8 @@ def promote(
         verdict = judge(registry, entry, challenger.document, weights=_weights(challenger))
         present = verdict.against
         if present is not None and present.release == release:
-            if expires is None and not registry.states.would_sign(present):
+            is_so = present.expires == expires and not registry.states.would_sign(present)
+            if is_so and not registry.alias_log.is_put_back(entry, present, CHAMPION):
                 return present
             reason = Reason(who=who, why=why, expires=expires)
             return registry.set_alias(entry, CHAMPION, release, expected=present, reason=reason)
@@ -265,6 +312,7 @@ def rollback(
         PromotionError: there is no release before.
         ConflictError: somebody else moved the alias meanwhile.
     """
+    present = registry.alias_log.present(entry, alias)
     moves = registry.alias_log.moves(entry, alias)
     if not moves:
         registry.read_alias(entry, alias)  # says what there is instead
@@ -274,7 +322,7 @@ def rollback(
             f"{alias} of {entry} has no release before this one", hint=f"its moves: kdzoo zoo history {entry}"
         )
     reason = Reason(action="rollback", who=who, why=why, expires=expires)
-    return registry.set_alias(entry, alias, target, expected=moves[-1].alias, reason=reason)
+    return registry.set_alias(entry, alias, target, expected=present, reason=reason)
 
 
 def _weights(manifest: Manifest) -> str | None:

@@ -18,9 +18,9 @@ from kdzoo.tracking.environment import sqlite_path
 from kdzoo.tracking.reference import ReleaseRef, model_name
 from kdzoo.tracking.sender import make_store
 from kdzoo.zoo import manifest_digest
-from zoo_registry import EntryName, Registry, RegistryError
+from zoo_registry import Alias, EntryName, Registry, RegistryError
 from zoo_registry.addresses import without_credentials
-from zoo_registry.errors import ManifestInvalidError
+from zoo_registry.errors import ManifestInvalidError, SignatureError, StaleError, WithdrawnError
 
 if TYPE_CHECKING:
     from kdzoo.tracking.model_versions import Version
@@ -36,7 +36,7 @@ class Mirrored:
         moved: entries whose alias was set, moved or taken away.
         strange: releases that came from no run of this MLflow, and so have no version, as ``entry:release``.
         apart: models of this zoo that have its id in their names, since the plain ones are another zoo's.
-        damaged: why releases could not be read, by the same name.
+        damaged: why releases could not be read, by the same name, and champions not followed, as ``entry@champion``.
     """
 
     versions: int = 0
@@ -92,7 +92,7 @@ def _mirror_entry(store: MlflowStore, registry: Registry, entry: EntryName, done
     if not known:
         return
     name = next(iter(known.values())).model
-    champion = registry.aliases(entry).get(CHAMPION)
+    champion = _champion(registry, entry, done)
     wanted = known.get(champion.release) if champion is not None else None
     if name != model_name(str(entry)):
         done.apart.append(name)
@@ -104,6 +104,19 @@ def _mirror_entry(store: MlflowStore, registry: Registry, entry: EntryName, done
     else:
         since = datetime.fromisoformat(champion.updated)
         versions.crown(wanted, int(since.timestamp() * 1000), later=False)
+
+
+def _champion(registry: Registry, entry: EntryName, done: Mirrored) -> Alias | None:
+    """The champion, if those who follow it in the zoo would be given it."""
+    if CHAMPION not in registry.aliases(entry):
+        return None
+    try:
+        found = registry.follow_alias(entry, CHAMPION)
+        registry.withdrawn.check(entry, found.release)
+    except (SignatureError, StaleError, WithdrawnError) as error:
+        done.damaged[f"{entry}@{CHAMPION}"] = str(error)
+        return None
+    return found
 
 
 def _make_version(

@@ -104,6 +104,12 @@ class Settings:
             return None if value(name) is None else folder(name, "")
 
         home = folder("KDZOO_HOME", "~/.kdzoo")
+        signed_aliases = (value("KDZOO_REQUIRE_SIGNED_ALIASES") or "").lower() in _TRUE
+        if signed_aliases and file("KDZOO_REQUIRE_SIGNATURE") is None:
+            raise UsageError(
+                "KDZOO_REQUIRE_SIGNED_ALIASES is set and no keys to check with",
+                hint="set KDZOO_REQUIRE_SIGNATURE to a file of public keys, too",
+            )
         return cls(
             home=home,
             zoo=value("KDZOO_ZOO") or str(home / "zoo"),
@@ -119,7 +125,7 @@ class Settings:
             data_mirror=value("KDZOO_DATA_MIRROR"),
             signing_key=file("KDZOO_SIGNING_KEY"),
             require_signature=file("KDZOO_REQUIRE_SIGNATURE"),
-            require_signed_aliases=(value("KDZOO_REQUIRE_SIGNED_ALIASES") or "").lower() in _TRUE,
+            require_signed_aliases=signed_aliases,
             signed_for=_ids("KDZOO_SIGNED_FOR", value("KDZOO_SIGNED_FOR")),
         )
 

@@ -93,8 +93,8 @@ class TeacherZoo:
         found = self._read(name)
         return None if found is None else found[0]
 
-    def checked_card(self, name: str) -> TeacherCard:
-        """The card of a teacher whose weights lie in the zoo as it says; they are read whole.
+    def checked(self, name: str) -> tuple[TeacherCard, Document]:
+        """A teacher whose weights lie in the zoo as its card says; they are read whole.
 
         Raises:
             UnknownNameError: the zoo has no such teacher.
@@ -102,16 +102,18 @@ class TeacherZoo:
             TeacherError: the card is damaged, or the weights are not there.
             RegistryError: the zoo cannot be reached or read.
         """
-        card, _ = self._present(name)
+        card, document = self._present(name)
         with tempfile.TemporaryDirectory(prefix="kdzoo-teacher-") as folder:
             self._download(card, Path(folder) / "weights", None)
-        return card
+        return card, document
 
-    def sign(self, name: str, key_file: Path, *, ask: Callable[[], str | None] | None = None) -> tuple[str, bool]:
+    def sign(
+        self, document: Document, key_file: Path, *, ask: Callable[[], str | None] | None = None
+    ) -> tuple[str, bool]:
         """Signs a teacher's card.
 
         Args:
-            name: as in the zoo.
+            document: as `checked` gave it.
             key_file: the private key.
             ask: asks a person for its passphrase when it is needed and not set.
 
@@ -119,11 +121,9 @@ class TeacherZoo:
             The key's id, and False when the same signature was there.
 
         Raises:
-            UnknownNameError: the zoo has no such teacher.
             KeyInvalidError: the file holds no such key.
             RegistryError: the zoo cannot be written.
         """
-        _, document = self._present(name)
         key = read_signing_key(key_file, ask=ask)
         return key.public.key_id, self._shelf.signatures.add(document, key)
 

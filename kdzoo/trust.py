@@ -105,11 +105,19 @@ def require_signed_teacher(settings: Settings, signatures: Signatures, document:
     return signatures.require(document, trusted, signed_for=settings.signed_for)
 
 
-def sign_what_is_published(settings: Settings, signatures: Signatures) -> None:
-    """Lets what is published be signed, if the settings name a key; the key is read when something first is."""
+def sign_what_is_published(
+    settings: Settings, signatures: Signatures, *, ask: Callable[[], str | None] | None = None
+) -> None:
+    """Lets what is published be signed, if the settings name a key; the key is read when something first is.
+
+    Args:
+        settings: name it.
+        signatures: of the zoo.
+        ask: asks a person for its passphrase when it is needed and not set.
+    """
     path = settings.signing_key
     if path is not None:
-        signatures.sign_by(lambda: read_signing_key(path))
+        signatures.sign_by(lambda: read_signing_key(path, ask=ask))
 
 
 def read_signing_key(path: Path, *, ask: Callable[[], str | None] | None = None) -> SigningKey:

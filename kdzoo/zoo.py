@@ -65,7 +65,13 @@ class Published:
         return dataclasses.replace(self, zoo=registry.uri, zoo_id=zoo_id, entry=str(entry), manifest_sha256=digest)
 
 
-def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[[str], None] | None = None) -> Registry:
+def open_registry(
+    settings: Settings,
+    zoo: str | None = None,
+    *,
+    warn: Callable[[str], None] | None = None,
+    ask: Callable[[], str | None] | None = None,
+) -> Registry:
     """Opens the zoo.
 
     Args:
@@ -73,11 +79,12 @@ def open_registry(settings: Settings, zoo: str | None = None, *, warn: Callable[
             which key signs what is published, and which keys must have signed what an alias points at.
         zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
         warn: told when something other than what was asked for is used.
+        ask: asks a person for the passphrase of the key when it is needed and not set.
     """
     folder = settings.cache / "zoo"
     store, cache = open_store(zoo or settings.zoo, notes=folder), BlobCache(folder, limit=settings.zoo_cache_limit)
     registry = Registry(store, cache, offline=settings.offline, on_warning=warn)
-    sign_what_is_published(settings, registry.signatures)
+    sign_what_is_published(settings, registry.signatures, ask=ask)
     demand_signatures(settings, registry)
     return registry
 

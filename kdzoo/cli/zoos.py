@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 def open_zoo(zoo: str | None) -> Registry:
     """The zoo that ``--zoo`` or the settings name; what it warns of is a note on stderr."""
+    from kdzoo.cli.passphrase import ask_passphrase
     from kdzoo.settings import Settings
     from kdzoo.zoo import open_registry
 
-    return open_registry(Settings.from_environment(), zoo, warn=tell_note)
+    return open_registry(Settings.from_environment(), zoo, warn=tell_note, ask=ask_passphrase)
 
 
 def open_store_of(zoo: str | None) -> UpkeepStore:

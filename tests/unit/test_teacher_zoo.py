@@ -337,11 +337,12 @@ def test_a_signature_is_of_one_teacher_and_of_its_very_card(
 
 def test_signed_by_hand_what_lies_there_and_nothing_else(store, zoo, settings, plant, signing):
     push_teacher("plant", settings, zoo)
-    assert zoo.checked_card("plant") == plant
-    key, new = zoo.sign("plant", signing)
-    assert (len(key), new) == (32, True) and zoo.sign("plant", signing) == (key, False)
+    card, document = zoo.checked("plant")
+    assert card == plant and document.data == store.get("teachers/plant.json")
+    key, new = zoo.sign(document, signing)
+    assert (len(key), new) == (32, True) and zoo.sign(document, signing) == (key, False)
     store.delete(blob_key(plant.sha256))
     with pytest.raises(TeacherError, match="not its weights"):
-        zoo.checked_card("plant")
+        zoo.checked("plant")
     with pytest.raises(UnknownNameError):
-        zoo.sign("planet", signing)
+        zoo.checked("planet")

@@ -41,6 +41,11 @@ class ZooPlace:
         self.before: Identity | None = None
         """Which zoo lay there when it was first read, if by now another does; None where it is the same."""
 
+    @property
+    def bare(self) -> str:
+        """Address and server, by which a zoo goes that has no id."""
+        return _bare(self._store)
+
     def current(self) -> Identity | None:
         """Which zoo lies there; asks the store once a day at most. None for one that has no id, or does not show it.
 
@@ -87,10 +92,7 @@ class ZooPlace:
 
     def _name(self, identity: Identity | None) -> str:
         # Beside the id address and server: copies made file by file share the id, and go their own ways from then on.
-        return self._bare() if identity is None else f"{self._bare()} {identity.id}"
-
-    def _bare(self) -> str:
-        return _bare(self._store)
+        return self.bare if identity is None else f"{self.bare} {identity.id}"
 
     def _take(self, found: Identity | None, kept: Identity | None) -> Identity | None:
         if kept is not None and kept != found:
@@ -99,11 +101,11 @@ class ZooPlace:
             self._warn(
                 f"another zoo lies at {self._store.uri} ({self._store.server}) than before: {now}, and it was "
                 f"{kept.id}; nothing that was kept of that one is used. If this is meant, remove "
-                f"{self._cache.note_path(self._bare(), IDENTITY)}"
+                f"{self._cache.note_path(self.bare, IDENTITY)}"
             )
         elif found is not None and self._store.is_remote:
             try:
-                self._cache.remember(self._bare(), IDENTITY, found.to_bytes())
+                self._cache.remember(self.bare, IDENTITY, found.to_bytes())
             except StoreUnavailableError as error:
                 # What is read of the zoo is not kept then either, and that is warned of.
                 _log.debug("which zoo lies at %s is not kept: %s", self._store.uri, error)
@@ -114,7 +116,7 @@ class ZooPlace:
         return kept_identity(self._store, self._cache)
 
     def _is_fresh(self) -> bool:
-        seen = self._cache.recalled_at(self._bare(), IDENTITY)
+        seen = self._cache.recalled_at(self.bare, IDENTITY)
         return seen is not None and 0 <= time.time() - seen < WHILE_S
 
 

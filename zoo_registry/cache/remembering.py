@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from zoo_registry.cache.blobs import BlobCache
 from zoo_registry.cache.place import ZooPlace
-from zoo_registry.errors import ManifestInvalidError, ObjectNotFoundError, ObjectTooLargeError, StoreUnavailableError
+from zoo_registry.errors import ManifestInvalidError, ObjectTooLargeError, StoreUnavailableError
 from zoo_registry.format.layout import parse_alias_key
 from zoo_registry.store.protocol import Store
 
@@ -67,15 +67,27 @@ class RememberingReader:
             ManifestInvalidError: it holds more than ``max_bytes``; or what says which zoo this is is damaged.
             StoreUnavailableError: the store is out of reach, and the file was never kept.
         """
-        if self._offline:
-            return self._load_offline(key, parse, what)
-        if trust_cache and (kept := self._recalled(key, what)) is not None:
+        if trust_cache and not self._offline and (kept := self._recalled(key, what)) is not None:
             try:
                 return parse(kept)
             except ManifestInvalidError as error:
                 self._warn(f"{what} is damaged in the cache and is read again: {error}")
+        data, is_kept = self.fetch(key, what=what, max_bytes=max_bytes)
+        made = parse(data)
+        if not is_kept:
+            self.keep(key, data)
+        return made
+
+    def fetch(self, key: str, *, what: str, max_bytes: int) -> tuple[bytes, bool]:
+        """A file of the store, and False; or what is kept of it, and True. It is not kept by this.
+
+        Raises:
+            As `load`.
+        """
+        if self._offline:
+            return self._fetch_offline(key, what), True
         try:
-            data = self._store.get(key, max_bytes=max_bytes)
+            return self._store.get(key, max_bytes=max_bytes), False
         except ObjectTooLargeError as error:
             raise ManifestInvalidError(f"{what} is not valid: {error}") from error
         except StoreUnavailableError as error:
@@ -83,43 +95,18 @@ class RememberingReader:
             if kept is None:
                 raise
             self._warn(f"{what} is taken from the cache{self._age(key)}, and may be out of date: {error}")
-            return parse(kept)
-        made = parse(data)
-        if self._store.is_remote:
-            self._keep(key, data)
-        return made
+            return kept, True
 
-    def load_or_none(
-        self, key: str, parse: Callable[[bytes], _T], *, what: str, max_bytes: int, trust_cache: bool = False
-    ) -> _T | None:
-        """As `load`, of a file that need not be there: that it was not is kept, too, as a file without bytes.
-
-        Args:
-            key: the file.
-            parse: makes something of its bytes, or raises; None of no bytes.
-            what: what the file is, for the message.
-            max_bytes: the most it may hold.
-            trust_cache: as in `load`.
-
-        Returns:
-            None where it is not there, or it is not known.
-
-        Raises:
-            ManifestInvalidError: as `load` does.
-            StoreUnavailableError: a folder cannot be read.
-        """
+    def keep(self, key: str, data: bytes) -> None:
+        """Keeps a file of a remote store; a cache that cannot be written, or is full, withholds nothing."""
+        if not self._store.is_remote:
+            return
         try:
-            return self.load(key, parse, what=what, max_bytes=max_bytes, trust_cache=trust_cache)
-        except ObjectNotFoundError:
-            if self._store.is_remote:
-                self._keep(key, b"")
-            return None
-        except StoreUnavailableError:
-            if not self._store.is_remote:
-                raise
-            return None  # out of reach, and never asked before
+            self._cache.remember(self.place.to_keep(), key, data)
+        except StoreUnavailableError as error:
+            self._warn(f"'{key}' is not kept for offline use: {error}")
 
-    def _load_offline(self, key: str, parse: Callable[[bytes], _T], what: str) -> _T:
+    def _fetch_offline(self, key: str, what: str) -> bytes:
         data = self._cache.recall(self.place.to_recall(), key)
         if data is None:
             raise StoreUnavailableError(
@@ -127,7 +114,7 @@ class RememberingReader:
             )
         if parse_alias_key(key) is not None:  # a manifest never changes, but an alias may point elsewhere by now
             self._warn(f"offline: {what} is taken from the cache{self._age(key)}")
-        return parse(data)
+        return data
 
     def _recalled(self, key: str, what: str) -> bytes | None:
         """What is kept of a remote store's file; a cache that cannot be read is as good as empty."""
@@ -145,10 +132,3 @@ class RememberingReader:
         if seen is None:
             return ""
         return f", as it was on {datetime.fromtimestamp(seen, UTC).strftime('%Y-%m-%d %H:%M')} UTC"
-
-    def _keep(self, key: str, data: bytes) -> None:
-        try:
-            self._cache.remember(self.place.to_keep(), key, data)
-        except StoreUnavailableError as error:
-            # A cache that cannot be written, or is full, is no reason to withhold what was read.
-            self._warn(f"'{key}' is not kept for offline use: {error}")

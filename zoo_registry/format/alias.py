@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from zoo_registry.errors import ManifestInvalidError, ObjectNotFoundError
@@ -103,11 +104,28 @@ class Move:
         return dataclasses.replace(self, signature=None).to_bytes()
 
     @property
+    def is_over(self) -> bool:
+        """Whether the time is over until which it was to be followed."""
+        return self.expires is not None and datetime.now(UTC) > datetime.fromisoformat(self.expires)
+
+    @property
     def alias(self) -> Alias | None:
         """This state as an alias that is there; None when it was deleted."""
         if self.release is None:
             return None
         return Alias(**{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+
+    @classmethod
+    def of(cls, data: bytes, subject: tuple[str, str], *, what: str = "alias") -> Move:
+        """As `parse`, of a file that lies where the state of an alias of an entry should.
+
+        Raises:
+            ManifestInvalidError: also, it says that it is another's.
+        """
+        made = Move.parse(data, what=what)
+        if made.subject is not None and made.subject != subject:
+            raise ManifestInvalidError(f"{what} says it is alias {made.subject[1]} of {made.subject[0]}")
+        return made
 
     @classmethod
     def parse(cls, data: bytes, *, what: str = "alias") -> Move:

@@ -22,6 +22,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def utc_text(then: datetime) -> str:
+    """A time in UTC, to the second, as it stands in a file."""
+    return then.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def check_keys(fields: dict[str, Any], what: str, *, required: Set[str], optional: Set[str] = frozenset()) -> None:
     """Refuses a missing or an unknown key.
 

@@ -1,6 +1,6 @@
 """What was withdrawn of an entry: a small file that names the releases that nobody is to use, who says so, and why.
 
-It is one file an entry, swapped as a whole like an alias and counted like one, and may be signed in the same way.
+It is one file an entry, swapped as a whole like an alias, numbered by the time, and may be signed like an alias.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zoo_registry.format.signing import Signature
 
 SCHEMA = "kdzoo-withdrawals/1"
 MAX_BYTES = 1_000_000
-_MAX_STATES = 999_999
+_MAX_NUMBER = 2**53
 _REQUIRED = frozenset({"schema", "entry", "number", "updated", "write_id", "releases"})
 
 
@@ -54,7 +54,7 @@ class Withdrawals:
     entry: EntryName
     """Whose."""
     number: int
-    """Which state it is, 1 to 999999, counted up."""
+    """Which state it is, 1 to 2^53: later ones have higher numbers."""
     updated: str
     """When it was written, in UTC."""
     write_id: str
@@ -65,7 +65,7 @@ class Withdrawals:
     """Of `signed_bytes`; None where it is not signed."""
 
     def __post_init__(self) -> None:
-        records.whole(self.number, "number", low=1, high=_MAX_STATES)
+        records.whole(self.number, "number", low=1, high=_MAX_NUMBER)
         records.time(self.updated, "updated")
         records.write_id(self.write_id, "write_id")
         for release in self.releases:
@@ -75,11 +75,6 @@ class Withdrawals:
     def subject(self) -> str:
         """Whose it says that it is."""
         return str(self.entry)
-
-    @property
-    def expires(self) -> None:
-        """Never: what was withdrawn stays so."""
-        return None
 
     def to_bytes(self) -> bytes:
         """The canonical JSON of this state."""

@@ -30,6 +30,7 @@ from zoo_registry.store.protocol import Store
 from zoo_registry.upkeep.references import READERS, digests
 from zoo_registry.zoo import aliasing
 from zoo_registry.zoo.signatures import parse_signature_key, signed_by_key
+from zoo_registry.zoo.withdrawing import next_state
 
 Stand = Literal["new", "same", "forward", "ahead", "diverged"]
 """How an alias stands in the target: not there, the same, behind, ahead, or moved on its own."""
@@ -80,11 +81,11 @@ class WithdrawalsToCopy:
 
     entry: EntryName
     data: bytes
-    """The source's file."""
+    """What the target's file is to be."""
     etag: str | None
     """Of the target's file; None when it has none."""
-    stand: Stand
-    """``diverged`` where the target withdraws something that the source does not."""
+    added: tuple[int, ...]
+    """Releases that the target has not withdrawn yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,7 +255,7 @@ class _Planner:
         return self._each("Reading teachers", read, [key for key in self._source.list(TEACHERS) if _is_card(key)])
 
     def _withdrawals(self, chosen: set[EntryName], keys: list[str]) -> list[WithdrawalsToCopy]:
-        """What is withdrawn of the entries, where the target does not say the same."""
+        """What is withdrawn of the entries and not yet in the target, beside what is there."""
         wanted = [(key, entry) for key in keys if (entry := layout.parse_withdrawals_key(key)) in chosen and entry]
 
         def compare(one: tuple[str, EntryName]) -> WithdrawalsToCopy | None:
@@ -264,12 +265,14 @@ class _Planner:
             try:
                 present, etag = self._target.read(key, max_bytes=MAX_BYTES)
             except ObjectNotFoundError:
-                return WithdrawalsToCopy(entry=entry, data=data, etag=None, stand="new")
-            if present == data:
-                return None
+                return WithdrawalsToCopy(entry=entry, data=data, etag=None, added=tuple(sorted(ours.releases)))
             theirs = Withdrawals.parse(present, what=f"'{key}' of {self._target.uri}")
-            is_behind = theirs.number < ours.number and theirs.releases.keys() <= ours.releases.keys()
-            return WithdrawalsToCopy(entry=entry, data=data, etag=etag, stand="forward" if is_behind else "diverged")
+            added = tuple(sorted(ours.releases.keys() - theirs.releases.keys()))
+            if not added:
+                return None  # what is taken back in the source, its owner in the target takes back there
+            if theirs.releases.keys() - ours.releases.keys() or theirs.number >= ours.number:
+                data = next_state(entry, theirs.number, {**ours.releases, **theirs.releases}).to_bytes()
+            return WithdrawalsToCopy(entry=entry, data=data, etag=etag, added=added)
 
         return [found for found in self._each("Reading withdrawals", compare, wanted) if found is not None]
 

@@ -66,6 +66,8 @@ class Copied:
     """Aliases that point there now where they do in the source."""
     kept: tuple[AliasToCopy, ...]
     """Aliases that were moved in the target on its own, and stay as they are."""
+    withdrawn: tuple[str, ...]
+    """Titles of the releases that are withdrawn in the target now, and were not."""
     skipped: tuple[str, ...]
     """Entries without the alias asked for."""
 
@@ -119,6 +121,7 @@ def copy(
         signed_for=_signed_for(plan, target),
         moved=tuple(one for one in plan.aliases if one.stand in ("new", "forward")),
         kept=tuple(one for one in plan.aliases if one.stand in ("ahead", "diverged")),
+        withdrawn=tuple(f"{one.entry} release {number}" for one in plan.withdrawals for number in one.added),
         skipped=tuple(map(str, plan.skipped)),
     )
 
@@ -235,12 +238,7 @@ class _Copier:
 
     def _withdraw(self, one: WithdrawalsToCopy) -> None:
         """Copies what is withdrawn of an entry, before an alias may lead to it."""
-        if one.stand == "diverged":
-            self._warn(
-                f"other releases of {one.entry} are withdrawn in {self._target.uri}, which stays as it is; see both "
-                f"with: kdzoo zoo show {one.entry}"
-            )
-        elif not self._target.compare_and_swap(withdrawals_key(one.entry), one.data, one.etag):
+        if not self._target.compare_and_swap(withdrawals_key(one.entry), one.data, one.etag):
             raise ConflictError(
                 f"what is withdrawn of {one.entry} was changed in {self._target.uri} meanwhile",
                 hint="run the same command again",

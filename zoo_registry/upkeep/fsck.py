@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from zoo_registry.errors import (
@@ -200,12 +199,14 @@ class _Check:
             self._look_for_blob(f"{entry} release {release} needs it as {role}", ref.sha256, ref.size)
 
     def _look_at_alias(self, key: str, data: bytes, *, is_log: bool) -> None:
+        logged = layout.parse_move_key(key)
+        of, alias = key.removeprefix(layout.ENTRIES).partition("/aliases/")[::2]
+        named = (of, alias.removesuffix(".json")) if logged is None else (str(logged[0]), logged[1])
         try:
-            move = Move.parse(data, what="the log of the alias" if is_log else "the alias")
+            move = Move.of(data, named, what="the log of the alias" if is_log else "the alias")
         except ManifestInvalidError as error:
             self._found(Kind.ALIAS_DAMAGED, key, str(error))
             return
-        logged = layout.parse_move_key(key)
         if logged is not None:
             entry, alias, number = logged
             if move.number == number:
@@ -217,7 +218,7 @@ class _Check:
         if is_log or move.release is None:
             return  # a log may tell of anything that was, and a deleted alias points at nothing
         self._aliases += 1
-        if move.expires is not None and datetime.now(UTC) > datetime.fromisoformat(move.expires):
+        if move.is_over:
             self._found(Kind.ALIAS_EXPIRED, key, f"it was to be followed until {move.expires}")
         target = f"{key.rpartition('/aliases/')[0]}/releases/{move.release:06d}.json"
         if not self._is_there(target):

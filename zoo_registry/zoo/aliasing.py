@@ -178,7 +178,7 @@ def read(store: Store, entry: EntryName, alias: str) -> tuple[Move | None, str |
         return None, None
     except ObjectTooLargeError as error:
         raise ManifestInvalidError(f"{what} is not valid: {error}") from error
-    return Move.parse(data, what=what), etag
+    return Move.of(data, (str(entry), alias), what=what), etag
 
 
 def _move(
@@ -250,9 +250,9 @@ def _swap(
 
 
 def _last(store: Store, entry: EntryName, alias: str, now: Move | None) -> int:
-    """The number of the last move there was, 0 for none; the log's own where a person removed the alias file."""
-    logged = map(layout.parse_move_key, store.list(layout.history_prefix(entry, alias))) if now is None else ()
-    last = now.number if now else max((found[2] for found in logged if found), default=0)
+    """The number of the last move there was, 0 for none; the log's where the alias file was removed or put back."""
+    logged = map(layout.parse_move_key, store.list(layout.history_prefix(entry, alias)))
+    last = max(now.number if now else 0, *(found[2] for found in logged if found), 0)
     if last >= MAX_MOVES:
         raise ConflictError(f"alias {alias} of {entry} was moved {last} times", hint="use an alias of another name")
     return last

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from zoo_registry.cache.remembering import RememberingReader
 from zoo_registry.errors import ManifestInvalidError, ObjectNotFoundError, ObjectTooLargeError, ReleaseNotFoundError
 from zoo_registry.format import layout
-from zoo_registry.format.alias import MAX_BYTES, Move
+from zoo_registry.format.alias import MAX_BYTES, Alias, Move
 from zoo_registry.format.names import EntryName, check_alias
 from zoo_registry.store.protocol import Store
 from zoo_registry.zoo import aliasing
@@ -71,6 +71,36 @@ class AliasLog:
         if newest is not None:
             found.setdefault(newest.number, newest)  # a mover that was killed may not have come to write it
         return [found[number] for number in sorted(found)]
+
+    def present(self, entry: EntryName | str, alias: str) -> Alias | None:
+        """The alias as its file has it, which may not be what its log says; None where it is not there.
+
+        Raises:
+            ManifestInvalidError: the alias file is damaged.
+            StoreUnavailableError: the store cannot be asked.
+        """
+        name, alias = EntryName.of(entry), check_alias(alias)
+        self._reader.need_store(f"read an alias of {name}")
+        move, _ = aliasing.read(self._store, name, alias)
+        return None if move is None else move.alias
+
+    def was_deleted(self, entry: EntryName | str, alias: str) -> bool:
+        """Whether the alias's file says that it was deleted, as by `delete`; not where the file is gone.
+
+        Raises:
+            As `present`.
+        """
+        name, alias = EntryName.of(entry), check_alias(alias)
+        self._reader.need_store(f"read an alias of {name}")
+        move, _ = aliasing.read(self._store, name, alias)
+        return move is not None and move.release is None
+
+    def is_put_back(self, entry: EntryName | str, move: Move, alias: str) -> bool:
+        """Whether the log knows of a later move than the one that was read from an alias's file."""
+        name, alias = EntryName.of(entry), check_alias(alias)
+        self._reader.need_store(f"read the history of {name}")
+        logged = map(layout.parse_move_key, self._store.list(layout.history_prefix(name, alias)))
+        return any(found is not None and found[2] > move.number for found in logged)
 
     def delete(
         self, entry: EntryName | str, alias: str, *, expected: Expected = WHATEVER, reason: Reason | None = None

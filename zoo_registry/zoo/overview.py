@@ -65,17 +65,20 @@ def overview(
             return EntryOverview(entry=name, releases=releases, manifest=None)
         try:
             # As the alias says, whoever may follow it: this is a list of what is there.
-            manifest = registry.resolve(name, registry.read_alias(name, alias).release, trust_cache=True)
+            move = registry.alias_log.present(name, alias)
+            if move is None:
+                return EntryOverview(entry=name, releases=releases, manifest=None)
+            manifest = registry.resolve(name, move.release, trust_cache=True)
             if layout.withdrawals_key(name) in aliased:
                 registry.withdrawn.check(name, manifest.release)
         except WithdrawnError as error:
             return EntryOverview(entry=name, releases=releases, manifest=manifest, problem=str(error))
         except ReleaseNotFoundError as error:
-            deleted = alias not in registry.aliases(name)
-            return EntryOverview(entry=name, releases=releases, manifest=None, problem=None if deleted else str(error))
+            return EntryOverview(entry=name, releases=releases, manifest=None, problem=str(error))
         except RegistryError as error:
             return EntryOverview(entry=name, releases=releases, manifest=None, problem=str(error))
-        return EntryOverview(entry=name, releases=releases, manifest=manifest)
+        over = f"{alias} was to be followed until {move.expires}" if move.is_over else None
+        return EntryOverview(entry=name, releases=releases, manifest=manifest, problem=over)
 
     for done, row in enumerate(in_order(look, names, workers=READERS), start=1):
         yield row

@@ -10,10 +10,9 @@ from zoo_registry.errors import (
     ManifestInvalidError,
     RegistryError,
     ReleaseNotFoundError,
-    SignatureError,
-    StaleError,
     ZooNotFoundError,
 )
+from zoo_registry.format.alias import Alias
 from zoo_registry.format.manifest import Manifest
 from zoo_registry.format.names import EntryName
 
@@ -32,6 +31,10 @@ class Shelf(Protocol):
 
     def list_entries(self) -> list[EntryName]:
         """All entries."""
+        ...
+
+    def read_alias(self, entry: EntryName | str, alias: str) -> Alias:
+        """Where an alias points, whoever may follow it."""
         ...
 
     def resolve(
@@ -56,12 +59,12 @@ def find_by_digest(zoo: Shelf, entry: EntryName, digest: str, alias: str) -> Man
     """
     tried = set()
     try:
-        found = zoo.resolve(entry, alias=alias)
+        found = zoo.resolve(entry, zoo.read_alias(entry, alias).release)
         if found.digest == digest:
             return found
         tried.add(found.release)
-    except (ManifestInvalidError, ReleaseNotFoundError, StaleError, SignatureError):
-        pass  # what is damaged is not the one, and an alias need not be there, nor be one that may be followed
+    except (ManifestInvalidError, ReleaseNotFoundError):
+        pass  # what is damaged is not the one, and an alias need not be there
     for number in reversed(zoo.releases(entry)):
         if number in tried:
             continue

@@ -27,8 +27,8 @@ class Put:
     """Whether it was written; False where its place was taken."""
     sent: tuple[bool, ...]
     """Of each blob, whether it was not in the zoo before."""
-    is_signed: bool
-    """Whether it was signed, and was not before."""
+    is_ours: bool
+    """Whether these very bytes stand there, which then are signed if there is a key."""
 
 
 class Publisher:
@@ -86,8 +86,9 @@ class Publisher:
         if not is_new and taken is not None:
             taken()
         is_ours = self._look_again(document, dict(files), is_new=is_new)
-        is_signed = is_ours and self._signatures.add_own(document)
-        return Put(document=document, is_new=is_new, sent=sent, is_signed=is_signed)
+        if is_ours:
+            self._signatures.add_own(document)
+        return Put(document=document, is_new=is_new, sent=sent, is_ours=is_ours)
 
     def _claim(self, places: Iterable[Document]) -> tuple[bool, Document]:
         document = None

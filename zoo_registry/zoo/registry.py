@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zoo_registry.cache.blobs import BlobCache
-from zoo_registry.cache.latest import LatestSeen
+from zoo_registry.cache.latest import Latest, LatestSeen
 from zoo_registry.cache.remembering import RememberingReader
+from zoo_registry.cache.zoo_notes import ZooNotes
 from zoo_registry.errors import (
     BlobCorruptError,
     ManifestInvalidError,
     ObjectNotFoundError,
     RegistryError,
+    SignatureError,
+    StaleError,
 )
 from zoo_registry.format import layout, records
 from zoo_registry.format.alias import MAX_BYTES as ALIAS_BYTES
-from zoo_registry.format.alias import Alias
+from zoo_registry.format.alias import Alias, Move
 from zoo_registry.format.digests import check_bytes, check_digest
 from zoo_registry.format.identity import Identity
 from zoo_registry.format.manifest import Manifest
@@ -88,11 +92,12 @@ class Registry:
         self._reader = RememberingReader(store, cache, offline=offline, warn=self._warn)
         self.signatures = Signatures(store, self._reader, warn=self._warn)
         """Who signed which release."""
-        self.states = SignedStates(self.signatures, self._reader, LatestSeen(self._reader.place, cache))
+        notes = ZooNotes(self._reader.place, cache, "latest")
+        self.states = SignedStates(self.signatures, self._reader, LatestSeen(notes))
         """Signs what changes, and says what of it may be followed."""
         self.alias_log = AliasLog(store, self._reader, sign=self.states.sign_move, warn=self._warn)
         """Every move of every alias."""
-        self.withdrawn = WithdrawnReleases(store, self._reader, cache, self.states)
+        self.withdrawn = WithdrawnReleases(store, self._reader, notes, self.states, warn=self._warn)
         """Releases that nobody is to use."""
         self._publisher = Publisher(store, self._reader, self.signatures, warn=self._warn)
 
@@ -170,38 +175,49 @@ class Registry:
             ManifestInvalidError: the alias file is damaged.
         """
         name = EntryName.of(entry)
-        what = f"alias {alias} of {name}"
-        try:
-            return self._reader.load(
-                layout.alias_key(name, alias),
-                lambda data: Alias.parse(data, what=what),
-                what=what,
-                max_bytes=ALIAS_BYTES,
-            )
-        except ObjectNotFoundError as error:
-            raise absent(self, name, f"alias '{alias}'") from error
+        before = self.states.seen(name, check_alias(alias))
+        move, data, is_kept = self._read_move(name, alias)
+        with suppress(StaleError, SignatureError):
+            self._take(name, alias, (move, data, is_kept), before, expires=False)
+        return self._pointing(name, alias, move)
 
     def follow_alias(self, entry: EntryName | str, alias: str) -> Alias:
-        """Where an alias points, for who is about to use what it points at.
+        """Where an alias points, for who is about to use what it points at; kept for when the store is out of reach.
 
         Raises:
-            StaleError: it is older than it was when last read here, or was to be followed until a time that is over.
+            StaleError: it is older than when last followed here, or was to be followed until a time that is over.
             SignatureError: it is not signed as it must be (`SignedStates.demand`).
             RegistryError: as `read_alias` does.
         """
         name = EntryName.of(entry)
-        key = layout.alias_key(name, alias)
-        before = self.states.seen(key)
-        found = self.read_alias(name, alias)
-        self.states.take(
-            key,
-            found,
-            before,
-            subject=(str(name), alias),
-            what=f"alias {alias} of {name}",
-            renew=f"kdzoo zoo alias {name} {alias} {found.release}",
-        )
-        return found
+        before = self.states.seen(name, check_alias(alias))
+        found = self._read_move(name, alias)
+        self._take(name, alias, found, before)
+        return self._pointing(name, alias, found[0])
+
+    def _take(
+        self, name: EntryName, alias: str, found: tuple[Move, bytes, bool], before: Latest, *, expires: bool = True
+    ) -> None:
+        """Keeps an alias for when the store is out of reach, if it may be followed; raises why it may not."""
+        move, data, is_kept = found
+        self.states.take(name, alias, move, before, is_kept=is_kept, expires=expires)
+        # Another process may have followed a later one meanwhile.
+        if not is_kept and move.number >= self.states.seen(name, alias).number:
+            self._reader.keep(layout.alias_key(name, alias), data)
+
+    def _read_move(self, name: EntryName, alias: str) -> tuple[Move, bytes, bool]:
+        """An alias's state, its bytes, and whether they are what was kept."""
+        what = f"alias {alias} of {name}"
+        try:
+            data, is_kept = self._reader.fetch(layout.alias_key(name, alias), what=what, max_bytes=ALIAS_BYTES)
+        except ObjectNotFoundError as error:
+            raise absent(self, name, f"alias '{alias}'") from error
+        return Move.of(data, (str(name), alias), what=what), data, is_kept
+
+    def _pointing(self, name: EntryName, alias: str, move: Move) -> Alias:
+        if move.alias is None:
+            raise absent(self, name, f"alias '{alias}'")
+        return move.alias
 
     def resolve(
         self,

@@ -136,6 +136,8 @@ class CardShelf:
         publisher.probe()
         document = self.document(name, card, blob)
         put = publisher.put(lambda: [document], [(blob, file)], taken=check, progress=progress)
+        if not put.is_ours and self.signatures.own_key() is not None:
+            self._warn(f"{document.title} is not signed: its card in {self.uri} says other things than this one")
         return put.is_new
 
     def fetch(self, name: str, blob: BlobRef, path: Path, *, progress: Progress | None = None) -> str:

@@ -35,9 +35,9 @@ def sign(name: str, key_file: Path | None, zoo: str | None, as_json: bool) -> No
     if path is None:
         raise UsageError("no key to sign with", hint="give --key FILE or set KDZOO_SIGNING_KEY; keygen makes one")
     target = open_teacher_zoo(settings, zoo)
-    card = target.checked_card(name)
+    card, document = target.checked(name)
     tell(f"teacher {card.name}, a {card.architecture}", f"  weights    sha256 {card.sha256}, {card.size:,} bytes")
-    key, is_new = target.sign(name, path, ask=ask_passphrase)
+    key, is_new = target.sign(document, path, ask=ask_passphrase)
     if as_json:
         say_json({"teacher": name, "key": key, "new": is_new})
         return

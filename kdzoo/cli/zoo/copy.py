@@ -88,6 +88,7 @@ def _document(done: Copied) -> dict[str, Any]:
         "signed_for": list(done.signed_for),
         "moved": [_alias(one) for one in done.moved],
         "kept": [_alias(one) | {"target_release": one.present.release if one.present else None} for one in done.kept],
+        "withdrawn": list(done.withdrawn),
         "skipped": list(done.skipped),
     }
 
@@ -120,6 +121,8 @@ def _print(done: Copied, target: str, dry_run: bool) -> None:
     for one in done.moved:
         where = "deleted" if one.newest.release is None else f"release {one.newest.release}"
         say(f"{one.alias} of {one.entry} {'would be' if dry_run else 'is'} {where}")
+    for title in done.withdrawn:
+        say(f"{title} {'would be' if dry_run else 'is'} withdrawn")
     for name in done.skipped:
         say(f"left out {name}, which has no such alias")
     say(

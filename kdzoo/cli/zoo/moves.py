@@ -39,12 +39,14 @@ def expiry(text: str | None) -> str | None:
         return None
     from datetime import UTC, datetime, timedelta
 
+    from zoo_registry.format.records import utc_text
+
     seconds = age_seconds(text, "--expires")
     try:
         then = datetime.now(UTC) + timedelta(seconds=seconds)
     except OverflowError as error:
         raise UsageError(f"--expires '{text}' is later than any date", hint="for example 30d") from error
-    return then.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return utc_text(then)
 
 
 def tell_mlflow(registry: Registry, entry: EntryName, alias: str) -> None:

@@ -34,10 +34,12 @@ def show(entry: str, release: int | None, digest: str | None, alias: str, zoo: s
     """
     from kdzoo.cli.zoo.card import card
     from kdzoo.settings import Settings
-    from zoo_registry.errors import StoreUnavailableError
+    from zoo_registry.errors import ManifestInvalidError, StoreUnavailableError
     from zoo_registry.zoo.withdrawing import told
 
     registry = open_zoo(zoo)
+    if release is None and digest is None:
+        release = registry.read_alias(entry, alias).release  # as it stands, whoever may follow it
     manifest = registry.resolve(entry, release, alias, digest=digest)
     if as_json:
         # The very bytes, so that their digest and a signature of them can be checked elsewhere.
@@ -51,7 +53,7 @@ def show(entry: str, release: int | None, digest: str | None, alias: str, zoo: s
         signed = _signed_by(registry, manifest, Settings.from_environment())
         found = registry.withdrawn.of(manifest.entry).get(manifest.release)
         withdrawn = "" if found is None else told(found)
-    except StoreUnavailableError as error:
+    except (ManifestInvalidError, StoreUnavailableError) as error:
         tell_note(f"aliases, signatures and withdrawals are not shown: {error}")
     say(*card(manifest, aliases=aliases, signed_by=signed, withdrawn=withdrawn))
 

@@ -36,7 +36,7 @@ def verify(
     zoo: str | None,
     as_json: bool,
 ) -> None:
-    """Check that a trusted key has signed a release for this zoo; exit status 1 if none has.
+    """Check that a trusted key has signed a release for this zoo; exit status 1 if none has, or it was withdrawn.
 
     A copy has its own id: KDZOO_SIGNED_FOR names the zoos whose signatures count. Those of older versions name no zoo,
     and count for releases from before the zoo had an id.
@@ -56,6 +56,7 @@ def verify(
     trusted, registry = read_trusted_keys(path), open_zoo(zoo)
     manifest = registry.resolve(entry, release, alias, digest=digest)
     found = registry.signatures.find(manifest, trusted, signed_for=settings.signed_for)
+    registry.withdrawn.check(manifest.entry, manifest.release)
     if deep:
         read_blobs(manifest, zoo)
     if as_json:

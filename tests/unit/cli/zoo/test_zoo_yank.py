@@ -6,6 +6,7 @@ import os
 import pytest
 from helpers.command import run
 from helpers.zoos import ENTRY, publish
+from PIL import Image
 
 import kdzoo
 from zoo_registry.errors import SignatureError, StaleError, WithdrawnError
@@ -80,13 +81,18 @@ def test_an_alias_that_expires_is_renewed_by_the_command_that_the_error_names(ca
     assert json.loads(made.out)["expires"] is not None and json.loads(made.out)["signature"]["key"]
     with pytest.raises(StaleError, match="was to be followed until") as error:
         kdzoo.load("rd", "demo/weave")
-    assert f"kdzoo zoo alias {ENTRY} champion 3" in error.value.hint
-    renewed = run(capsys, "zoo", "alias", ENTRY, "champion", 3, "--expires", "30d")
+    hint = error.value.hint.partition("renews it: kdzoo ")[2]
+    assert f"zoo alias {ENTRY} champion 3" in hint
+    assert "was to be followed until" in run(capsys, "zoo", "list").err
+    assert run(capsys, "zoo", "show", ENTRY).status == 0
+    renewed = run(capsys, *hint.split())
     assert renewed.status == 0 and ", until " in renewed.out
     assert run(capsys, "zoo", "pull", ENTRY).status == 0
     assert run(capsys, "zoo", "rollback", ENTRY, "--expires", "30d").out.startswith(f"champion of {ENTRY} is release 2")
     assert run(capsys, "zoo", "promote", ENTRY, 3, "--force", "--expires", "12h").status == 0
     assert run(capsys, "zoo", "fsck").status == 0
+    forever = json.loads(run(capsys, "zoo", "promote", ENTRY, 3, "--json").out)
+    assert forever["expires"] is None and forever["number"] == 8
 
 
 @pytest.mark.parametrize(
@@ -114,3 +120,26 @@ def test_an_alias_of_earlier_times_is_signed_by_setting_it_where_it_is(capsys, k
     assert [("signature" in move) for move in moves] == [False, False, False, True]
     assert run(capsys, "zoo", "alias", ENTRY, "champion", 3).status == 0
     assert len(json.loads(run(capsys, "zoo", "history", ENTRY, "--json").out)) == 4
+
+
+def test_a_demand_without_keys_is_a_mistake(capsys, monkeypatch):
+    monkeypatch.setenv("KDZOO_REQUIRE_SIGNED_ALIASES", "1")
+    refused = run(capsys, "zoo", "list")
+    assert refused.status == 2 and "KDZOO_REQUIRE_SIGNATURE" in refused.err
+
+
+def test_verify_tells_of_a_withdrawal(capsys, key):
+    run(capsys, "zoo", "sign", ENTRY, "--key", "k")
+    assert run(capsys, "zoo", "verify", ENTRY, "--public-key", "k.pub").status == 0
+    run(capsys, "zoo", "yank", ENTRY, 3)
+    assert run(capsys, "zoo", "verify", ENTRY, "--public-key", "k.pub").status == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("predict", "rd", "demo/weave", ".", "--out", "judged"), ("evaluate", "rd", "demo/weave")]
+)
+def test_it_judges_nothing(capsys, here, command):
+    Image.new("RGB", (32, 32)).save(here / "photo.png")
+    run(capsys, "zoo", "yank", ENTRY, 3, "--why", "mislabelled")
+    refused = run(capsys, *command)
+    assert refused.status == 1 and "mislabelled" in refused.err

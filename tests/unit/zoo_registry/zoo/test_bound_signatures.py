@@ -47,7 +47,7 @@ def test_stagings_release_and_signature_do_not_pass_for_productions(tmp_path, ke
     assert (found.key, found.zoo) == (key.public, registry.identity().id)
     registry, other = swapped(staging, production), open_zoo(staging).identity()
     with pytest.raises(SignatureError, match=f"one of key {key.public.key_id}, for zoo {other.id}, which does not"):
-        registry.signatures.require(registry.resolve(ENTRY), trusted)
+        registry.signatures.require(registry.resolve(ENTRY, 1), trusted)
 
 
 def test_nor_under_the_names_that_productions_would_have(tmp_path, key, trusted):

@@ -4,13 +4,15 @@ import dataclasses
 import json
 import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from helpers.zoos import ENTRY, FarFolder, publish
 
-from zoo_registry import BlobCache, Registry
-from zoo_registry.errors import KeyInvalidError, SignatureError, StaleError
+from kdzoo import champions
+from zoo_registry import BlobCache, EntryName, Registry
+from zoo_registry.errors import KeyInvalidError, ManifestInvalidError, ReleaseNotFoundError, SignatureError, StaleError
 from zoo_registry.format.alias import Move
 from zoo_registry.format.signing import SigningKey, TrustedKeys
 from zoo_registry.store.folder import FolderStore
@@ -97,7 +99,7 @@ def test_a_state_that_was_put_back_is_not_followed_by_who_saw_a_later_one(zoo, k
     mover.set_alias(ENTRY, "champion", 2)
     assert line.resolve(ENTRY).release == 2
     alias_file(zoo).write_bytes(before)
-    with pytest.raises(StaleError, match=r"champion of .* is state 1, and was state 2 when") as error:
+    with pytest.raises(StaleError, match=r"champion of .* is at its move 1, and was at move 2 when") as error:
         line.resolve(ENTRY)
     assert "fsck" in error.value.hint
     assert line.resolve(ENTRY, 1).release == 1  # a number is no alias
@@ -121,8 +123,8 @@ def test_another_machine_cannot_know_and_a_new_zoo_at_the_place_begins_anew(zoo)
 def test_whoever_reads_while_others_do_raises_no_false_alarm(zoo, monkeypatch):
     """Another process of this machine sees a later state between this one's read and its look at what was seen."""
     owner(zoo).set_alias(ENTRY, "champion", 1)
-    line, other = reader(zoo), reader(zoo)
-    plain = line.read_alias
+    line, other = reader(zoo, far=True), reader(zoo, far=True)
+    plain = line._read_move
 
     def overtaken(entry, alias):
         found = plain(entry, alias)
@@ -130,18 +132,30 @@ def test_whoever_reads_while_others_do_raises_no_false_alarm(zoo, monkeypatch):
         assert other.resolve(ENTRY).release == 2
         return found
 
-    monkeypatch.setattr(line, "read_alias", overtaken)
+    monkeypatch.setattr(line, "_read_move", overtaken)
     assert line.resolve(ENTRY).release == 1
-    monkeypatch.setattr(line, "read_alias", plain)
+    monkeypatch.setattr(line, "_read_move", plain)
+    assert reader(zoo, far=True, offline=True).resolve(ENTRY).release == 2  # the later one is what is kept
     assert line.resolve(ENTRY).release == 2
 
 
 def test_what_is_kept_is_followed_offline_until_its_time_is_over(zoo, key, monkeypatch):
     owner(zoo, key).set_alias(ENTRY, "champion", 2, reason=Reason(expires=FAR_AWAY))
     assert reader(zoo, key, far=True).resolve(ENTRY).release == 2
-    shutil.rmtree(zoo)
+    shutil.move(zoo, zoo.parent / "gone")
     away = reader(zoo, key, far=True, offline=True)
     assert away.resolve(ENTRY).release == 2
+    monkeypatch.setattr("zoo_registry.format.alias.datetime", Later)
+    with pytest.raises(StaleError, match="was to be followed until"):
+        away.resolve(ENTRY)
+
+
+class Later(datetime):
+    """A clock of the next century."""
+
+    @classmethod
+    def now(cls, zone=None):
+        return datetime(2100, 1, 1, tzinfo=zone)
 
 
 def test_a_move_whose_time_is_over_is_not_followed_until_it_is_renewed(zoo, key):
@@ -149,7 +163,7 @@ def test_a_move_whose_time_is_over_is_not_followed_until_it_is_renewed(zoo, key)
     for line in (reader(zoo), reader(zoo, key)):
         with pytest.raises(StaleError, match="was to be followed until 2020-01-01T00:00:00Z") as error:
             line.resolve(ENTRY)
-        assert f"kdzoo zoo alias {ENTRY} champion 2" in error.value.hint
+        assert f"kdzoo zoo alias {ENTRY} champion 2 --expires 30d" in error.value.hint
     assert [one.kind.value for one in fsck(FolderStore(zoo)).findings] == ["alias-expired"]
     owner(zoo, key).set_alias(ENTRY, "champion", 2, reason=Reason(expires=FAR_AWAY))
     assert reader(zoo, key).resolve(ENTRY).release == 2
@@ -203,8 +217,18 @@ def test_nothing_of_a_signed_move_can_be_changed(zoo, key, what):
     move = owner(zoo, key).set_alias(ENTRY, "champion", 2, reason=Reason(expires=FAR_AWAY))
     other = owner(zoo, key).set_alias(ENTRY, "staging", 3)
     alias_file(zoo).write_bytes(changes(move, other)[what].to_bytes())
-    with pytest.raises(SignatureError, match="is not signed by a key of 'my keys'"):
+    with pytest.raises((SignatureError, ManifestInvalidError), match=r"is not signed by a key of|says it is alias"):
         reader(zoo, key, always=True).resolve(ENTRY)
+
+
+@pytest.mark.parametrize("what", ["subject", "entry", "other alias"])
+def test_a_signed_alias_is_no_other_for_who_asks_for_no_signature_either(zoo, key, what):
+    move = owner(zoo, key).set_alias(ENTRY, "champion", 2)
+    other = owner(zoo, key).set_alias(ENTRY, "staging", 3)
+    alias_file(zoo).write_bytes(changes(move, other)[what].to_bytes())
+    with pytest.raises(ManifestInvalidError, match="says it is alias"):
+        reader(zoo).resolve(ENTRY)
+    assert "alias-damaged" in [one.kind.value for one in fsck(FolderStore(zoo)).findings]
 
 
 def test_a_strangers_signature_and_another_zoos_do_not_count(zoo, key, tmp_path):
@@ -223,3 +247,114 @@ def test_a_digest_finds_its_release_whatever_the_alias_says(zoo, key):
     owner(zoo, key).set_alias(ENTRY, "champion", 2, reason=Reason(expires=LONG_AGO))
     wanted = owner(zoo).resolve(ENTRY, 3)
     assert reader(zoo, key).resolve(ENTRY, digest=wanted.digest).release == 3
+
+
+def test_what_is_refused_is_not_what_is_kept_for_offline(zoo, key):
+    owner(zoo, key).set_alias(ENTRY, "champion", 1)
+    old = alias_file(zoo).read_bytes()
+    owner(zoo, key).set_alias(ENTRY, "champion", 2)
+    line = reader(zoo, key, always=True, far=True)
+    assert line.resolve(ENTRY).release == 2
+    for bad in (old, dataclasses.replace(Move.parse(old), subject=None, signature=None, number=9).to_bytes()):
+        alias_file(zoo).write_bytes(bad)
+        with pytest.raises((StaleError, SignatureError)):
+            line.resolve(ENTRY)
+        assert reader(zoo, key, always=True, far=True, offline=True).resolve(ENTRY).release == 2
+
+
+@pytest.mark.parametrize("again", ["the same release", "another", "rollback"])
+def test_an_alias_that_was_put_back_is_mended_by_setting_it(zoo, key, again):
+    mover, line = owner(zoo, key), reader(zoo, key)
+    mover.set_alias(ENTRY, "champion", 1)
+    old = alias_file(zoo).read_bytes()
+    for release in (2, 3, 2):
+        mover.set_alias(ENTRY, "champion", release)
+    assert line.resolve(ENTRY).release == 2
+    alias_file(zoo).write_bytes(old)
+    if again == "rollback":
+        made = champions.rollback(mover, EntryName.parse(ENTRY))
+    else:
+        made = champions.promote(mover, EntryName.parse(ENTRY), 1 if again == "the same release" else 3, force=True)
+    assert made.number == 5
+    assert line.resolve(ENTRY).release == made.release
+    assert fsck(FolderStore(zoo)).is_sound
+
+
+def test_another_move_of_the_same_number_is_not_followed(zoo, key):
+    owner(zoo, key).set_alias(ENTRY, "champion", 1)
+    line = reader(zoo)
+    assert line.resolve(ENTRY).release == 1
+    made = dataclasses.replace(Move.parse(alias_file(zoo).read_bytes()), release=2, write_id="ab" * 16)
+    alias_file(zoo).write_bytes(made.to_bytes())
+    with pytest.raises(StaleError, match="is at another than before"):
+        line.resolve(ENTRY)
+
+
+def test_a_signed_state_puts_right_what_a_stranger_counted_up(zoo, key):
+    line = reader(zoo, key)
+    right = owner(zoo, key).set_alias(ENTRY, "champion", 2)
+    forged = dataclasses.replace(right, number=999_999, subject=None, signature=None, write_id="ab" * 16)
+    alias_file(zoo).write_bytes(forged.to_bytes())
+    assert line.resolve(ENTRY).release == 2  # nothing signed was ever seen here
+    alias_file(zoo).write_bytes(right.to_bytes())
+    assert line.resolve(ENTRY).release == 2
+    alias_file(zoo).write_bytes(forged.to_bytes())
+    with pytest.raises(SignatureError, match="and it was before"):
+        line.resolve(ENTRY)
+
+
+def test_a_deleted_alias_is_not_brought_back_by_its_old_file(zoo):
+    owner(zoo).set_alias(ENTRY, "staging", 2)
+    old, line = alias_file(zoo, "staging").read_bytes(), reader(zoo)
+    owner(zoo).alias_log.delete(ENTRY, "staging")
+    with pytest.raises(ReleaseNotFoundError):
+        line.resolve(ENTRY, alias="staging")
+    alias_file(zoo, "staging").write_bytes(old)
+    with pytest.raises(StaleError):
+        line.resolve(ENTRY, alias="staging")
+
+
+@pytest.mark.parametrize("how", ["removed", "damaged"])
+def test_to_remove_what_says_which_zoo_it_is_makes_nobody_forget(zoo, key, how):
+    owner(zoo, key).set_alias(ENTRY, "champion", 1)
+    old, original = alias_file(zoo).read_bytes(), read_identity(FolderStore(zoo)).id
+    owner(zoo, key).set_alias(ENTRY, "champion", 2)
+    line = reader(zoo, key, signed_for=(original,))
+    assert line.resolve(ENTRY).release == 2
+    alias_file(zoo).write_bytes(old)
+    (zoo / "zoo.json").chmod(0o644)
+    (zoo / "zoo.json").unlink() if how == "removed" else (zoo / "zoo.json").write_text("{}")
+    with pytest.raises(StaleError if how == "removed" else ManifestInvalidError):
+        reader(zoo, key, signed_for=(original,)).resolve(ENTRY)
+
+
+def document(value):
+    shared = {"split": {"digest": "aa"}, "dataset": {"fingerprint": "ff"}, "input": {"size": 256}}
+    return {"protocol": "holdout", "objective": {"name": "aupro", "value": value}, **shared}
+
+
+@pytest.mark.parametrize("what", ["as it was", "moved by a stranger", "taken away", "deleted by its owner", "expiring"])
+def test_nothing_becomes_champion_by_itself_on_ground_that_is_not_the_owners(tmp_path, key, what):
+    folder, entry = tmp_path / "zoo", EntryName.parse(ENTRY)
+    publisher = owner(folder, key)
+    trusted = TrustedKeys(keys=(key.public,), source="my keys")
+    publisher.states.demand(lambda: Demand(trusted=trusted, always=True))
+    for value in (0.9, 0.5, 0.8):
+        publisher.publish(ENTRY, document(value), {}, alias=None)
+    expires = FAR_AWAY if what == "expiring" else None
+    publisher.set_alias(ENTRY, "champion", 2, reason=Reason(expires=expires))
+    publisher.resolve(ENTRY)
+    if what == "moved by a stranger":
+        owner(folder).set_alias(ENTRY, "champion", 1)
+    elif what == "taken away":
+        alias_file(folder).unlink()
+    elif what == "deleted by its owner":
+        publisher.alias_log.delete(ENTRY, "champion")
+    verdict = champions.crown(publisher, entry, document(0.8), 3)
+    assert verdict.wins == (what in ("as it was", "deleted by its owner", "expiring")), verdict.note
+    if not verdict.wins:
+        assert "promote --force" in verdict.note
+        assert champions.promote(publisher, entry, 3, force=True).release == 3
+    now = publisher.follow_alias(ENTRY, "champion")
+    assert now.release == 3 and now.signature is not None
+    assert (now.expires or "")[:4] == ("2099" if expires else "")
