@@ -78,13 +78,30 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
         settings=settings,
         max_concurrent=given["max_concurrent"],
         cpus_per_trial=given["cpus_per_trial"],
-        gpus_per_trial=given["gpus_per_trial"],
+        gpus_per_trial=gpus_of(given["device"], given["gpus_per_trial"]),
         time_budget=budget,
         keep=given["keep"],
         gpu_hours=given["gpu_hours"],
         strategy=strategy,
         loans=loans,
     )
+
+
+def gpus_of(device: str | None, gpus: float | None) -> float | None:
+    """What GPUs a trial is to hold; None for one where there are any.
+
+    Args:
+        device: ``cpu``, ``cuda`` or None, of which nothing was said.
+        gpus: as asked for.
+
+    Raises:
+        UsageError: the two disagree.
+    """
+    if device is None:
+        return gpus
+    if gpus is not None and bool(gpus) != (device == "cuda"):
+        raise UsageError(f"--device {device} and --gpus-per-trial {gpus:g} disagree", hint="give one of them")
+    return 0.0 if device == "cpu" else gpus or 1.0
 
 
 def _strategy(given: dict[str, Any], also: tuple[str, ...]) -> Strategy:

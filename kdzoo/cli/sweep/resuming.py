@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from kdzoo.cli.sweep.durations import parse_duration
-from kdzoo.cli.sweep.planning import check_named, plan_of
+from kdzoo.cli.sweep.planning import check_named, gpus_of, plan_of
 from kdzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kdzoo.settings import Settings
 
 _MAY_CHANGE = {
-    "resume", "trials", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "time_budget", "gpu_hours", "keep",
-    "ray_address"
+    "resume", "trials", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "device", "time_budget", "gpu_hours",
+    "keep", "ray_address"
 }  # fmt: skip
 """Options that do not decide what a trial's outcome is; of trials there may only be more."""
 
@@ -52,8 +52,10 @@ def resumed_plan(
         check_named(method, given["dataset"])
         asked = plan_of(method, {**given, "trials": given["trials"] or before.trials}, settings)
         written.check(asked, written.data)
-    taken = ("max_concurrent", "cpus_per_trial", "gpus_per_trial", "gpu_hours", "keep")
+    taken = ("max_concurrent", "cpus_per_trial", "gpu_hours", "keep")
     changed: dict[str, Any] = {name: given[name] for name in taken if name in told}
+    if told & {"device", "gpus_per_trial"}:
+        changed["gpus_per_trial"] = gpus_of(given["device"], given["gpus_per_trial"])
     if "time_budget" in told:
         changed["time_budget"] = parse_duration(given["time_budget"])
     trials = given["trials"] or before.trials

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 @click.option("--space", type=click.Path(path_type=Path), metavar="FILE", help="A search space of your own.")
 @click.option("--max-concurrent", type=click.IntRange(1), help="Trials at once; default as many as fit.")
 @click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    help="Of the trials; default a GPU if there is one now. On a cluster that grows, cuda waits for nodes with GPUs.",
+)
+@click.option(
     "--gpus-per-trial", type=click.FloatRange(0), help="GPUs or the share of one; default 1 if there are any."
 )
 @click.option(

@@ -23,7 +23,7 @@ from kdzoo.search.workers.node_data import place_of
 from kdzoo.search.workers.node_watch import NodeWatch
 from kdzoo.search.workers.places import Places
 from kdzoo.search.workers.reasons import reason, stopped
-from kdzoo.search.workers.resources import needs_of
+from kdzoo.search.workers.resources import at_once, needs_of
 from kdzoo.search.workers.sent_teacher import SentTeacher
 from kdzoo.search.workers.slots import taken
 from kdzoo.search.workers.workbench import WorkerContext
@@ -110,9 +110,13 @@ class SweepDriver:
         return self._board
 
     def _check(self) -> None:
-        """Between two events: is anything wrong with the images, or with a machine that has joined?"""
+        """Between two events: is anything wrong with the images, or a machine that has joined; are fewer needed?"""
         self._ground.preparation.check()
         self._ground.checks.see_new(self._places)
+        if self._ground.capacity is not None:
+            to_measure = len(self._board.categories) - len(self._board.outcomes)
+            left = self._board.total - self._board.done() + to_measure
+            self._ground.capacity.ask(at_once(self._plan, left))
 
     def _take_over(self) -> None:
         """Puts what earlier drivers did on the board, and leaves alone what they settled."""

@@ -12,6 +12,7 @@ from kdzoo.search.record.plan_file import PlanFile
 from kdzoo.search.run.disk import check_room, checkpoint_demand, gigabytes
 from kdzoo.search.run.feature_room import told_feature_room
 from kdzoo.search.run.preparation import Preparation
+from kdzoo.search.workers.capacity import Capacity
 from kdzoo.search.workers.cluster import nodes
 from kdzoo.search.workers.node_checks import NodeChecks
 from kdzoo.teachers.backbone import Teacher
@@ -30,6 +31,7 @@ class Ground:
         weights: its weights, as workers and the zoo get them.
         preparation: of the images, which may go on while training begins.
         checks: of the machines, those that join later included.
+        capacity: what was asked of the cluster; None of a Ray that the sweep started.
         checkpoint_bytes: what one checkpoint may take.
         resumed: whether an earlier driver began the sweep.
     """
@@ -41,6 +43,7 @@ class Ground:
     weights: bytes
     preparation: Preparation
     checks: NodeChecks
+    capacity: Capacity | None
     checkpoint_bytes: int
     resumed: bool
 

@@ -15,11 +15,11 @@ from kdzoo.search.run.driver import SweepDriver
 from kdzoo.search.run.ground import Ground, check_new, checkpoint_room
 from kdzoo.search.run.preparation import Preparation, Prepared
 from kdzoo.search.run.sweep_log import SweepLog
-from kdzoo.search.workers.cluster import check_address, cluster, nodes
+from kdzoo.search.workers.cluster import check_address, cluster
 from kdzoo.search.workers.keys import s3_keys_kept
 from kdzoo.search.workers.node_checks import NodeChecks
 from kdzoo.search.workers.node_data import place_of
-from kdzoo.search.workers.resources import needs_of, with_resources
+from kdzoo.search.workers.resources import needs_of, room_for_trials
 from kdzoo.search.workers.slots import note_if_busy
 from kdzoo.teacher_zoo import obtain_teacher
 from kdzoo.zoo import open_registry
@@ -81,8 +81,11 @@ def run_sweep(
         if left:
             view.note(f"the images of {left} more categories are decoded while training begins")
         weights = teacher.weights()
-        with s3_keys_kept(), cluster(plan.settings.ray_address, log=folder.log, shared=len(weights)):
-            plan = with_resources(plan, nodes())
+        with (
+            s3_keys_kept(),
+            cluster(plan.settings.ray_address, log=folder.log, shared=len(weights)),
+            room_for_trials(plan, view.note) as (plan, capacity),
+        ):
             fetch = place_of(plan.dataset, plan.settings) if plan.download else None
             checks = NodeChecks(plan.dataset, fetch, folder.driver, view.note)
             checks.check()
@@ -105,6 +108,7 @@ def run_sweep(
                 weights=weights,
                 preparation=preparation,
                 checks=checks,
+                capacity=capacity,
                 checkpoint_bytes=room,
                 resumed=resume,
             )

@@ -6,7 +6,7 @@ from helpers.layouts import make_dataset
 from helpers.public_layouts import make_mvtec3d
 
 from kdzoo.cli.options import run_options
-from kdzoo.cli.sweep.planning import check_name, plan_of
+from kdzoo.cli.sweep.planning import check_name, gpus_of, plan_of
 from kdzoo.cli.sweep.run import run as sweep_run
 from kdzoo.cli.sweep.spaces import spaces_of
 from kdzoo.cli.train import _spec
@@ -67,3 +67,29 @@ def test_tiles_reach_the_plan(tmp_path):
     given = sweep_run.make_context("run", words).params
     options = plan_of(given.pop("method"), given, Settings.from_environment()).options
     assert (options.image_size, options.resize, options.overlap, options.scale) == (128, "tile", 32, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "held"),
+    [
+        (None, None, None),
+        (None, 0.25, 0.25),
+        ("cpu", None, 0.0),
+        ("cpu", 0.0, 0.0),
+        ("cuda", None, 1.0),
+        ("cuda", 0.5, 0.5),
+    ],
+)
+def test_the_device_says_what_gpus_a_trial_holds(device, gpus, held, tmp_path):
+    assert gpus_of(device, gpus) == held
+    words = ["rd", "--dataset", str(make_dataset(tmp_path / "parts"))]
+    words += ["--device", device] if device else []
+    words += ["--gpus-per-trial", str(gpus)] if gpus is not None else []
+    given = sweep_run.make_context("run", words).params
+    assert plan_of(given.pop("method"), given, Settings.from_environment()).gpus_per_trial == held
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", 1.0), ("cuda", 0.0)])
+def test_a_device_that_the_gpus_contradict_is_refused(device, gpus):
+    with pytest.raises(UsageError, match=f"--device {device} and --gpus-per-trial {gpus:g} disagree"):
+        gpus_of(device, gpus)

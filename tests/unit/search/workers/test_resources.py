@@ -9,7 +9,7 @@ from helpers.sweeps import small_plan
 
 from kdzoo.errors import SweepError, UsageError
 from kdzoo.search.workers.cluster import Node
-from kdzoo.search.workers.resources import check_this_machine, with_resources
+from kdzoo.search.workers.resources import at_once, check_this_machine, with_gpus, with_resources
 
 SMALL, LARGE, GPU = Node(cpus=2, gpus=0), Node(cpus=16, gpus=0), Node(cpus=4, gpus=2)
 
@@ -65,3 +65,25 @@ def test_too_few_gpus_on_this_machine_are_found_before_ray_starts(plan, monkeypa
         check_this_machine(dataclasses.replace(plan, gpu_hours=1.0))
     elsewhere = dataclasses.replace(greedy.settings, ray_address="10.0.0.5:6379")
     check_this_machine(dataclasses.replace(greedy, settings=elsewhere))
+
+
+def test_what_trials_of_a_cluster_hold_is_settled_by_what_is_there_or_by_a_person(plan):
+    notes, head = [], Node(cpus=0, gpus=0)
+    assert with_gpus(plan, [head, SMALL, GPU], notes.append).gpus_per_trial == 1.0
+    assert notes == []
+    assert with_gpus(plan, [head, SMALL], notes.append).gpus_per_trial == 0.0
+    (note,) = notes
+    assert "trials train on CPUs" in note and "--device cuda" in note
+    for empty in ([head], []):
+        with pytest.raises(UsageError, match="no machine yet that runs trials") as caught:
+            with_gpus(plan, empty, notes.append)
+        assert "--device cuda" in caught.value.hint and "--device cpu" in caught.value.hint
+        for gpus in (0.0, 0.5):
+            asked = dataclasses.replace(plan, gpus_per_trial=gpus)
+            assert with_gpus(asked, empty, notes.append) == asked
+    assert len(notes) == 1
+
+
+def test_how_many_trials_run_at_once_where_there_is_room(plan):
+    assert [at_once(plan, left) for left in (64, 1, 0)] == [64, 1, 1]
+    assert [at_once(dataclasses.replace(plan, max_concurrent=8), left) for left in (64, 4)] == [8, 4]
