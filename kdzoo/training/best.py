@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -32,6 +33,25 @@ class BestEpoch:
     epoch: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+
+    def as_state(self) -> dict[str, Any]:
+        """As a trial's resume state has it; the weights are the same tensors."""
+        return {f"best_{name}": getattr(self, name) for name in ("objective", "tie", "epoch", "weights", "metrics")}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> BestEpoch:
+        """What `as_state` gave.
+
+        Raises:
+            LookupError, TypeError, ValueError, AttributeError: the state is no such thing.
+        """
+        return cls(
+            objective=float(state["best_objective"]),
+            tie=float(state.get("best_tie", 0.0)),
+            epoch=int(state["best_epoch"]),
+            weights=dict(state["best_weights"]),
+            metrics={str(name): float(value) for name, value in state["best_metrics"].items()},
+        )
 
     def offer(self, report: Report, objective: str, epoch: int, weights: Mapping[str, Tensor]) -> None:
         """Takes a measured epoch in place of the best one if it is at least as good; then copies its weights.

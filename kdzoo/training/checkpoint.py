@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,19 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"'{path}' is no resume state")
     return state
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Whatever a resume state lacks or has too much of is told as one kind of error.
+
+    Raises:
+        CheckpointError: the block took it for another trial's.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise CheckpointError(f"the resume state does not fit this trial: {error}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -24,6 +24,7 @@ from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.averages import WeightAverage
 from kdzoo.training.batches import BatchMaker
 from kdzoo.training.best import BestEpoch
+from kdzoo.training.checkpoint import fitting
 from kdzoo.training.data import TrialData
 from kdzoo.training.epoch_result import EpochResult
 from kdzoo.training.evaluation import Scored, measure
@@ -31,7 +32,7 @@ from kdzoo.training.features import FeatureSource
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, out_of_memory, release_memory
 from kdzoo.training.images import ImageSource
-from kdzoo.training.learned import check_learned, load_learned
+from kdzoo.training.learned import load_learned
 from kdzoo.training.pace import Pace
 from kdzoo.training.precision import Hardware, choose_precision
 from kdzoo.training.scoring import score_set
@@ -171,21 +172,19 @@ class Trainer:
             raise CheckpointError("no epoch has been measured yet, so there are no best weights")
         load_learned(self.method, self.best.weights)
 
-    def state(self) -> dict[str, Any]:
-        """Everything needed to go on, as tensors and plain values; of a finished trial the best weights alone.
+    def state(self, *, over: bool = False) -> dict[str, Any]:
+        """Everything needed to go on, as tensors and plain values; of a trial that is over the best weights alone.
 
-        The tensors are the trainer's own: write them before the next step changes them.
+        The tensors are the trainer's own: write them before the next step changes them. A trial may be ``over`` with
+        epochs left.
         """
+        over |= self.finished
         return {
             "epoch": self.epoch,
-            "weights": {} if self.finished else self.method.learned_state(),
-            "optimizer": None if self.finished or self._optimizer is None else self._optimizer.state_dict(),
-            "average": None if self._average is None else self._average.state(),
-            "best_objective": self.best.objective,
-            "best_tie": self.best.tie,
-            "best_epoch": self.best.epoch,
-            "best_weights": self.best.weights,
-            "best_metrics": self.best.metrics,
+            "weights": {} if over else self.method.learned_state(),
+            "optimizer": None if over or self._optimizer is None else self._optimizer.state_dict(),
+            "average": None if over or self._average is None else self._average.state(),
+            **self.best.as_state(),
             "train_seconds": self.train_seconds,
             "measure_seconds": self.measure_seconds,
             "reused_seconds": self.reused_seconds,
@@ -197,24 +196,35 @@ class Trainer:
         """Goes on from a `state`.
 
         Raises:
-            CheckpointError: the state does not fit this trial.
+            CheckpointError: it does not fit this trial, or is of one that was over before its last epoch.
         """
-        try:
+        self.load_result(state)
+        with fitting():
+            if self.finished:
+                return
+            if not state["weights"]:
+                raise CheckpointError("a trial that was over left its best weights alone: nothing to go on from")
+            load_learned(self.method, state["weights"])
+            self.precisions = list(dict.fromkeys([*self.precisions, self.precision.label]))
+            if self._position()[1] > 0:
+                stage = self.stages[self._position()[0]]
+                self._optimizer = self._pace().optimizer(stage.modules)
+                self._optimizer.load_state_dict(state["optimizer"])
+                self._average = self._make_average(stage)
+                if self._average is not None:
+                    self._average.load_state(state["average"])
+
+    def load_result(self, state: dict[str, Any]) -> None:
+        """Takes what a trial came to from a `state`, as if it was over; raises as `load_state` does."""
+        with fitting():
             epoch = int(state["epoch"])
             if not 0 <= epoch <= self.total_epochs:
                 raise CheckpointError(f"epoch {epoch} is not one of {self.total_epochs}")
             self.epoch = epoch
-            self.best = BestEpoch(
-                objective=float(state["best_objective"]),
-                tie=float(state.get("best_tie", 0.0)),
-                epoch=int(state["best_epoch"]),
-                weights=dict(state["best_weights"]),
-                metrics={str(name): float(value) for name, value in state["best_metrics"].items()},
-            )
-            if self.best.weights:
-                check_learned(self.method, self.best.weights)
+            self.best = BestEpoch.from_state(state)
             self.close()
-            load_learned(self.method, self.best.weights if self.finished else state["weights"])
+            if self.best.weights:
+                load_learned(self.method, self.best.weights)
             self.train_seconds, self.measure_seconds = float(state["train_seconds"]), float(state["measure_seconds"])
             self.reused_seconds = float(state["reused_seconds"])
             parts = int(state["parts"])
@@ -222,18 +232,8 @@ class Trainer:
                 raise CheckpointError(f"a batch is taken in 1 or {HALVES} parts, not in {parts}")
             self._gradients.parts = parts
             # An earlier kdzoo trained in float32 and did not say so.
-            before = [str(label) for label in state.get("precisions", ["float32"])]
-            self.precisions = before if self.finished else list(dict.fromkeys([*before, self.precision.label]))
+            self.precisions = [str(label) for label in state.get("precisions", ["float32"])]
             self._optimizer = self._average = None
-            if not self.finished and self._position()[1] > 0:
-                stage = self.stages[self._position()[0]]
-                self._optimizer = self._pace().optimizer(stage.modules)
-                self._optimizer.load_state_dict(state["optimizer"])
-                self._average = self._make_average(stage)
-                if self._average is not None:
-                    self._average.load_state(state["average"])
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-            raise CheckpointError(f"the resume state does not fit this trial: {error}") from error
 
     def _position(self, epoch: int | None = None) -> tuple[int, int]:
         """The stage of an epoch, by default the one that is due, and the epoch within it, both from 0."""

@@ -126,7 +126,7 @@ def interrupted_twice(rig):
 def _interrupted(rig, times):
     make_dataset(rig.folder / "parts", ("bottle",))
     given = ["--dataset", rig.folder / "parts", "--teacher", "random-resnet18", "--protocol", "holdout"]
-    given += ["--image-size", 64, "--trials", 50, "--name", "hand"]
+    given += ["--image-size", 64, "--trials", 50, "--name", "hand", "--checkpoint-minutes", 0]
     for value in ("width=0.25", "batch_size=4", "amplify_epochs=1", "distil_epochs=12"):
         given += ["--set", value]
     running = rig.start("sweep", "aand", *given)

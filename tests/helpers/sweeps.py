@@ -30,7 +30,7 @@ class Watcher:
 
 
 def small_plan(folder, *, name, trials, changes=None, environ=None, **given):
-    """A sweep of `aand` over ``folder/parts``; ``changes`` by category."""
+    """A sweep of `aand` over ``folder/parts``, with a checkpoint after each epoch; ``changes`` by category."""
     settings = Settings.from_environment({"KDZOO_HOME": str(folder / "home"), **(environ or {})})
     dataset = open_dataset(str(folder / "parts"), settings)
     file = SpaceFile("aand")
@@ -45,7 +45,7 @@ def small_plan(folder, *, name, trials, changes=None, environ=None, **given):
         options=RunOptions(teacher="random-resnet18", image_size=64, protocol="holdout"),
         trials=trials,
         settings=settings,
-        **given,
+        **{"checkpoint_minutes": 0.0, **given},
     )
 
 

@@ -81,6 +81,7 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
         gpus_per_trial=gpus_of(given["device"], given["gpus_per_trial"]),
         time_budget=budget,
         keep=given["keep"],
+        checkpoint_minutes=given["checkpoint_minutes"],
         gpu_hours=given["gpu_hours"],
         strategy=strategy,
         loans=loans,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MAY_CHANGE = {
     "resume", "trials", "max_concurrent", "cpus_per_trial", "gpus_per_trial", "device", "time_budget", "gpu_hours",
-    "keep", "ray_address"
+    "keep", "checkpoint_minutes", "ray_address"
 }  # fmt: skip
 """Options that do not decide what a trial's outcome is; of trials there may only be more."""
 
@@ -52,7 +52,7 @@ def resumed_plan(
         check_named(method, given["dataset"])
         asked = plan_of(method, {**given, "trials": given["trials"] or before.trials}, settings)
         written.check(asked, written.data)
-    taken = ("max_concurrent", "cpus_per_trial", "gpu_hours", "keep")
+    taken = ("max_concurrent", "cpus_per_trial", "gpu_hours", "keep", "checkpoint_minutes")
     changed: dict[str, Any] = {name: given[name] for name in taken if name in told}
     if told & {"device", "gpus_per_trial"}:
         changed["gpus_per_trial"] = gpus_of(given["device"], given["gpus_per_trial"])

@@ -46,6 +46,14 @@ if TYPE_CHECKING:
 @click.option(
     "--keep", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Best checkpoints a category."
 )
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    metavar="M",
+    help="Between checkpoints of a trial; 0 after each epoch.",
+)
 @click.option("--sampler", metavar="NAME", default="tpe", show_default=True, help="tpe, random, gp, cmaes, ...")
 @click.option(
     "--priority",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from kdzoo.data.catalog import Dataset
 from kdzoo.methods.config import MethodConfig
@@ -13,6 +14,9 @@ from kdzoo.search.study.strategy import Strategy
 from kdzoo.search.study.warm_start import Loan
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions, TrialSpec
+
+CHECKPOINT_MINUTES: Final = 10.0
+"""What a trial loses at most with its worker, against the traffic of hundreds of trials to one file system."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class SweepPlan:
         gpus_per_trial: GPUs, or the share of one, a trial holds; None for one where the cluster has any.
         time_budget: seconds after which no more is trained; what is finished by then is measured and published.
         keep: checkpoints of ended trials that a category keeps, the best ones'; at least 1.
+        checkpoint_minutes: between two checkpoints of a trial that goes on; 0 makes one after each epoch.
         download: whether a machine without the data set may fetch it.
         gpu_hours: GPU time of all trials together after which none begins any more; None for no limit.
         command: that began it, as it was typed; empty where none did.
@@ -54,6 +59,7 @@ class SweepPlan:
     time_budget: float | None = None
     keep: int = 1
     gpu_hours: float | None = None
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
     download: bool = False
     command: str = ""
 

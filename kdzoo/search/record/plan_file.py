@@ -12,7 +12,7 @@ from kdzoo.data.catalog import CATALOG, Dataset, open_dataset
 from kdzoo.data.registered import registered
 from kdzoo.errors import KdzooError, SweepError
 from kdzoo.methods.registry import find_method
-from kdzoo.search.record.plan import SweepPlan
+from kdzoo.search.record.plan import CHECKPOINT_MINUTES, SweepPlan
 from kdzoo.search.space.condition import Condition
 from kdzoo.search.space.dimension import Dimension
 from kdzoo.search.space.space import SearchSpace
@@ -82,6 +82,7 @@ class PlanFile:
             "gpus_per_trial": plan.gpus_per_trial,
             "time_budget": plan.time_budget,
             "keep": plan.keep,
+            "checkpoint_minutes": plan.checkpoint_minutes,
             "gpu_hours": plan.gpu_hours,
             "loans": [asdict(loan) for loan in plan.loans],
             "root": str(plan.dataset.root),
@@ -114,6 +115,7 @@ class PlanFile:
                 gpus_per_trial=told["gpus_per_trial"],
                 time_budget=told["time_budget"],
                 keep=int(told["keep"]),
+                checkpoint_minutes=float(told.get("checkpoint_minutes", CHECKPOINT_MINUTES)),
                 gpu_hours=told["gpu_hours"],
                 command=str(told.get("command", "")),
             )

@@ -22,7 +22,8 @@ from kdzoo.teachers.backbone import Teacher
 from kdzoo.training.without_init import WithoutRandomInit
 
 _COPIES = 4
-"""Of the learned weights in a resume state: the weights, Adam's two moments, the best weights so far."""
+"""Of the learned weights in a resume state: the weights, Adam's two moments, the best weights so far. A moving average
+is one more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,10 @@ class CheckpointDemand:
     Attributes:
         state: bytes of the largest resume state.
         trials: resume states of running trials at once; a new one is whole before the old one goes.
-        best: resume states of ended trials that are kept.
+        best: resume states of ended trials that are kept; most hold the best weights alone, one that was to be gone on
+            with when it ended does not.
         stages: results of first stages that trials share; of each there is one copy of the weights.
+        learned: bytes of the largest model's learned weights.
     """
 
     state: int
@@ -41,10 +44,12 @@ class CheckpointDemand:
     best: int
     stages: int = 0
 
+    learned: int = 0
+
     @property
     def total(self) -> int:
         """Bytes altogether."""
-        return self.state * (self.trials + self.best) + ceil(self.state / _COPIES) * self.stages
+        return self.state * (self.trials + self.best) + self.learned * self.stages
 
 
 def checkpoint_demand(plan: SweepPlan, teacher: Teacher, nodes: Sequence[Node]) -> CheckpointDemand:
@@ -62,8 +67,10 @@ def checkpoint_demand(plan: SweepPlan, teacher: Teacher, nodes: Sequence[Node]) 
         if key not in largest:
             largest[key] = largest_model(space, teacher)
     running = min(_at_once(plan, nodes), plan.total_trials)
+    learned = max(largest.values())
     return CheckpointDemand(
-        state=_COPIES * max(largest.values()),
+        state=(_COPIES + bool(plan.options.ema)) * learned,
+        learned=learned,
         trials=2 * running,
         best=len(plan.spaces) * plan.keep,
         stages=sum(kept_stages(plan, teacher).values()),

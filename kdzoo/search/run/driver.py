@@ -195,4 +195,5 @@ def _worker_context(ground: Ground) -> WorkerContext:
             teacher=hashlib.sha256(ground.weights).hexdigest(),
         ),
         fetch=place_of(plan.dataset, plan.settings) if plan.download else None,
+        checkpoint_seconds=60 * plan.checkpoint_minutes,
     )

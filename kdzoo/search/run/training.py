@@ -23,7 +23,6 @@ from kdzoo.search.workers.trainable import TrialTrainable
 from kdzoo.search.workers.workbench import WorkerContext
 
 _WORKER_FAILURES = 3
-_CHECKPOINT_EVERY = 5
 
 
 class SweepTraining:
@@ -112,9 +111,8 @@ class SweepTraining:
                 stop=StopFile(self._folder.stop),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=_WORKER_FAILURES),
-                checkpoint_config=tune.CheckpointConfig(
-                    num_to_keep=1, checkpoint_frequency=_CHECKPOINT_EVERY, checkpoint_at_end=True
-                ),
+                # Between its begin and its end a trial asks for them by the clock.
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=True),
             ),
         )
 

@@ -21,8 +21,8 @@ from kdzoo.storage import appending
 _CONNECT_SECONDS = 5.0
 _LOCAL = (None, "", "local")
 _OBJECT_STORE_BYTES = 256 * 2**20
-"""Of a local Ray, beside the teacher: what workers hand back is some tens of megabytes; Ray's own default is 30 % of
-the memory."""
+"""Of a local Ray, beside the teacher: reports are small, and checkpoints and detectors go by files; Ray's own default
+is 30 % of the memory."""
 _SWITCHES = {
     # Results reach MLflow and the board through the monitor; Ray's own files would cost time and disk.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

@@ -62,7 +62,7 @@ def measure(bench: Workbench, asked: Measuring) -> None:
 def _finished(bench: Workbench, asked: Measuring) -> Finished:
     try:
         trainer = bench.trainer(TrialSpec.from_dict(asked.spec))
-        trainer.load_state(load_state(Path(asked.state)))
+        trainer.load_result(load_state(Path(asked.state)))
         outcome = conclude(trainer)
         tensors = outcome.method.learned_state()
         odd = next((key for key, value in tensors.items() if not torch.isfinite(value).all()), None)

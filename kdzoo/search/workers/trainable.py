@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.result import SHOULD_CHECKPOINT
 
 from kdzoo.errors import CheckpointError, KdzooError, WorkerError
 from kdzoo.search.study.strategy import COSTS
@@ -27,6 +28,8 @@ from kdzoo.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
+_SPREAD = 8
+
 
 class TrialTrainable(tune.Trainable):
     """Ray Tune's view of a `Trainer`.
@@ -41,6 +44,8 @@ class TrialTrainable(tune.Trainable):
     _bench: Workbench
     _measuring: Measuring | None = None
     _trainer: Trainer | None = None
+    _goes_on: bool
+    _save_at: float
     _failure: str
     _misplaced: WorkerError | None
 
@@ -100,14 +105,18 @@ class TrialTrainable(tune.Trainable):
             # What a checkpoint made now is worth, whether or not this epoch was measured.
             report["saved_objective"] = self._trainer.best.objective
             report["tie"] = self._trainer.best.tie
+        # Only a checkpoint that is asked for here is gone on from: Ray makes one of its own when a trial is over.
+        self._goes_on = not finished and time.monotonic() >= self._save_at
+        report[SHOULD_CHECKPOINT] = self._goes_on
         if result.report is not None:
             report |= {"objective": self._trainer.best.objective, "metrics": result.report.as_dict("val_")}
         return report
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Writes the resume state; of a finished trial the best weights alone."""
+        """Writes the resume state; of a trial that is over, stopped early or not, the best weights alone."""
         if self._trainer is not None:
-            save_state(Path(checkpoint_dir) / STATE_FILE, self._trainer.state())
+            save_state(Path(checkpoint_dir) / STATE_FILE, self._trainer.state(over=not self._goes_on))
+        self._goes_on, self._save_at = False, time.monotonic() + self._bench.checkpoint_seconds
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
         """Goes on from a resume state."""
@@ -119,6 +128,9 @@ class TrialTrainable(tune.Trainable):
         if self._trainer is not None:
             self._trainer.close()  # it may have been stopped early
         self._trainer, self._failure, self._misplaced = None, "", None
+        # Trials that begin together are not to write together.
+        early = self._bench.checkpoint_seconds * (int(config.get("number", 0)) % _SPREAD) / (2 * _SPREAD)
+        self._goes_on, self._save_at = False, time.monotonic() + self._bench.checkpoint_seconds - early
         self._measuring = Measuring(**config["measuring"]) if "measuring" in config else None
         # A disk or a server that is away may be back soon; tries that follow each other at once would all meet it.
         time.sleep(config.get("pause", 0.0))

@@ -56,6 +56,7 @@ class WorkerContext:
         teacher: the driver's, the same for all trials.
         stages: results of first stages that trials share; None shares nothing.
         fetch: where a node without the data set fetches it from; None when nobody allowed that.
+        checkpoint_seconds: between two resume states of a trial.
     """
 
     dataset: Dataset
@@ -65,6 +66,7 @@ class WorkerContext:
     teacher: SentTeacher
     stages: StageResults | None = None
     fetch: Place | None = None
+    checkpoint_seconds: float = 600.0
 
 
 class Workbench:
@@ -80,6 +82,11 @@ class Workbench:
     def teacher_sha256(self) -> str:
         """Digest of the driver's teacher, which need not be sent back."""
         return self._context.teacher.sha256
+
+    @property
+    def checkpoint_seconds(self) -> float:
+        """Between two resume states of a trial."""
+        return self._context.checkpoint_seconds
 
     def trainer(self, spec: TrialSpec) -> Trainer:
         """A trainer at its first epoch.

@@ -41,6 +41,29 @@ def test_a_state_is_no_larger_than_reckoned(tmp_path, teacher):
     assert 0.5 * reckoned < real < 1.02 * reckoned
 
 
+def test_a_moving_average_is_one_more_copy(tmp_path, teacher):
+    spec, dataset = small_spec("rd", epochs=2, protocol="holdout", ema=0.5), toy(tmp_path)
+    trainer = Trainer(
+        spec, TrialData(dataset, "bottle", spec.options, cache=tmp_path / "cache"), teacher, torch.device("cpu")
+    )
+    trainer.step()
+    save_state(tmp_path / "state.pt", trainer.state())
+    save_state(tmp_path / "over.pt", trainer.state(over=True))
+    plan = SweepPlan(
+        name="night",
+        method="rd",
+        dataset=dataset,
+        spaces={"bottle": SearchSpace(method="rd", defaults=spec.config, dimensions=RATE)},
+        options=spec.options,
+        trials=1,
+        settings=Settings.from_environment({"KDZOO_HOME": str(tmp_path)}),
+    )
+    demand = checkpoint_demand(plan, teacher, [Node(cpus=1, gpus=0)])
+    assert demand.state == 5 * demand.learned
+    assert 4 * demand.learned < (tmp_path / "state.pt").stat().st_size < 1.02 * demand.state
+    assert (tmp_path / "over.pt").stat().st_size < 1.1 * demand.learned
+
+
 def test_what_runs_at_once_and_what_is_kept(tmp_path, teacher):
     space = SearchSpace(method="rd", defaults=RDConfig(), dimensions=RATE)
     plan = SweepPlan(

@@ -17,6 +17,7 @@ from kdzoo.search.workers.finished import Finished
 from kdzoo.search.workers.measuring import Measuring
 from kdzoo.search.workers.trainable import STATE_FILE, TrialTrainable, WorkerContext
 from kdzoo.teachers.backbone import Teacher, load_teacher
+from kdzoo.training.checkpoint import load_state, tensor_bytes
 from kdzoo.training.trainer import Trainer
 
 
@@ -207,7 +208,7 @@ def test_a_gpu_without_room_ends_the_trial_with_reason_and_hint(context):
 
 def test_a_trial_goes_on_from_the_first_state_that_is_whole(context, tmp_path):
     longer = {"spec": small_spec("rd", epochs=3, protocol="holdout").as_dict()}
-    before = trial(context, longer)
+    before = trial(dataclasses.replace(context, checkpoint_seconds=0.0), longer)
     before.step()
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     for folder in (whole, torn):
@@ -227,3 +228,70 @@ def test_a_trial_that_was_at_its_end_trains_no_more(context, tmp_path):
     assert (again["finished"], again["done"], again["epoch"]) == (True, True, 1)
     for key in ("objective", "selection_epoch", "total_epochs", "train_seconds", "stage"):
         assert again[key] == ended[key]
+
+
+class Clock:
+    """The worker's clock, which a test moves."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr("kdzoo.search.workers.trainable.time.monotonic", lambda: self.now)
+
+
+def saved(actor, folder):
+    folder.mkdir()
+    actor.save_checkpoint(str(folder))
+    return load_state(folder / STATE_FILE)
+
+
+def long_trial(number=0, **config):
+    return {"spec": small_spec("rd", epochs=9, protocol="holdout").as_dict(), "number": number, **config}
+
+
+def test_a_trial_asks_for_checkpoints_by_the_clock_and_those_alone_are_gone_on_from(context, tmp_path, monkeypatch):
+    clock = Clock(monkeypatch)
+    actor, asked = trial(dataclasses.replace(context, checkpoint_seconds=600.0), long_trial()), []
+    for epoch in range(1, 7):
+        clock.now += 250.0
+        if actor.step()["should_checkpoint"]:
+            asked.append(epoch)
+            state = saved(actor, tmp_path / str(epoch))
+            assert state["weights"] and state["optimizer"] and state["best_weights"]
+    assert asked == [3, 6]
+    # Ray makes one of its own when the trial is stopped early: nobody goes on from it.
+    clock.now += 10.0
+    assert not actor.step()["should_checkpoint"]
+    over = saved(actor, tmp_path / "over")
+    assert (over["weights"], over["optimizer"], over["average"]) == ({}, None, None)
+    whole, rest = ((tmp_path / name / STATE_FILE).stat().st_size for name in ("6", "over"))
+    assert rest < 0.3 * whole
+    fresh = trial(context, long_trial(states=[str(tmp_path / "over" / STATE_FILE)]))
+    assert fresh.step()["epoch"] == 1, "there is nothing to go on from"
+    further = trial(context, long_trial(states=[str(tmp_path / "6" / STATE_FILE)]))
+    assert further.step()["epoch"] == 7
+
+
+def test_what_was_stopped_early_is_measured_from_its_best_weights(context, tmp_path):
+    context = dataclasses.replace(context, teacher=dataclasses.replace(context.teacher, sha256="another"))
+    actor = trial(context, long_trial())
+    for _ in range(2):
+        actor.step()
+    over, best = saved(actor, tmp_path / "over"), actor._trainer.best
+    actor.reset_config(measuring(long_trial(), tmp_path / "over" / STATE_FILE, tmp_path / "out"))
+    actor.step()
+    taken = Finished.taken(tmp_path / "out", b"")
+    assert taken.document["epochs"] == {"trained": 2, "best": best.epoch, "planned": 9}
+    assert taken.files["weights"] == tensor_bytes(over["best_weights"])
+
+
+def test_trials_that_begin_together_do_not_write_together(context, monkeypatch):
+    clock, first = Clock(monkeypatch), []
+    for number in range(8):
+        actor = trial(dataclasses.replace(context, checkpoint_seconds=800.0), {**config_of(), "number": number})
+        first.append(actor._save_at - clock.now)
+    assert first == [800.0 - 50.0 * number for number in range(8)]
+
+
+def test_a_checkpoint_after_each_epoch(context):
+    actor = trial(dataclasses.replace(context, checkpoint_seconds=0.0), long_trial(number=3))
+    assert all(actor.step()["should_checkpoint"] for _ in range(2))
