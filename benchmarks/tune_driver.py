@@ -29,6 +29,7 @@ from ray.tune.search import Searcher
 from kdzoo.search.run.scheduler import CategoryScheduler
 from kdzoo.search.workers.cluster import cluster
 from kdzoo.search.workers.places import Places
+from kdzoo.search.workers.slots import Slots, room_for
 
 CATEGORIES = 50
 PARTS = 5
@@ -70,10 +71,18 @@ class InTurn(Searcher):
     def __init__(self, trials: int, results: int) -> None:
         super().__init__(metric="objective", mode="max")
         self._left, self._results = trials, results
+        self._living: set[str] = set()
+        self._slots = Slots(lambda: len(self._living), lambda: room_for({"CPU": 1.0}))
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if not self._left:
             return str(Searcher.FINISHED)
+        if not self._slots.one_more(len(self._living)):
+            return None
+        self._living.add(trial_id)
         self._left -= 1
         number, category = divmod(self._left, CATEGORIES)
         knobs = {f"knob_{index}": 0.123456789 * index for index in range(24)}
@@ -81,7 +90,8 @@ class InTurn(Searcher):
         return {"category": f"c{category:03d}", "number": number, "spec": spec, "results": self._results}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing is learnt."""
+        """There is room for another one."""
+        self._living.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         Path(checkpoint_path).write_text(json.dumps(self._left))
@@ -92,9 +102,6 @@ class InTurn(Searcher):
 
 class AsTuneIs(CategoryScheduler):
     """The race of each category, without what kdzoo does about the driver's cost."""
-
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        super().on_trial_add(None, trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         return FIFOScheduler.choose_trial_to_run(self, tune_controller)
@@ -119,6 +126,8 @@ def run(arm: str, trials: int, results: int) -> dict[str, Any]:
     """Runs one arm in this process."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with tempfile.TemporaryDirectory() as folder, cluster(None, log=Path(os.devnull)):
+        if arm != "kdzoo":
+            os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "auto"
         clock, began = Clock(trials), time.monotonic()
         tune.Tuner(
             tune.with_resources(Idle, {"cpu": 1}),
@@ -134,7 +143,9 @@ def run(arm: str, trials: int, results: int) -> dict[str, Any]:
                 storage_path=folder,
                 callbacks=[clock],
                 verbose=0,
-                checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_frequency=5, checkpoint_at_end=True),
+                checkpoint_config=tune.CheckpointConfig(
+                    num_to_keep=None if arm == "kdzoo" else 1, checkpoint_frequency=5, checkpoint_at_end=True
+                ),
             ),
         ).fit()
         (state,) = Path(folder, "trials").glob("experiment_state-*.json")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from ray import tune
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
@@ -106,6 +107,12 @@ class SweepMonitor(Callback):
             self._note_parts(row, int(result.get("parts", row.parts)))
             self._tracker.log_epoch(row.trial_id, row.epoch, {**result["losses"], **result.get("metrics", {})})
         self._view.update(self.board)
+
+    def on_checkpoint(
+        self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: tune.Checkpoint, **info: Any
+    ) -> None:
+        """A trial has a newer checkpoint."""
+        self._checkpoints.replaced(trial, checkpoint)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial ended by itself or was stopped early; its checkpoint is written by now."""

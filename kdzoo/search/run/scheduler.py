@@ -38,7 +38,6 @@ class CategoryScheduler(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Enters a trial in its category's race."""
-        _snapshot_by_the_clock(tune_controller)
         if not is_measuring(trial):
             self.race(str(trial.config["category"]))
         # One that failed was sent elsewhere by `on_trial_error`; by now Ray has filed it under what it asks for.
@@ -114,16 +113,3 @@ class CategoryScheduler(FIFOScheduler):
             return True
         race = self.race(str(trial.config["category"]))
         return race.goes_on(trial.trial_id, int(result["selection_epoch"]), float(result["objective"]))
-
-
-def _snapshot_by_the_clock(tune_controller: Any) -> None:
-    """Keeps Ray from writing the state of all trials at each checkpoint of one.
-
-    It does so where checkpoints are deleted (``num_to_keep``), for a restore of its own that kdzoo never makes: work
-    that grows with the square of the trials. There is no setting for it. By the clock it may go on: a twentieth of the
-    time.
-    """
-    controller = getattr(tune_controller, "_tune_controller", None)
-    manager = getattr(controller, "_checkpoint_manager", None)
-    if manager is not None:
-        manager._sync_every_n_trial_checkpoints = None

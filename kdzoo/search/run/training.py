@@ -111,8 +111,10 @@ class SweepTraining:
                 stop=StopFile(self._folder.stop),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=_WORKER_FAILURES),
-                # Between its begin and its end a trial asks for them by the clock.
-                checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=True),
+                # Between its begin and its end a trial asks for them by the clock. The monitor deletes old ones: where
+                # Ray does (num_to_keep), it writes the state of all trials at each checkpoint of one, for a restore of
+                # its own that kdzoo never makes; work that grows with the square of the trials.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True),
             ),
         )
 

@@ -56,6 +56,12 @@ class Checkpoints:
         self._trials[row.trial_id] = trial
         self._repeats[row.trial_id] = list(trial.config.get("again", ()))
 
+    def replaced(self, trial: Trial, newer: tune.Checkpoint) -> None:
+        """A trial has a newer checkpoint than its last one, which goes; the newer one is whole by now."""
+        last = trial.checkpoint
+        if last is not None and last.path != newer.path:
+            _delete(last)
+
     def restored(self, row: TrialRow) -> None:
         """An earlier driver's trial has ended."""
         found = states_of(self._folder, row.trial_id)
@@ -82,13 +88,17 @@ class Checkpoints:
         if checkpoint is None or row.trial_id in self._dropped:
             return
         self._dropped.add(row.trial_id)
-        try:
-            checkpoint.filesystem.delete_dir(checkpoint.path)
-        except OSError as error:
-            log.warning("cannot delete checkpoint %s: %s", checkpoint.path, error)
+        _delete(checkpoint)
 
     def drop_repeated(self, row: TrialRow) -> None:
         """Deletes what the interrupted trials left that an ended one has repeated."""
         for name in self._repeats.pop(row.trial_id, ()):
             for state in states_of(self._folder, name):
                 shutil.rmtree(state.parent, ignore_errors=True)
+
+
+def _delete(checkpoint: tune.Checkpoint) -> None:
+    try:
+        checkpoint.filesystem.delete_dir(checkpoint.path)
+    except OSError as error:
+        log.warning("cannot delete checkpoint %s: %s", checkpoint.path, error)
