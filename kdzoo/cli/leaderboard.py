@@ -12,7 +12,7 @@ from kdzoo.cli.say import say_json, tell
 if TYPE_CHECKING:
     from kdzoo.cli.tables import PlainTable
     from kdzoo.settings import Settings
-    from kdzoo.tracking import LeaderboardTable
+    from kdzoo.tracking import CategoryResult, LeaderboardTable
 
 _SHOWN = {
     "image_auroc": "image AUROC",
@@ -33,7 +33,10 @@ _SHOWN = {
 def leaderboard(
     dataset: str | None, metric: str, mlflow: str | None, opens: bool, port: int | None, as_json: bool
 ) -> None:
-    """Rank the best results of each method: by category and over categories, a table for each protocol.
+    """Rank the best results of each method and teacher, by category and over categories.
+
+    There is a table for each data set, protocol, objective and input size: what a champion is compared by. Results on
+    another split or other data stand apart in their category, and do not count in the means.
 
     \b
     Examples:
@@ -68,8 +71,8 @@ def leaderboard(
     page = Page()
     for table in board.tables:
         page.table(_rendered(table))
-        if table.mixed_splits:
-            page.line(f"Not measured on the same images: {', '.join(table.mixed_splits)}", "yellow")
+        for category, differs in table.not_compared.items():
+            page.line(f"{category} *: not compared with the rows above it, {_differing(differs)}", "yellow")
 
 
 def _open(uri: str, settings: Settings, dataset: str | None, metric: str, port: int | None) -> None:
@@ -91,26 +94,37 @@ def _rendered(board: LeaderboardTable) -> PlainTable:
     from kdzoo.metrics.decision_words import share_text
 
     decided = ("false alarms", "misses") if any(row.false_alarms or row.misses for row in board.rows) else ()
-    numbers = (*_SHOWN.values(), *decided, "seconds", "release")
-    table = PlainTable(f"{board.dataset}, protocol {board.protocol}", ("category", "method", *numbers), numbers=numbers)
+    numbers = (*_SHOWN.values(), *decided, "seconds")
+    table = PlainTable(_title(board), ("category", "method", "teacher", *numbers, "release", "sweep"), numbers=numbers)
     previous = None
     for row in board.rows:
+        apart = previous is not None and previous.category == row.category and _images(previous) != _images(row)
+        label = row.category if previous is None or row.category != previous.category or apart else ""
         metrics = [number(row.test.get(name)) for name in _SHOWN]
-        label = row.category if row.category != previous else ""
-        release = "–" if row.release is None else str(row.release)
+        release = "–" if row.release is None else f"{row.release}{', champion' if row.champion else ''}"
         shares = [(share_text(share.as_dict()) if share else "–") for share in (row.false_alarms, row.misses)]
-        table.add_row(label, row.method, *metrics, *shares[: len(decided)], number(row.cost_seconds, 0), release)
-        previous = row.category
+        cells = [*metrics, *shares[: len(decided)], number(row.cost_seconds, 0), release, row.sweep or "–"]
+        table.add_row(f"{label} *" if apart else label, row.method, row.teacher or "searched", *cells)
+        previous = row
     table.add_section()
     for mean in board.means:
         metrics = [number(mean.test.get(name)) for name in _SHOWN]
-        table.add_row(
-            f"mean of {mean.categories}",
-            mean.method,
-            *metrics,
-            *("" for _ in decided),
-            number(mean.cost_seconds, 0),
-            "",
-            style="bold",
-        )
+        cells = [*metrics, *("" for _ in decided), number(mean.cost_seconds, 0), "", ""]
+        table.add_row(f"mean of {mean.categories}", mean.method, mean.teacher or "searched", *cells, style="bold")
     return table
+
+
+def _title(board: LeaderboardTable) -> str:
+    size = "" if board.image_size is None else f", {board.image_size} px"
+    ways = {"bilinear-antialiased-square": "", "bilinear-antialiased-padded": ", padded"}
+    way = "" if board.resize is None else ways.get(board.resize, f", {board.resize}")
+    return f"{board.dataset}, protocol {board.protocol}, chosen by {board.objective}{size}{way}"
+
+
+def _images(row: CategoryResult) -> tuple[str | None, str | None]:
+    return row.split_digest, row.data
+
+
+def _differing(names: tuple[str, ...]) -> str:
+    said = {"split": "another split", "data": "other data"}
+    return " and ".join(said[name] for name in names)

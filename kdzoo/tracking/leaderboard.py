@@ -35,7 +35,11 @@ class CategoryResult:
         cost_seconds: wall time of all trials of the category; None if not logged.
         cost_gpu_seconds: GPU time of the same.
         release: the zoo's release number; None when it was not published.
+        champion: whether that release is the zoo's champion.
         split_digest: which images selected and which reported.
+        data: digest of the images that there were; None where an earlier kdzoo did not log it.
+        image_size: side of the square that networks see, in pixels; likewise.
+        resize: how images come to that square; likewise.
         finished_ms: when it ended, milliseconds since 1970.
         run_id: MLflow run of the category.
     """
@@ -57,11 +61,15 @@ class CategoryResult:
     run_id: str
     false_alarms: Share | None = None
     misses: Share | None = None
+    champion: bool = False
+    data: str | None = None
+    image_size: str | None = None
+    resize: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodMean:
-    """A method's means over the categories that every method of the table has.
+    """A method's means, with one teacher, over the categories in which all of the table compare.
 
     Attributes:
         test: mean of each test metric that is defined on all of these categories.
@@ -73,25 +81,35 @@ class MethodMean:
     test: Mapping[str, float]
     categories: int
     cost_seconds: float | None
+    teacher: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeaderboardTable:
-    """What may be compared: one data set under one protocol.
+    """What may be compared: one data set under one protocol and objective, at one input size and way of resizing.
+
+    These are the terms by which a champion is compared; what is left of them, split and data, is said by category.
 
     Attributes:
-        rows: by category, best first by the ranking metric; without it last.
-        means: best first; empty when no category is common to all methods.
+        objective: what selection maximised.
+        image_size, resize: of the input; None where an earlier kdzoo did not log it.
+        rows: by category; in it those that compare are together, best first by the ranking metric; without it last.
+        means: best first; empty when there is no category that all have and compare in.
         shared_categories: the categories behind the means.
-        mixed_splits: categories whose rows were not measured on the same images.
+        mixed_splits: categories whose rows do not all compare.
+        not_compared: for each of these, in what they differ: ``split``, ``data`` or both.
     """
 
     dataset: str
     protocol: str
+    objective: str
+    image_size: str | None
+    resize: str | None
     rows: tuple[CategoryResult, ...]
     means: tuple[MethodMean, ...]
     shared_categories: tuple[str, ...]
     mixed_splits: tuple[str, ...]
+    not_compared: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +131,9 @@ class Leaderboard:
 def read_leaderboard(uri: str, *, dataset: str | None = None, metric: str = "image_auroc") -> Leaderboard:
     """Reads the finished category runs of all ``kdzoo/*`` experiments.
 
-    Of several runs of one method, category and protocol, the one with the best objective on the selection part counts
-    (never the test part), then the latest. Where the objective or the split was changed between sweeps, only runs with
-    the latest run's compete: a value on other images says nothing.
+    Of several runs of one method with one teacher in a table's category, the one with the best objective on the
+    selection part counts (never the test part), then the latest. Where split or data were changed between sweeps, only
+    runs with the latest run's compete: a value on other images says nothing.
 
     Args:
         uri: MLflow tracking URI.
@@ -211,6 +229,10 @@ def _result(run: Any) -> CategoryResult | None:
         run_id=str(run.info.run_id),
         false_alarms=_share(metrics, "false_alarms", "normal_images", "false_alarm_rate"),
         misses=_share(metrics, "misses", "defective_images", "miss_rate"),
+        champion=tags.get("kdzoo.champion") == "true",
+        data=tags.get("kdzoo.data"),
+        image_size=tags.get("kdzoo.image_size"),
+        resize=tags.get("kdzoo.resize"),
     )
 
 
@@ -223,59 +245,101 @@ def _share(metrics: Mapping[str, float], count: str, images: str, rate: str) -> 
     return Share(count=int(counted), of=int(of), low=low, high=high)
 
 
+def _table_of(row: CategoryResult) -> tuple[str, ...]:
+    """What all rows of a table share."""
+    return (row.dataset, row.protocol, row.objective, row.image_size or "", row.resize or "")
+
+
+def _entrant(row: CategoryResult) -> tuple[str, str]:
+    return row.method, row.teacher or ""
+
+
+def _images(row: CategoryResult) -> tuple[str, str]:
+    """What rows of a table must share beside that to be compared: which images were looked at."""
+    return row.split_digest or "", row.data or ""
+
+
 def _best(results: Iterable[CategoryResult]) -> list[CategoryResult]:
-    key = attrgetter("dataset", "protocol", "category", "method")
-    terms = attrgetter("objective", "split_digest")
+    def key(row: CategoryResult) -> tuple[Any, ...]:
+        return (*_table_of(row), row.category, *_entrant(row))
+
     best = []
     for _, group in groupby(sorted(results, key=key), key):
         rivals = list(group)
         latest = max(rivals, key=attrgetter("finished_ms"))
-        comparable = [rival for rival in rivals if terms(rival) == terms(latest)]
+        comparable = [rival for rival in rivals if _images(rival) == _images(latest)]
         best.append(max(comparable, key=attrgetter("objective_value", "finished_ms")))
     return best
 
 
 def _tables(results: Sequence[CategoryResult], metric: str) -> tuple[LeaderboardTable, ...]:
     tables = []
-    key = attrgetter("dataset", "protocol")
-    for (dataset, protocol), group in groupby(sorted(results, key=key), key):
-        rows = sorted(group, key=lambda row: (row.category, -row.test.get(metric, -1.0), row.method))
-        shared = _shared_categories(rows)
-        splits = {(row.category, row.split_digest) for row in rows}
-        categories = [category for category, _ in splits]
+    for _, group in groupby(sorted(results, key=_table_of), _table_of):
+        rows = _ranked(list(group), metric)
+        mixed = _not_compared(rows)
+        shared = _shared_categories(rows, mixed)
+        first = rows[0]
         tables.append(
             LeaderboardTable(
-                dataset=dataset,
-                protocol=protocol,
+                dataset=first.dataset,
+                protocol=first.protocol,
+                objective=first.objective,
+                image_size=first.image_size,
+                resize=first.resize,
                 rows=tuple(rows),
                 means=_means(rows, shared, metric),
                 shared_categories=shared,
-                mixed_splits=tuple(sorted({name for name in categories if categories.count(name) > 1})),
+                mixed_splits=tuple(mixed),
+                not_compared=mixed,
             )
         )
     return tuple(tables)
 
 
-def _shared_categories(rows: Sequence[CategoryResult]) -> tuple[str, ...]:
-    methods = {row.method for row in rows}
-    of_method = [{row.category for row in rows if row.method == method} for method in methods]
-    return tuple(sorted(set.intersection(*of_method)))
+def _ranked(rows: Sequence[CategoryResult], metric: str) -> list[CategoryResult]:
+    """By category; in it what compares is together, the latest of it first, and within that the best first."""
+    latest: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        there = (row.category, *_images(row))
+        latest[there] = max(latest.get(there, 0), row.finished_ms)
+
+    def key(row: CategoryResult) -> tuple[Any, ...]:
+        images = _images(row)
+        return row.category, -latest[(row.category, *images)], images, -row.test.get(metric, -1.0), *_entrant(row)
+
+    return sorted(rows, key=key)
+
+
+def _not_compared(rows: Sequence[CategoryResult]) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for category in sorted({row.category for row in rows}):
+        images = {_images(row) for row in rows if row.category == category}
+        differs = tuple(name for place, name in enumerate(("split", "data")) if len({one[place] for one in images}) > 1)
+        if differs:
+            found[category] = differs
+    return found
+
+
+def _shared_categories(rows: Sequence[CategoryResult], mixed: Iterable[str]) -> tuple[str, ...]:
+    of_entrant = [{row.category for row in rows if _entrant(row) == one} for one in {_entrant(row) for row in rows}]
+    return tuple(sorted(set.intersection(*of_entrant) - set(mixed)))
 
 
 def _means(rows: Sequence[CategoryResult], shared: Sequence[str], metric: str) -> tuple[MethodMean, ...]:
     if not shared:
         return ()
     means = []
-    for method in sorted({row.method for row in rows}):
-        own = [row for row in rows if row.method == method and row.category in shared]
+    for entrant in sorted({_entrant(row) for row in rows}):
+        own = [row for row in rows if _entrant(row) == entrant and row.category in shared]
         names = [name for name in METRIC_NAMES if all(name in row.test for row in own)]
         costs = [row.cost_seconds for row in own if row.cost_seconds is not None]
         means.append(
             MethodMean(
-                method=method,
+                method=own[0].method,
                 test={name: fmean(row.test[name] for row in own) for name in names},
                 categories=len(shared),
                 cost_seconds=fmean(costs) if len(costs) == len(own) else None,
+                teacher=own[0].teacher,
             )
         )
-    return tuple(sorted(means, key=lambda mean: (-mean.test.get(metric, -1.0), mean.method)))
+    return tuple(sorted(means, key=lambda mean: (-mean.test.get(metric, -1.0), mean.method, mean.teacher or "")))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from kdzoo.champions import terms_of
 from kdzoo.errors import KdzooError
 from kdzoo.metrics.decision_words import decision_rows
 from kdzoo.search.record.board import CategoryOutcome, SweepBoard, TrialRow
@@ -181,7 +182,7 @@ class CategoryConclusions:
     def _record(self, outcome: CategoryOutcome, finished: Finished | None) -> None:
         """Tells MLflow's journal, and only then the sweep's folder: what stands there need not be told again."""
         decided = decision_rows(outcome.operating_point)
-        split = finished.document.get("split", {}) if finished is not None else {}
+        terms = terms_of(finished.document) if finished is not None else {}
         kept, best = self._folder.outcome(outcome.category), outcome.best
         # MLflow lets no parameter change: where another trial was the best before, the tag says which run has them.
         same = kept is None or best is None or kept["best"] in (None, best.number)
@@ -192,7 +193,10 @@ class CategoryConclusions:
             cost=Cost(seconds=outcome.seconds, gpu_seconds=outcome.gpu_seconds),
             params=best.config if best and same else None,
             tags={
-                "split_digest": split.get("digest"),
+                "split_digest": terms.get("split"),
+                "data": terms.get("data"),
+                "image_size": terms.get("input size"),
+                "resize": terms.get("resizing"),
                 "false_alarms": decided.get("false alarms"),
                 "misses": decided.get("misses"),
                 "stated": decided.get("stated"),

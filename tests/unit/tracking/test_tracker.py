@@ -308,14 +308,52 @@ def test_leaderboard_takes_the_best_by_selection_and_never_mixes_protocols(make_
         ("cable", "rd", 0.8),
         ("weave", "rd", 0.7),
     ]
+    assert (holdout.shared_categories, holdout.means) == ((), ()), "cable was measured on unlike images"
+    assert holdout.mixed_splits == ("cable",)
+    assert holdout.not_compared == {"cable": ("split",)}
+    assert [row.method for row in test.rows] == ["aand"]
+
+    sweep("b5", "rd", "holdout", [("cable", 0.7, 0.8)], split_digest="one")
+    holdout, _ = read_leaderboard(uri, dataset="board").tables
     assert holdout.shared_categories == ("cable",)
     assert [(mean.method, mean.test["image_auroc"], mean.categories) for mean in holdout.means] == [
         ("aand", 0.9, 1),
-        ("rd", 0.8, 1),
-    ]
+        ("rd", 0.99, 1),
+    ][::-1], "of equal terms the better by validation: b1's"
     assert holdout.means[0].cost_seconds == 10.0
-    assert holdout.mixed_splits == ("cable",)
-    assert [row.method for row in test.rows] == ["aand"]
+    assert (holdout.mixed_splits, holdout.not_compared) == ((), {})
+
+
+def test_the_leaderboard_ranks_by_what_champions_are_compared_by(make_tracker, uri, capsys):
+    def sweep(name, teacher, test, size="128", **changed):
+        tracker = make_tracker(name, teacher=teacher, dataset="terms")
+        tags = {"split_digest": "s", "data": "d", "image_size": size, "resize": "bilinear-antialiased-square"}
+        finish(tracker, "weave", 0.9, {"image_auroc": test}, tags=tags | changed, release=2)
+        assert tracker.close(timeout=30) == 0
+        time.sleep(0.01)
+
+    sweep("t1", "lite0", 0.8)
+    sweep("t2", "resnet18", 0.9)
+    sweep("t3", "lite0", 0.99, size="256")
+    sweep("t4", "wide", 0.95, data="other", split_digest="other")
+    small, large = read_leaderboard(uri, dataset="terms").tables
+    assert (small.image_size, large.image_size) == ("128", "256")
+    assert [(row.teacher, row.test["image_auroc"], row.sweep) for row in small.rows] == [
+        ("wide", 0.95, "t4"),
+        ("resnet18", 0.9, "t2"),
+        ("lite0", 0.8, "t1"),
+    ]
+    assert small.not_compared == {"weave": ("split", "data")} and small.means == ()
+    assert [(mean.method, mean.teacher, mean.test["image_auroc"]) for mean in large.means] == [("rd", "lite0", 0.99)]
+
+    database = client(uri)
+    run = runs_of(uri, "kdzoo/rd/terms")["t2/weave"]
+    database.set_tag(run.info.run_id, "kdzoo.champion", "true")
+    leaderboard.main(["--dataset", "terms", "--mlflow", uri], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert "terms, protocol holdout, chosen by image_auroc, 128 px" in said and "256 px" in said
+    assert said.count("champion") == 1 and "2, champion" in said and "t2" in said and "resnet18" in said
+    assert "weave *: not compared with the rows above it, another split and other data" in said
 
 
 def test_a_later_equal_result_replaces_the_earlier_one(make_tracker, uri):
