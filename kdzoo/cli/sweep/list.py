@@ -45,4 +45,8 @@ def list_sweeps(as_json: bool) -> None:
         age = age_text(time.time() - each.created)
         trials = f"{each.done}/{each.planned}"
         table.add_row(each.name, each.method, each.dataset, each.state, trials, age, size_text(each.size))
-    Page().table(table)
+    page = Page()
+    page.table(table)
+    for each in found:
+        if each.reason:
+            page.line(f"{each.name} failed: {each.reason}")

@@ -67,7 +67,9 @@ def show(name: str, as_json: bool) -> None:
         page.line(reuse_text(summary.reused_trials, summary.done, summary.reused_seconds))
     if summary.state == "running":
         page.line(f"{folder.driver_text()}; `kdzoo sweep stop {name}` ends it")
-    elif summary.state == "interrupted":
+    if summary.reason:
+        page.line(f"it failed: {summary.reason}")
+    if summary.state in ("interrupted", "failed"):
         page.line(f"`kdzoo sweep --resume {name}` goes on with it")
 
 

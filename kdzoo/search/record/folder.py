@@ -26,7 +26,7 @@ from kdzoo.data.file_lock import claim
 from kdzoo.errors import StorageError, SweepError
 from kdzoo.storage import keep_lock, write_file
 
-SweepState = Literal["running", "finished", "interrupted"]
+SweepState = Literal["running", "finished", "interrupted", "failed"]
 
 _LOOKS = 20
 _LOOK_SECONDS = 0.1
@@ -143,8 +143,13 @@ class SweepFolder:
         """How the sweep stands."""
         if self._is_driven():
             return "running"
-        ended = _read(self._ended)
-        return "finished" if ended and ended.get("status") == "finished" else "interrupted"
+        status = (_read(self._ended) or {}).get("status")
+        return "finished" if status == "finished" else "failed" if status == "failed" else "interrupted"
+
+    def failure(self) -> str:
+        """Why the sweep failed, in a line; empty where it did not, or nobody said."""
+        ended = _read(self._ended) or {}
+        return str(ended.get("reason", "")) if ended.get("status") == "failed" else ""
 
     def begin(self) -> None:
         """The sweep is under way: how it once ended no longer counts.
@@ -154,13 +159,18 @@ class SweepFolder:
         """
         self._ended.unlink(missing_ok=True)
 
-    def end(self, status: str) -> None:
+    def end(self, status: str, reason: str = "") -> None:
         """The sweep ended.
+
+        Args:
+            status: how.
+            reason: why it failed.
 
         Raises:
             StorageError: the folder cannot be written.
         """
-        write_file(self._ended, json.dumps({"status": status, "time": time.time()}).encode())
+        told = {"status": status, "time": time.time(), **({"reason": reason} if reason else {})}
+        write_file(self._ended, json.dumps(told).encode())
 
     def ask_to_stop(self) -> None:
         """Asks the driver, on whichever machine, to finish: what is finished by then is measured and published.

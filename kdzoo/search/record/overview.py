@@ -35,6 +35,7 @@ class SweepSummary:
         method: what is swept.
         dataset: on which data set.
         state: how it stands.
+        reason: why it failed; else empty.
         done: trials that ended, over all categories.
         planned: trials in all.
         created: seconds since 1970.
@@ -48,6 +49,7 @@ class SweepSummary:
     method: str
     dataset: str
     state: SweepState
+    reason: str
     done: int
     planned: int
     created: float
@@ -135,6 +137,7 @@ def _summary(folder: SweepFolder) -> SweepSummary:
             method=str(told["method"]),
             dataset=str(told["dataset"]),
             state=folder.state(),
+            reason=folder.failure(),
             done=_ended(folder.studies).total(),
             planned=int(told["trials"]) * len(told["spaces"]),
             created=float(told["created"]),

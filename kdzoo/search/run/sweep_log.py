@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from kdzoo.errors import KdzooError, StorageError
 from kdzoo.search.record.board import SweepBoard
 from kdzoo.search.record.view import SweepView
 from kdzoo.search.run.ground import Ground
 from kdzoo.search.run.publisher import reference
+from kdzoo.search.workers.reasons import reason
 from kdzoo.tracking import CategoryEnd, SweepStatus, SweepTracker
 
 _HASTY_SECONDS = 1.0
@@ -49,11 +52,17 @@ class SweepLog:
         return self
 
     def ended(self, board: SweepBoard) -> SweepBoard:
-        """Says that the sweep ended by itself, or because somebody asked it to; gives the board back."""
+        """Says that the sweep ended by itself, or because somebody asked it to; gives the board back.
+
+        One whose trials are over without a single result has failed, for the reason of its first category.
+        """
         status: SweepStatus = "finished" if board.done() >= board.total else "interrupted"
+        failure = "" if any(outcome.metrics for outcome in board.outcomes.values()) else _first_reason(board)
+        if status == "finished" and failure:
+            status = "failed"
         metrics = {"elapsed_seconds": board.elapsed(), **_reused(board)}
         self.tracker.end(status, metrics=metrics, ends=_category_ends(board))
-        self._ground.folder.end(status)
+        self._ground.folder.end(status, failure if status == "failed" else "")
         return board
 
     def __exit__(
@@ -65,8 +74,16 @@ class SweepLog:
                 self.tracker.close(_HASTY_SECONDS)
             elif error is not None:
                 self.tracker.end("failed")
+                with suppress(StorageError):  # a disk that is away is what the error says
+                    self._ground.folder.end("failed", str(error) if isinstance(error, KdzooError) else reason(error))
         finally:
             self.tracker.close()
+
+
+def _first_reason(board: SweepBoard) -> str:
+    """Why the first category that says so has no result."""
+    said = next(((name, outcome.reason) for name, outcome in board.outcomes.items() if outcome.reason), None)
+    return "" if said is None else f"{said[0]}: {said[1]}"
 
 
 def _reused(board: SweepBoard) -> dict[str, float]:

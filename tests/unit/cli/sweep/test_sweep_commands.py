@@ -131,6 +131,16 @@ def test_another_way_to_search_is_refused_on_resume(capsys, night, tmp_path):
         assert f"strategy.{difference}" in ran.err
 
 
+def test_a_failed_sweep_is_listed_with_its_reason(capsys, night):
+    night.end("failed", "no node of the cluster is left")
+    listed = run(capsys, "sweep", "list")
+    assert "failed" in listed.out and "night failed: no node of the cluster is left" in listed.out
+    (told,) = json.loads(run(capsys, "sweep", "list", "--json").out)
+    assert (told["state"], told["reason"]) == ("failed", "no node of the cluster is left")
+    shown = run(capsys, "sweep", "show", "night")
+    assert "it failed: no node of the cluster is left" in shown.out and "--resume night" in shown.out
+
+
 def test_show_has_the_pareto_front(capsys, night):
     kept = night.outcome("cable")
     front = [{"number": 7, "objectives": {"aupro": 0.8125, "latency_ms": 3.5}, "config": {"margin": 0.5}}]
