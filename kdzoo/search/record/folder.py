@@ -5,6 +5,7 @@ studies.db     the Optuna studies: the truth about which trials have ended, and 
 trials*/       Ray's files and the trials' checkpoints; one such folder for each time that the sweep was driven
 outcomes/      what each category came to
 measured/      detectors on their way from the workers to the zoo
+trained.json   how long it has trained
 stages/        results of first stages that trials share (`kdzoo.training.stage_results`)
 driver.lock    locked for as long as a driver lives
 stop           asks the driver to finish
@@ -95,6 +96,10 @@ class SweepFolder:
     @property
     def _ended(self) -> Path:
         return self.path / "ended.json"
+
+    @property
+    def _trained(self) -> Path:
+        return self.path / "trained.json"
 
     def runs(self) -> list[Path]:
         """Ray's folders, in the order in which the sweep was driven."""
@@ -201,6 +206,24 @@ class SweepFolder:
             StorageError: the folder cannot be written.
         """
         write_file(self.path / "outcomes" / f"{category}.json", json.dumps(outcome).encode())
+
+    def trained_seconds(self) -> float:
+        """How long the sweep has trained, over all its drivers; 0 before anybody said.
+
+        Raises:
+            SweepError: the file is damaged.
+        """
+        told = _read(self._trained) or {}
+        seconds = told.get("seconds", 0.0)
+        return float(seconds) if isinstance(seconds, int | float) else 0.0
+
+    def keep_trained_seconds(self, seconds: float) -> None:
+        """Remembers how long it has trained.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        write_file(self._trained, json.dumps({"seconds": seconds}).encode())
 
     def size(self) -> int:
         """Bytes in the folder."""

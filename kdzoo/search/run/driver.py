@@ -15,6 +15,7 @@ from kdzoo.search.run.publisher import Publisher, publish_once
 from kdzoo.search.run.resume import settled, take_over
 from kdzoo.search.run.stage_sharing import kept_stages
 from kdzoo.search.run.training import SweepTraining
+from kdzoo.search.run.training_time import TrainingTime
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import Checkpoints
 from kdzoo.search.workers.finish import FinishingLine
@@ -51,6 +52,7 @@ class SweepDriver:
         self._places = Places(view.note)
         self._watch = NodeWatch(self._places, view.note, taken=lambda: taken(needs_of(plan)))
         self._checkpoints = Checkpoints(ground.folder)
+        self._time = TrainingTime(ground.folder, plan.time_budget)
         line = FinishingLine(
             self._context,
             needs=needs_of(plan),
@@ -141,6 +143,7 @@ class SweepDriver:
             monitor=self._monitor,
             places=self._places,
             measurements=self._measurements,
+            time=self._time,
         )
         trouble = training.run(self._context)
         self._ground.preparation.end()
@@ -153,6 +156,11 @@ class SweepDriver:
         if self._gpu_hours_are_used_up():
             self._view.note(
                 f"the {plan.gpu_hours:g} GPU hours are used up; a resumed sweep needs more --gpu-hours to go on"
+            )
+        if self._time.left() == 0.0 and self._board.done() < self._board.total:
+            self._view.note(
+                f"the time budget is used up: the sweep has trained for {self._time.spent() / 60:.0f} min, "
+                "over all its drivers; a resumed sweep needs more --time-budget to go on"
             )
         if trouble is not None:
             self._view.note(f"training stopped: {reason(trouble)}; what is finished is measured and published")

@@ -13,6 +13,7 @@ from kdzoo.search.run.monitor import SweepMonitor
 from kdzoo.search.run.scheduler import CategoryScheduler
 from kdzoo.search.run.searcher import CategorySearcher
 from kdzoo.search.run.stop_file import StopFile
+from kdzoo.search.run.training_time import TrainingTime
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import trial_name
 from kdzoo.search.workers.measuring import is_measuring
@@ -36,6 +37,7 @@ class SweepTraining:
         monitor: follows the trials' lives.
         places: which nodes may take a trial.
         measurements: what workers measure between trials.
+        time: counts how long the sweep trains, and knows what is left of its budget.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class SweepTraining:
         monitor: SweepMonitor,
         places: Places,
         measurements: Measurements | None = None,
+        time: TrainingTime,
     ) -> None:
         self._plan, self._board, self._studies = plan, board, studies
-        self._folder, self._monitor, self._places = folder, monitor, places
+        self._folder, self._monitor, self._places, self._time = folder, monitor, places, time
         self._measurements = measurements
         self._done = {category: board.done(category) for category in plan.spaces}
 
@@ -68,14 +71,17 @@ class SweepTraining:
         Returns:
             What ended the run before its time, so that what is finished can still be concluded.
         """
-        if not self.left:
+        if not self.left or self._time.left() == 0.0:
             return None
+        self._time.begin()
         try:
             self.tuner(context).fit()
         except Exception as error:
             # Ray, Optuna, its database and the disk all raise errors of their own.
             cause = error.__cause__ if isinstance(error, tune.TuneError) else None
             return cause if isinstance(cause, Exception) else error
+        finally:
+            self._time.end()
         return None
 
     def tuner(self, context: WorkerContext) -> tune.Tuner:
@@ -100,14 +106,14 @@ class SweepTraining:
                 scheduler=self._scheduler(),
                 # The searcher says when it is over; each category is measured, too.
                 num_samples=self.left + len(plan.spaces),
-                time_budget_s=plan.time_budget,
+                time_budget_s=self._time.left(),
                 reuse_actors=True,
                 trial_dirname_creator=_folder_of,
             ),
             run_config=tune.RunConfig(
                 name=self._folder.next_run(),
                 storage_path=str(self._folder.path),
-                callbacks=[self._monitor],
+                callbacks=[self._monitor, self._time],
                 stop=StopFile(self._folder.stop),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=_WORKER_FAILURES),

@@ -270,6 +270,13 @@ def test_a_time_budget_ends_the_training_but_not_the_publishing(swept, tmp_path)
         assert board.outcomes[category].published.release == 1
     (sweep,) = Swept(plan, board, watcher).runs("sweep")
     assert sweep.info.status == "KILLED"
+    assert any("the time budget is used up" in note for note in watcher.notes)
+
+    again, trained = Watcher(), [path.name for path in plan.folder.glob("trials*")]
+    done = run_sweep(plan, again, resume=True)
+    assert [path.name for path in plan.folder.glob("trials*")] == trained, "a resumed sweep has no time of its own"
+    assert done.count("finished") == board.count("finished")
+    assert any("needs more --time-budget" in note for note in again.notes)
 
 
 def test_a_sweep_whose_studies_cannot_be_written_publishes_what_is_finished(tmp_path, local_ray):

@@ -16,6 +16,7 @@ from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.run.monitor import SweepMonitor
 from kdzoo.search.run.searcher import CategorySearcher
 from kdzoo.search.run.training import SweepTraining
+from kdzoo.search.run.training_time import TrainingTime
 from kdzoo.search.space.dimension import Dimension
 from kdzoo.search.space.space import SearchSpace
 from kdzoo.search.study.strategy import Strategy
@@ -188,8 +189,9 @@ def test_no_password_gets_into_the_run_folder(plan, tmp_path):
         secret, board, tracker=None, studies=made, checkpoints=None, conclusions=None, view=Watcher()
     )
     try:
+        time = TrainingTime(SweepFolder(secret.folder), 60.0)
         folder, places = SweepFolder(secret.folder), Places([].append, living=list)
-        training = SweepTraining(secret, board, studies=made, folder=folder, monitor=monitor, places=places)
+        training = SweepTraining(secret, board, studies=made, folder=folder, monitor=monitor, places=places, time=time)
         training.tuner(context)
         assert b"hunter2" not in cloudpickle.dumps(CategorySearcher(secret, made, SweepFolder(secret.folder)))
     finally:
