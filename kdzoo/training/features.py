@@ -211,7 +211,7 @@ def feature_key(frozen: Frozen, method: Method, part: FeaturePart) -> str:
         "weights": [digest_of_tensors(module.state_dict()) for module in frozen.modules],
         "input": [list(teacher.mean), list(teacher.std), BLOCK],
         "software": {name: metadata.version(name) for name in ("torch", "timm")},
-        "machine": [_processor(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
+        "machine": [processor(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
         "code": digest_of_sources(sources),
     }
     return hashlib.sha256(json.dumps(takes_part, sort_keys=True).encode()).hexdigest()
@@ -247,7 +247,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and one.stride() == other.stride() and torch.equal(one, other)
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's model: libraries choose their kernels by it, also among those with the same instructions."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()

@@ -7,12 +7,15 @@ import time
 from typing import Final
 
 import numpy as np
+import torch
 
 from kdzoo.methods.base import Method
 from kdzoo.training.evaluation import evaluating, exact
+from kdzoo.training.features import processor
 from kdzoo.training.images import ImageSource
 from kdzoo.training.tiles import Tiles
 
+LATENCY: Final = "latency_ms"
 WARM_UP: Final = 3
 RUNS: Final = 20
 
@@ -32,10 +35,15 @@ def footprint(method: Method, source: ImageSource, tiles: Tiles | None = None) -
     """
     learned = method.learned_state().values()
     return {
-        "latency_ms": _latency(method, source) * (1 if tiles is None else statistics.fmean(map(len, tiles.grids))),
+        LATENCY: _latency(method, source) * (1 if tiles is None else statistics.fmean(map(len, tiles.grids))),
         "parameters": float(sum(parameter.numel() for parameter in method.parameters())),
         "checkpoint_mb": sum(tensor.numel() * tensor.element_size() for tensor in learned) / 1e6,
     }
+
+
+def timed_on(device: torch.device) -> str:
+    """What a latency was measured on: a GPU's or a processor's model. Times on unlike ones do not compare."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 @exact()

@@ -128,14 +128,16 @@ def pareto_table(fronts: Mapping[str, Sequence[Mapping[str, Any]]]) -> PlainTabl
     from kdzoo.cli.tables import PlainTable
 
     names = next(list(trials[0]["objectives"]) for trials in fronts.values() if trials)
+    timed = any(trial.get("timed_on") for trials in fronts.values() for trial in trials)
     table = PlainTable(
         "Trade-offs (Pareto front)",
-        ("category", "trial", *names),
+        ("category", "trial", *names, *(["timed on"] if timed else [])),
         numbers=("trial", *names),
     )
     for category, trials in fronts.items():
         for trial in trials:
-            table.add_row(category, str(trial["number"]), *(f"{trial['objectives'][name]:.4g}" for name in names))
+            values = (f"{trial['objectives'][name]:.4g}" for name in names)
+            table.add_row(category, str(trial["number"]), *values, *([trial.get("timed_on") or "–"] if timed else []))
     return table
 
 

@@ -19,7 +19,7 @@ Phase = Literal["measuring", "publishing"]
 
 _OUTCOME = (
     "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also",
-    "measurements", "reused_seconds", "tie", "precision"
+    "measurements", "reused_seconds", "tie", "precision", "timed_on", "aside"
 )  # fmt: skip
 
 
@@ -38,13 +38,16 @@ class TrialRow:
         objective: the best value so far.
         metrics: of the last measured epoch, ``val_*``.
         seconds: of training and measuring.
-        gpu_seconds: the same times the GPUs held.
+        gpu_seconds: how long it held its place, start-up included, times the GPUs held.
+        lost_seconds: how long it held the places of workers that were lost.
         reason: why it failed, or was cut short.
         also: values of the sweep's further objectives, once finished.
         measurements: detecting epoch and best objective so far, at each measurement.
         parts: in how many parts its batches were taken; more than one after the GPU's memory ran out.
         reused_seconds: of training that the first stage of another trial saved it.
         precision: what it trained in, such as ``bfloat16``; empty before its first epoch.
+        timed_on: what its latency was measured on; empty where none was.
+        aside: whether its study was told nothing of its objectives, since others were timed on another kind of device.
         tie: what decides between trials of the same objective; see `kdzoo.metrics.ties`.
     """
 
@@ -59,6 +62,7 @@ class TrialRow:
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     gpu_seconds: float = 0.0
+    lost_seconds: float = 0.0
     reason: str = ""
     parts: int = 1
     also: dict[str, float] = field(default_factory=dict)
@@ -66,6 +70,8 @@ class TrialRow:
     reused_seconds: float = 0.0
     tie: float = 0.0
     precision: str = ""
+    timed_on: str = ""
+    aside: bool = False
 
     def reached(self, detecting_epoch: int, objective: float) -> None:
         """A detecting epoch was measured, and the best value so far is this."""
@@ -103,11 +109,13 @@ class ParetoTrial:
         number: of the trial in its study.
         objectives: name to value, in the order in which they were asked for.
         config: its configuration.
+        timed_on: what its latency was measured on; empty where that is no objective.
     """
 
     number: int
     objectives: Mapping[str, float]
     config: Mapping[str, Any]
+    timed_on: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

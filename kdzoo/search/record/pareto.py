@@ -26,7 +26,8 @@ def front(points: Sequence[Sequence[float]], directions: Sequence[Direction]) ->
 def pareto_trials(rows: Sequence[TrialRow], objective: str, also: Sequence[str]) -> list[ParetoTrial]:
     """The Pareto front of trials, the best by the first objective first; none where there is one objective only.
 
-    Only trials that were trained to their end have all values, and take part.
+    Only trials that were trained to their end have all values, and take part. Those whose latency was measured on
+    unlike devices are not compared: there is a front for each device.
 
     Args:
         rows: of one category.
@@ -36,16 +37,18 @@ def pareto_trials(rows: Sequence[TrialRow], objective: str, also: Sequence[str])
     if not also:
         return []
     names = (objective, *also)
-    candidates = []
+    candidates: dict[str, list[tuple[TrialRow, tuple[float, ...]]]] = {}
     for row in rows:
         if row.status == "finished" and row.objective is not None and all(name in row.also for name in also):
-            candidates.append((row, (row.objective, *(row.also[name] for name in also))))
-    chosen = front([values for _, values in candidates], [direction(name) for name in names])
-    found = [
-        ParetoTrial(number=row.number, objectives=dict(zip(names, values, strict=True)), config=row.config)
-        for row, values in (candidates[place] for place in chosen)
-    ]
-    return sorted(found, key=lambda trial: (-trial.objectives[objective], trial.number))
+            values = (row.objective, *(row.also[name] for name in also))
+            candidates.setdefault(row.timed_on, []).append((row, values))
+    found = []
+    for device, alike in candidates.items():
+        for place in front([values for _, values in alike], [direction(name) for name in names]):
+            row, values = alike[place]
+            objectives = dict(zip(names, values, strict=True))
+            found.append(ParetoTrial(number=row.number, objectives=objectives, config=row.config, timed_on=device))
+    return sorted(found, key=lambda trial: (trial.timed_on, -trial.objectives[objective], trial.number))
 
 
 def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:

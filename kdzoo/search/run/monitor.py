@@ -93,10 +93,12 @@ class SweepMonitor(Callback):
         row = self._row(trial)
         if result.get("failure"):
             row.reason = str(result["failure"])
+            self._held(row, float(result.get("held_seconds", 0.0)))
         else:
             row.epoch, row.total_epochs = int(result["epoch"]), int(result["total_epochs"])
             row.seconds = float(result["train_seconds"]) + float(result["measure_seconds"])
-            row.gpu_seconds = row.seconds * (self._plan.gpus_per_trial or 0.0) if result["on_gpu"] else 0.0
+            row.timed_on = str(result.get("timed_on") or row.timed_on)
+            self._held(row, float(result.get("held_seconds", row.seconds)) if result["on_gpu"] else 0.0)
             if "objective" in result:
                 row.reached(int(result.get("selection_epoch", 0)), float(result["objective"]))
             row.precision = str(result.get("precision", row.precision))
@@ -147,6 +149,7 @@ class SweepMonitor(Callback):
             what = f"the measuring of {trial.config['category']}"
         else:
             row = self._row(trial)
+            row.lost_seconds = row.gpu_seconds / self._plan.gpus_per_trial if self._plan.gpus_per_trial else 0.0
             what = f"trial {row.number} of {row.category}"
         self._view.note(f"{what} goes on after a failure: {why}")
         self._failures.append(why)
@@ -198,6 +201,25 @@ class SweepMonitor(Callback):
             self._view.update(self.board)
         return self.board.rows[name]
 
+    def _held(self, row: TrialRow, seconds: float) -> None:
+        """Notes how long a trial has held its present place, those of workers that were lost not counted."""
+        row.gpu_seconds = (row.lost_seconds + seconds) * (self._plan.gpus_per_trial or 0.0)
+
+    def _set_aside(self, row: TrialRow) -> bool:
+        """Whether a trial was timed on another kind of device than those that its study knows the latency of.
+
+        Its study is then told nothing of its objectives, as of one without a value: a sampler knows no devices.
+        """
+        others = (one for one in self.board.of(row.category) if one.status == "finished" and one is not row)
+        known = next((one.timed_on for one in others if one.timed_on and not one.aside), row.timed_on)
+        row.aside = bool(row.timed_on) and known != row.timed_on
+        if row.aside:
+            self._view.note(
+                f"trial {row.number} of {row.category} was timed on {row.timed_on}, others on {known}: "
+                "its latency is not compared with theirs"
+            )
+        return row.aside
+
     def _note_parts(self, row: TrialRow, parts: int) -> None:
         """Says once of a trial that its batches did not fit the GPU."""
         if parts != row.parts:
@@ -221,12 +243,14 @@ class SweepMonitor(Callback):
         self.board.end(row, status)
         record_end(self._tracker, row)
         if status != "interrupted":
+            aside = status == "finished" and self._set_aside(row)
+            also = [] if aside else [row.also.get(name, math.nan) for name in self._plan.strategy.also]
             self._studies.tell(
                 row.category,
                 row.number,
                 objective=None if row.failed else row.objective,
                 stopped=status == "stopped_early",
-                also=[row.also.get(name, math.nan) for name in self._plan.strategy.also],
+                also=also,
                 reason=row.reason,
                 outcome=row.as_outcome(),
             )
@@ -248,6 +272,8 @@ def record_end(tracker: SweepTracker, row: TrialRow) -> None:
     tags: dict[str, Any] = {"batch_parts": row.parts} if row.parts > 1 else {}
     if row.precision:
         tags["precision"] = row.precision
+    if row.timed_on:
+        tags["timed_on"] = row.timed_on
     tracker.end_trial(
         row.trial_id,
         status=_TRACKED[row.status],

@@ -23,6 +23,7 @@ from kdzoo.search.workers.workbench import (
     this_node,
 )
 from kdzoo.training.checkpoint import load_state, save_state
+from kdzoo.training.footprint import LATENCY, timed_on
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.trainer import Trainer
 
@@ -54,7 +55,8 @@ class TrialTrainable(tune.Trainable):
         if context is None:
             raise TypeError("a trial needs its worker context")
         self._bench = Workbench(context)
-        self._start(config)
+        # What the process has worked so far, nearly all of it imports: its first trial waits for them with its GPU.
+        self._start(config, loading=time.process_time())
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the actor over for another trial."""
@@ -92,6 +94,8 @@ class TrialTrainable(tune.Trainable):
             "train_seconds": self._trainer.train_seconds,
             "measure_seconds": self._trainer.measure_seconds,
             "on_gpu": self._trainer.device.type == "cuda",
+            "held_seconds": self._held(),
+            "timed_on": self._timed_on(self._trainer),
             "node": this_node(),
             "parts": self._trainer.parts,
             "precision": ", ".join(self._trainer.precisions),
@@ -124,7 +128,8 @@ class TrialTrainable(tune.Trainable):
         if self._trainer is not None and path.exists():
             self._trainer.load_state(load_state(path))
 
-    def _start(self, config: dict[str, Any]) -> None:
+    def _start(self, config: dict[str, Any], *, loading: float = 0.0) -> None:
+        self._since, self._before = time.monotonic() - loading, 0.0
         if self._trainer is not None:
             self._trainer.close()  # it may have been stopped early
         self._trainer, self._failure, self._misplaced = None, "", None
@@ -139,6 +144,8 @@ class TrialTrainable(tune.Trainable):
         self._wanted: tuple[str, ...] = tuple(config.get("also", ()))
         try:
             self._trainer = self._going_on(TrialSpec.from_dict(config["spec"]), config.get("states", ()))
+            # Of a trial that goes on from an earlier driver's checkpoint what it trained there is known, and no more.
+            self._before = self._trainer.train_seconds + self._trainer.measure_seconds
         except WorkerError as error:
             # Raised by the first step: Ray gives up at once on a trial that fails while its actor is taken over.
             self._misplaced = error
@@ -168,6 +175,8 @@ class TrialTrainable(tune.Trainable):
             "train_seconds": trainer.train_seconds,
             "measure_seconds": trainer.measure_seconds,
             "on_gpu": trainer.device.type == "cuda",
+            "held_seconds": self._held(),
+            "timed_on": self._timed_on(trainer),
             "parts": trainer.parts,
             "precision": ", ".join(trainer.precisions),
             "reused_seconds": trainer.reused_seconds,
@@ -180,6 +189,14 @@ class TrialTrainable(tune.Trainable):
             "tie": trainer.best.tie,
         }
 
+    def _held(self) -> float:
+        """Seconds that the trial has held its place: start-up, hand-over and waiting included."""
+        return self._before + time.monotonic() - self._since
+
+    def _timed_on(self, trainer: Trainer) -> str:
+        """What the latency of a finished trial was measured on; empty where none was."""
+        return timed_on(trainer.device) if trainer.finished and LATENCY in self._wanted else ""
+
     def _also(self, trainer: Trainer) -> dict[str, float]:
         """The sweep's further objectives of a finished trial: metrics at its best epoch, and what it costs to use."""
         if not self._wanted or not trainer.finished:
@@ -189,7 +206,7 @@ class TrialTrainable(tune.Trainable):
         return {name: known[name] for name in self._wanted if name in known}
 
     def _failed(self) -> dict[str, Any]:
-        return {"failure": self._failure, "finished": False, "done": True}
+        return {"failure": self._failure, "finished": False, "done": True, "held_seconds": self._held()}
 
 
 def _told(error: KdzooError) -> str:

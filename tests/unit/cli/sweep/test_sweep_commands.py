@@ -149,6 +149,8 @@ def test_show_has_the_pareto_front(capsys, night):
     assert "Pareto" in ran.out and "0.8125" in ran.out and "3.5" in ran.out
     shown = json.loads(run(capsys, "sweep", "show", "night", "--json").out)
     assert shown["categories"][1]["outcome"]["pareto"] == front
+    night.keep_outcome("cable", {**kept, "pareto": [{**front[0], "timed_on": "NVIDIA H200"}]})
+    assert "NVIDIA H200" in run(capsys, "sweep", "show", "night").out
 
 
 def test_data_that_changed_is_refused_before_anything_runs(capsys, night):

@@ -4,10 +4,17 @@ from kdzoo.search.record.board import TrialRow
 from kdzoo.search.record.pareto import front, pareto_trials
 
 
-def row(number, objective, latency, *, status="finished"):
+def row(number, objective, latency, *, status="finished", **more):
     also = {} if latency is None else {"latency_ms": latency}
     return TrialRow(
-        f"bottle-{number}", "bottle", number, {"batch_size": number}, status=status, objective=objective, also=also
+        f"bottle-{number}",
+        "bottle",
+        number,
+        {"batch_size": number},
+        status=status,
+        objective=objective,
+        also=also,
+        **more,
     )
 
 
@@ -35,3 +42,9 @@ def test_only_trials_trained_to_their_end_with_all_values_take_part():
     ]
     assert found[0].config == {"batch_size": 2}
     assert pareto_trials(rows, "aupro", ()) == []
+
+
+def test_latencies_of_unlike_devices_are_never_compared():
+    rows = [row(0, 0.9, 2.0, timed_on="H200"), row(1, 0.7, 9.0, timed_on="EPYC"), row(2, 0.6, 9.5, timed_on="EPYC")]
+    found = pareto_trials(rows, "aupro", ("latency_ms",))
+    assert [(trial.number, trial.timed_on) for trial in found] == [(1, "EPYC"), (0, "H200")]

@@ -15,6 +15,7 @@ from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.run.conclusion import CategoryConclusions
 from kdzoo.search.run.monitor import CUT_SHORT, SweepMonitor
 from kdzoo.search.run.publisher import Publisher
+from kdzoo.search.study.strategy import Strategy
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import Checkpoints
 from kdzoo.search.workers.finished import Finished
@@ -223,3 +224,46 @@ def test_an_interrupted_trial_takes_no_ended_ones_checkpoint(swept, tmp_path):
     swept.monitor.conclude_rest()
     # It may fail when it goes on: then the category's best is the one that ended, with nothing left of it.
     assert (tmp_path / "0").exists() and (tmp_path / "1").exists()
+
+
+@pytest.fixture
+def with_gpus(swept):
+    """Trials that hold half a GPU."""
+    swept.monitor._plan = dataclasses.replace(swept.plan, gpus_per_trial=0.5)
+    return swept
+
+
+def test_gpu_hours_count_from_the_moment_that_a_place_is_held(with_gpus, tmp_path):
+    one, on_gpu = trial(with_gpus, tmp_path, 0, error=WorkerError("gone")), {**result(0.5), "on_gpu": True}
+    with_gpus.monitor.on_trial_start(1, [], one)
+    with_gpus.monitor.on_trial_result(1, [], one, {**on_gpu, "held_seconds": 21.0})
+    (row,) = with_gpus.board.of("bottle")
+    assert (row.seconds, row.gpu_seconds, with_gpus.board.gpu_seconds()) == (1.0, 10.5, 10.5)
+    with_gpus.monitor.on_trial_recover(1, [], one)
+    with_gpus.monitor.on_trial_result(1, [], one, {**on_gpu, "held_seconds": 20.0})
+    assert row.gpu_seconds == 20.5, "also what a lost worker held"
+    with_gpus.monitor.on_trial_result(1, [], one, {**on_gpu, "held_seconds": 22.0})
+    assert row.gpu_seconds == 21.5
+    failing = trial(with_gpus, tmp_path, 1)
+    with_gpus.monitor.on_trial_result(1, [], failing, {"failure": "the loss became nan", "held_seconds": 8.0})
+    assert with_gpus.board.gpu_seconds() == 25.5
+
+
+def test_a_latency_of_another_device_is_not_told_to_the_study(swept, tmp_path):
+    told = []
+    swept.monitor._plan = dataclasses.replace(swept.plan, strategy=Strategy(also=("latency_ms",)))
+    swept.monitor._studies = SimpleNamespace(
+        tell=lambda category, number, **given: told.append((number, given["also"]))
+    )
+    devices = ["EPYC", "H200", "EPYC", "H200"]
+    for number, device in enumerate(devices):
+        one = trial(swept, tmp_path, number)
+        latency = {"also": {"latency_ms": 3.0}, "timed_on": device}
+        swept.monitor.on_trial_start(1, [], one)
+        swept.monitor.on_trial_result(1, [], one, {**result(0.9), **latency})
+        swept.monitor.on_trial_complete(1, [], one)
+    assert told == [(0, [3.0]), (1, []), (2, [3.0]), (3, [])]
+    assert [row.aside for row in swept.board.of("bottle")] == [False, True, False, True]
+    assert "trial 1 of bottle was timed on H200, others on EPYC" in swept.monitor._view.notes[0]
+    ends = [given["tags"] for name, _, given in swept.monitor._tracker.told if name == "end_trial"]
+    assert [tags["timed_on"] for tags in ends] == devices

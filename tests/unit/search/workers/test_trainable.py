@@ -18,6 +18,7 @@ from kdzoo.search.workers.measuring import Measuring
 from kdzoo.search.workers.trainable import STATE_FILE, TrialTrainable, WorkerContext
 from kdzoo.teachers.backbone import Teacher, load_teacher
 from kdzoo.training.checkpoint import load_state, tensor_bytes
+from kdzoo.training.footprint import timed_on
 from kdzoo.training.trainer import Trainer
 
 
@@ -62,9 +63,14 @@ def config_of(**config):
 
 def test_a_trial_trains_and_another_takes_its_place(context):
     actor = trial(context, config_of())
-    assert actor.step()["finished"]
+    ended = actor.step()
+    assert ended["finished"]
+    own = ended["train_seconds"] + ended["measure_seconds"]
+    assert ended["held_seconds"] > own + 0.5, "the first trial of a worker waits for its imports"
     assert actor.reset_config(config_of())
-    assert actor.step()["epoch"] == 1
+    again = actor.step()
+    assert again["epoch"] == 1
+    assert again["train_seconds"] + again["measure_seconds"] < again["held_seconds"] < ended["held_seconds"]
 
 
 def measuring(spec, state, folder):
@@ -135,6 +141,7 @@ def test_further_objectives_are_measured_once_at_the_end(context, tmp_path):
     ended = actor.step()
     assert list(ended["also"]) == wanted["also"]
     assert ended["also"]["latency_ms"] > 0
+    assert ended["timed_on"] == timed_on(torch.device("cpu")) != ""
     method = actor._trainer.method
     assert ended["also"]["parameters"] == sum(parameter.numel() for parameter in method.parameters())
     assert ended["also"]["checkpoint_mb"] == sum(each.nbytes for each in method.learned_state().values()) / 1e6
