@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from ray import tune
 from ray.tune import Callback
@@ -22,16 +22,9 @@ from kdzoo.search.workers.measuring import is_measuring
 from kdzoo.search.workers.node_watch import NodeWatch
 from kdzoo.search.workers.reasons import reason
 from kdzoo.search.workers.trial_error import trial_error
-from kdzoo.tracking import Cost, SweepTracker, TrialStatus
+from kdzoo.tracking import Cost, SweepTracker
 
 CUT_SHORT = "the sweep ended before the trial did"
-# MLflow's runs know three ends; the reason says which of the trials that have no full training was cut off.
-_TRACKED: Final[Mapping[str, TrialStatus]] = {
-    "finished": "finished",
-    "stopped_early": "stopped_early",
-    "failed": "failed",
-    "interrupted": "interrupted",
-}
 
 
 class SweepMonitor(Callback):
@@ -241,7 +234,7 @@ class SweepMonitor(Callback):
 
     def _ended(self, row: TrialRow, status: Ended) -> None:
         self.board.end(row, status)
-        record_end(self._tracker, row)
+        record_end(self._tracker, row, status)
         if status != "interrupted":
             aside = status == "finished" and self._set_aside(row)
             also = [] if aside else [row.also.get(name, math.nan) for name in self._plan.strategy.also]
@@ -263,7 +256,7 @@ class SweepMonitor(Callback):
         self._view.update(self.board)
 
 
-def record_end(tracker: SweepTracker, row: TrialRow) -> None:
+def record_end(tracker: SweepTracker, row: TrialRow, status: Ended) -> None:
     """Tells MLflow how a trial ended; its ``val_*`` are there already, epoch by epoch."""
     reached = {} if row.objective is None else {"objective": row.objective}
     if row.reused_seconds:
@@ -276,7 +269,7 @@ def record_end(tracker: SweepTracker, row: TrialRow) -> None:
         tags["timed_on"] = row.timed_on
     tracker.end_trial(
         row.trial_id,
-        status=_TRACKED[row.status],
+        status=status,
         metrics=reached,
         cost=Cost(seconds=row.seconds, gpu_seconds=row.gpu_seconds),
         reason=row.reason or None,

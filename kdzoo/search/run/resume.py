@@ -62,7 +62,7 @@ def _end_interrupted(plan: SweepPlan, row: TrialRow, past: PastTrial, tracker: S
     config = plan.spaces[row.category].defaults.as_dict() | dict(past.values)
     tracker.start_trial(row.trial_id, row.category, params={**config, **options})
     row.status, row.reason = "interrupted", CUT_SHORT
-    record_end(tracker, row)
+    record_end(tracker, row, "interrupted")
 
 
 def _status(past: PastTrial) -> Ended:

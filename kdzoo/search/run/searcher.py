@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,15 +97,8 @@ class CategorySearcher(Searcher):
             self._turns.ended(self._trials[trial_id][0])
 
     def save(self, checkpoint_path: str) -> None:
-        """Writes which trial belongs to which study; the studies themselves are in their storage."""
-        state = {"asked": self._turns.asked, "trials": self._trials}
-        write_file(Path(checkpoint_path), json.dumps(state).encode())
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Reads what `save` wrote."""
-        state = json.loads(Path(checkpoint_path).read_text(encoding="utf-8"))
-        self._turns.asked.update(state["asked"])
-        self._trials = {trial: (category, number) for trial, (category, number) in state["trials"].items()}
+        """Writes the file that Ray asks for, with nothing in it: a resumed sweep reads the studies alone."""
+        write_file(Path(checkpoint_path), b"{}")
 
     def _spent(self) -> bool:
         """Whether the GPU hours of the sweep are used up."""
