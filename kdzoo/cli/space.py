@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdzoo.cli.groups import DefaultGroup
+from kdzoo.cli.notes import tell_notes
 from kdzoo.cli.options import json_option, parse_changes
 from kdzoo.cli.say import say_result
+from kdzoo.cli.sweep.spaces import full_space
 from kdzoo.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +38,11 @@ def space() -> None:
 @click.option("--category", "-c", metavar="NAME", help="With the overrides for one of its categories.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Fix a knob, as for a sweep; repeatable.")
 @click.option(
-    "--space", "file", type=click.Path(path_type=Path, dir_okay=False), help="A search space file of your own."
+    "--space",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="full|FILE",
+    help="As for a sweep: all knobs, or a search space file of your own.",
 )
 @json_option
 def show(
@@ -47,15 +53,18 @@ def show(
     \b
     Examples:
       kdzoo space show aand --dataset demo
-      kdzoo space show aand --set amplify_epochs=0 --json
+      kdzoo space show aand --space full --set amplify_epochs=0 --json
     """
+    from kdzoo.search.space.odd import space_notes
     from kdzoo.search.space.space import SpaceFile
 
     if category and not dataset:
         raise UsageError(f"--category {category} needs its data set", hint="for example --dataset mvtec")
-    described = SpaceFile(method, file)
+    full, path = full_space(file)
+    described = SpaceFile(method, path, full=full)
     name = _dataset_name(dataset, category) if dataset else ""
     effective = described.space(name, category or "", changes=parse_changes(changes))
+    tell_notes(space_notes({"": effective}))
     result = {
         "method": method,
         "dataset": name or None,

@@ -46,9 +46,11 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     Raises:
         KdzooError: it asks for what cannot be.
     """
+    from kdzoo.data.registered import registered
     from kdzoo.methods.registry import find_method
     from kdzoo.search.record.lenders import loans_of
     from kdzoo.search.record.plan import SweepPlan
+    from kdzoo.search.space.odd import space_notes
     from kdzoo.search.study.samplers import sampler_notes
     from kdzoo.search.study.strategy import parse_objectives
     from kdzoo.training.spec import RunOptions
@@ -60,10 +62,11 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     opened = open_or_download(given["dataset"], settings, download=given["download"])
     asked = {key: given.get(key) for key in (*RunOptions.__dataclass_fields__, "foreground_masks", "tile")}
     options = build_options(opened, {**asked, "objective": objective})
-    spaces = spaces_of(method, opened, given["categories"], given["space"], given["changes"], given["epochs"])
+    named = (given["categories"], given["space"], given["changes"], given["epochs"])
+    spaces = spaces_of(method, opened, *named, registered=registered(settings))
     if given["foreground"] is not None or given["foreground_masks"] is not None:
         spaces = with_foreground(spaces, options.foreground)
-    tell_notes(sampler_notes(strategy.sampler, spaces))
+    tell_notes([*space_notes(spaces), *sampler_notes(strategy.sampler, spaces)])
     loans: tuple[Loan, ...] = ()
     if strategy.warm_from is not None and given["resume"] is None:
         loans = loans_of(strategy.warm_from, settings, method=method, dataset=opened, options=options)

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 @run_options
 @click.option("--trials", type=click.IntRange(1), help="A category; default 3 for demo, else 16.")
 @click.option("--categories", metavar="A,B,...", help="Only these categories.")
-@click.option("--space", type=click.Path(path_type=Path), metavar="FILE", help="A search space of your own.")
+@click.option(
+    "--space",
+    type=click.Path(path_type=Path),
+    metavar="full|FILE",
+    help="All knobs of the method's space, or a space of your own; default the knobs that matter most.",
+)
 @click.option("--max-concurrent", type=click.IntRange(1), help="Trials at once; default as many as fit.")
 @click.option(
     "--device",

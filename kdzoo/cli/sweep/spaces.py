@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,22 @@ def spaces_of(
     space: Path | None,
     changes: tuple[str, ...],
     epochs: int | None,
+    registered: Iterable[str] = (),
 ) -> dict[str, SearchSpace]:
     """Category to its effective space.
 
+    Args:
+        method: what is swept.
+        opened: the data set.
+        categories: names joined by commas; None for all.
+        space: a space file, or ``full``; None for the knobs that the method's own file has first.
+        changes: ``KEY=VALUE``.
+        epochs: in all, over a method's stages.
+        registered: names that a person gave to data sets.
+
     Raises:
         UnknownNameError: no such category.
+        SearchSpaceError: an override of the file is of no data set or category that there is.
     """
     from kdzoo.search.space.space import SpaceFile
 
@@ -34,7 +46,9 @@ def spaces_of(
     if not asked:
         raise UsageError("--categories names none", hint=", ".join(available))
     asked = [opened.category_name(category) for category in asked]
-    file = SpaceFile(method, space)
+    full, path = full_space(space)
+    file = SpaceFile(method, path, full=full)
+    file.check_names(opened.name, opened.info.all_categories or available, registered)
     fixed = parse_changes(changes)
     spaces = {}
     for category in dict.fromkeys(asked):
@@ -46,6 +60,11 @@ def spaces_of(
             found = file.space(opened.name, category, changes={**fixed, **split})
         spaces[category] = found
     return spaces
+
+
+def full_space(space: Path | None) -> tuple[bool, Path | None]:
+    """What ``--space`` asks for: whether all knobs are searched, and the file."""
+    return (True, None) if space == Path("full") else (False, space)
 
 
 def with_foreground(spaces: dict[str, SearchSpace], rule: str) -> dict[str, SearchSpace]:

@@ -8,6 +8,7 @@ A space file, with every key it may have::
     space:
       margin: {type: float, low: 0.05, high: 1.0}
       hkd_top_k: {type: int, low: 1, high: 256, log: true, when: {hkd_weight: {above: 0}}}
+    focus: [margin]                            # the knobs that are searched unless all are asked for
     foreground: auto                           # or whole, light, dark, masks:FOLDER (relative to this file)
     overrides:                                 # by data set, then by category; `own`: all that kdzoo does not list
       own: {defaults: {level_scale: zscore}}
@@ -17,7 +18,7 @@ A space file, with every key it may have::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
@@ -25,11 +26,11 @@ from typing import Any
 
 from kdzoo.data.catalog import CATALOG
 from kdzoo.data.foreground.rule import ForegroundRule
-from kdzoo.errors import ConfigError, SearchSpaceError, UnknownNameError
+from kdzoo.errors import ConfigError, SearchSpaceError, UnknownNameError, nearest
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
 from kdzoo.search.space.activation import activating, settled
-from kdzoo.search.space.checks import check_value, known_keys, known_name, space_error
+from kdzoo.search.space.checks import check_value, known_keys, known_name, meant, space_error
 from kdzoo.search.space.dimension import Dimension, read_dimension
 from kdzoo.search.space.yaml_lines import Section, read_yaml
 
@@ -98,15 +99,16 @@ class SpaceFile:
     Args:
         method: the method it must be for.
         path: the file; default the one that ships with kdzoo.
+        full: whether all its knobs are searched, or those of its ``focus`` alone, where it has one.
 
     Raises:
         UnknownNameError: there is no such method.
         SearchSpaceError: naming file, line and key.
     """
 
-    def __init__(self, method: str, path: Path | None = None) -> None:
+    def __init__(self, method: str, path: Path | None = None, *, full: bool = True) -> None:
         entry = find_method(method)
-        self.method, self._config = method, entry.config
+        self.method, self._config, self._full = method, entry.config, full
         self._root = read_yaml(path or entry.space_file)
         self._folder = (path or entry.space_file).parent.absolute()
         self._made: dict[tuple[str, ...], SearchSpace] = {}
@@ -117,6 +119,28 @@ class SpaceFile:
         named = _subsection(self._root, "overrides")
         kind = (OWN,) if dataset and dataset not in CATALOG else ()
         return tuple(name for name in dict.fromkeys((*kind, dataset, f"{dataset}/{category}")) if name in named)
+
+    def check_names(self, dataset: str, categories: Iterable[str], others: Iterable[str] = ()) -> None:
+        """Checks that every override is of a data set and category that there are.
+
+        Args:
+            dataset: name of the one that is opened.
+            categories: all of its categories.
+            others: names of further data sets that there are, beside the catalog's.
+
+        Raises:
+            SearchSpaceError: naming the override and the nearest name.
+        """
+        overrides = _subsection(self._root, "overrides")
+        known = dict.fromkeys((OWN, *CATALOG, dataset, *others))
+        for name in overrides:
+            of, _, category = name.partition("/")
+            if of not in known:
+                problem = f"override of an unknown data set '{of}'{meant(nearest(of, known))}"
+                hint = f"known: {', '.join(known)}; `kdzoo data add` gives a folder a name"
+                raise space_error(overrides, name, problem, hint)
+            if of == dataset and category:
+                known_name(overrides, name, [f"{dataset}/{other}" for other in categories], "category")
 
     def space(self, dataset: str, category: str, *, changes: Mapping[str, Any] | None = None) -> SearchSpace:
         """The effective space of a category.
@@ -144,7 +168,9 @@ class SpaceFile:
         dimensions: dict[str, Dimension] = {}
         origins: dict[str, Section] = {}
         foreground: str | None = None
+        focus: list[str] | None = None
         for layer in layers:
+            focus = layer.get("focus", focus)
             foreground = self._foreground(layer) or foreground
             values.update(_subsection(layer, "defaults"))
             section = _subsection(layer, "space")
@@ -152,6 +178,8 @@ class SpaceFile:
                 dimensions.pop(key, None)
                 if described is not None:
                     dimensions[key], origins[key] = read_dimension(described, key, self._config), section
+        if focus is not None and not self._full:
+            dimensions = {key: dimension for key, dimension in dimensions.items() if key in focus}
         for key, value in changes.items():
             values[key] = value
             dimensions.pop(key, None)
@@ -178,7 +206,7 @@ class SpaceFile:
 
     def _check(self) -> None:
         root = self._root
-        known_keys(root, ("schema", "method", "defaults", "space", "foreground", "overrides"))
+        known_keys(root, ("schema", "method", "defaults", "space", "focus", "foreground", "overrides"))
         if root.get("schema") != SCHEMA:
             raise SearchSpaceError(f"{root.where('schema')}: schema is {root.get('schema')!r}, expected '{SCHEMA}'")
         if root.get("method") != self.method:
@@ -190,7 +218,11 @@ class SpaceFile:
         overrides = _subsection(root, "overrides")
         for name in overrides:
             override = _subsection(overrides, name)
-            known_keys(override, ("defaults", "space", "foreground"))
+            known_keys(override, ("defaults", "space", "focus", "foreground"))
+            if not any(override.values()):
+                raise space_error(
+                    overrides, name, f"the override '{name}' is empty", "say what it changes, or remove it"
+                )
             _check_layer(override, self._config)
             dataset, _, category = name.partition("/")
             known = CATALOG[dataset].categories if dataset in CATALOG else None
@@ -205,6 +237,7 @@ def _check_layer(layer: Section, config: type[MethodConfig]) -> None:
     for key, value in defaults.items():
         known_name(defaults, key, config.__dataclass_fields__, "key")
         check_value(defaults, key, key, value, config)
+    _check_focus(layer, config)
     space = _subsection(layer, "space")
     for key, described in space.items():
         known_name(space, key, config.__dataclass_fields__, "key")
@@ -213,6 +246,20 @@ def _check_layer(layer: Section, config: type[MethodConfig]) -> None:
                 example = "{type: float, low: 0, high: 1}"
                 raise SearchSpaceError(f"{space.where(key)}: '{key}' must be a mapping such as {example}")
             read_dimension(described, key, config)
+
+
+def _check_focus(layer: Section, config: type[MethodConfig]) -> None:
+    """Checks a layer's list of the knobs that are searched first."""
+    if "focus" not in layer:
+        return
+    focus = layer["focus"]
+    if not isinstance(focus, list) or not focus:
+        raise space_error(layer, "focus", "'focus' must be a list of knobs, such as [learning_rate, width]")
+    for key in focus:
+        if not isinstance(key, str) or key not in config.__dataclass_fields__:
+            raise space_error(
+                layer, "focus", f"unknown key '{key}'{meant(nearest(str(key), config.__dataclass_fields__))}"
+            )
 
 
 def _check_together(space: SearchSpace, origins: Mapping[str, Section]) -> None:

@@ -116,7 +116,7 @@ def test_the_demo_starts_at_its_own_defaults(method):
         (HEAD + "overrides:\n  mvtec/botle: {defaults: {margin: 1}}\n", 4, "did you mean 'mvtec/bottle'?"),
         (
             HEAD + "space:\n  blend_high: {type: float, low: 0.3, high: 1}\n"
-            "overrides:\n  demo: {}\n  demo/weave: {defaults: {blend_low: 0.5}}\n",
+            "overrides:\n  demo: {defaults: {margin: 0.5}}\n  demo/weave: {defaults: {blend_low: 0.5}}\n",
             4,
             "blend_low = 0.5 is above blend_high = 0.3",
         ),
