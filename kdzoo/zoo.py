@@ -96,6 +96,7 @@ def publish(
     files: Mapping[str, bytes],
     *,
     who: str | None = None,
+    hold: str = "",
 ) -> Published:
     """Publishes a detector if it beats the champion.
 
@@ -110,6 +111,7 @@ def publish(
         document: of the detector.
         files: role to bytes: weights, teacher, and a picture of cases.
         who: who moves the champion, for its log; default this process's ``user@host``.
+        hold: why it is to stand beside the champion whatever the comparison says; empty where it is not.
 
     Returns:
         What was done; also when the release stands and only the alias could not be moved, which the note then says.
@@ -132,6 +134,8 @@ def publish(
             write_new(paths[role], data)
         media = {role: _MEDIA[role] for role in paths}
         release = registry.publish(entry, document, paths, alias=None, media_types=media).release
+    if hold:
+        return Published(release=release, promoted=False, note=hold)
     try:
         verdict = crown(registry, entry, document, release, who=who)
     except RegistryError as error:

@@ -11,10 +11,10 @@ from helpers.sweeps import Watcher, small_plan
 NAME = "killed"
 
 
-def start(folder, *, trials):
+def start(folder, *, trials, seeds=1):
     """Starts the sweep, or resumes it; its lines on stdout say what happens."""
     return subprocess.Popen(
-        [sys.executable, "-m", "helpers.killable_sweep", str(folder), str(trials)],
+        [sys.executable, "-m", "helpers.killable_sweep", str(folder), str(trials), str(seeds)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -23,7 +23,7 @@ def start(folder, *, trials):
     )
 
 
-def main(folder, trials):
+def main(folder, trials, seeds=1):
     from kdzoo.search.run.sweep import run_sweep
     from kdzoo.search.study.strategy import Strategy
 
@@ -38,14 +38,14 @@ def main(folder, trials):
         say("began")
         for row in board.rows.values():
             if row.epoch and not row.ended:
-                say(f"epoch of {row.trial_id}")
+                say(f"{'' if row.final is None else 'final '}epoch of {row.trial_id}")
         for row in board.rows.values():
             if row.ended and row.total_epochs:
                 say(f"ended {row.trial_id}")
         for category in board.outcomes:
             say(f"published {category}")
 
-    strategy = Strategy(priority="worst-first", also=("latency_ms",))
+    strategy = Strategy(priority="worst-first", also=("latency_ms",), seeds=seeds)
     plan = small_plan(folder, name=NAME, trials=trials, strategy=strategy)
     board = run_sweep(plan, Watcher(tell), resume=(plan.folder / "plan.json").exists())
     outcomes = {name: [outcome.published.release, outcome.reason] for name, outcome in board.outcomes.items()}
@@ -53,4 +53,4 @@ def main(folder, trials):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

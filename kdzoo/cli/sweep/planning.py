@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from kdzoo.search.study.strategy import Strategy
     from kdzoo.search.study.warm_start import Loan
     from kdzoo.settings import Settings
+
+
+TRIALS_FOR_FINALS: Final = 10
+"""Trials a category from which on the best are compared over more than one seed unless asked otherwise."""
 
 
 def check_named(method: str | None, dataset: str | None) -> None:
@@ -61,6 +66,9 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     find_method(method)  # an unknown one is told before a data set is downloaded
     opened = open_or_download(given["dataset"], settings, download=given["download"])
     asked = {key: given.get(key) for key in (*RunOptions.__dataclass_fields__, "foreground_masks", "tile")}
+    trials = given["trials"] or opened.info.default_trials
+    if given["seeds"] is None and trials >= TRIALS_FOR_FINALS:
+        strategy = dataclasses.replace(strategy, seeds=2)
     options = build_options(opened, {**asked, "objective": objective})
     named = (given["categories"], given["space"], given["changes"], given["epochs"])
     spaces = spaces_of(method, opened, *named, registered=registered(settings))
@@ -77,7 +85,7 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
         dataset=opened,
         spaces=spaces,
         options=options,
-        trials=given["trials"] or opened.info.default_trials,
+        trials=trials,
         settings=settings,
         max_concurrent=given["max_concurrent"],
         cpus_per_trial=given["cpus_per_trial"],
@@ -124,6 +132,8 @@ def _strategy(given: dict[str, Any], also: tuple[str, ...]) -> Strategy:
         also=also,
         warm_start=not given["no_warm_start"],
         warm_from=given["warm_start"],
+        seeds=given["seeds"] or 1,
+        finalists=given["finalists"],
     )
 
 

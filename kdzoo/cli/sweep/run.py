@@ -12,7 +12,7 @@ from kdzoo.cli.given import command_line
 from kdzoo.cli.notes import tell_notes
 from kdzoo.cli.options import json_option, run_options, zoo_option
 from kdzoo.cli.say import tell
-from kdzoo.cli.sweep.planning import check_named, plan_of
+from kdzoo.cli.sweep.planning import TRIALS_FOR_FINALS, check_named, plan_of
 from kdzoo.cli.sweep.resuming import resumed_plan
 from kdzoo.errors import SweepError
 
@@ -71,6 +71,15 @@ if TYPE_CHECKING:
     "--warm-start", metavar="NAME", help="Begin with what was best in an earlier sweep of the same method, too."
 )
 @click.option("--no-warm-start", is_flag=True, help="Categories lend each other nothing.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 10),
+    metavar="N",
+    help=f"The best are compared over N seeds in the end; default 2 from {TRIALS_FOR_FINALS} trials on, else 1: not.",
+)
+@click.option(
+    "--finalists", type=click.IntRange(1, 20), default=3, show_default=True, metavar="K", help="That so are compared."
+)
 @click.option("--ray-address", metavar="HOST:PORT", help="A Ray cluster; default RAY_ADDRESS, else this machine.")
 @click.option("--name", help="Of the sweep; default from method, data set and time.")
 @click.option("--resume", metavar="NAME", help="Go on with a sweep that was interrupted; --trials may be higher.")
@@ -151,6 +160,8 @@ def _watched(plan: SweepPlan, zoo: str | None, *, resume: bool) -> SweepBoard:
     count = len(plan.spaces)
     categories = f"{count} {'category' if count == 1 else 'categories'} of {plan.dataset.name}"
     trials = f"{plan.trials} {'trial' if plan.trials == 1 else 'trials'} each"
+    if plan.most_finals:
+        trials += f" and at most {plan.most_finals} of a final round over {plan.strategy.seeds} seeds"
     how = f"{trials}, protocol {plan.options.protocol}, teacher {plan.options.teacher}"
     tell(f"{'Resuming sweep' if resume else 'Sweep'} {plan.name}: {plan.method} on {categories}, {how}")
     with LiveView(f"{plan.method} on {plan.dataset.name}") as view:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kdzoo.search.study.finals import FinalTrial, Verdict
 from kdzoo.zoo import Published
 
 Ended = Literal["finished", "stopped_early", "failed", "interrupted"]
@@ -49,6 +50,7 @@ class TrialRow:
         timed_on: what its latency was measured on; empty where none was.
         aside: whether its study was told nothing of its objectives, since others were timed on another kind of device.
         tie: what decides between trials of the same objective; see `kdzoo.metrics.ties`.
+        final: what it is, where it belongs to the final round.
     """
 
     trial_id: str
@@ -72,6 +74,7 @@ class TrialRow:
     precision: str = ""
     timed_on: str = ""
     aside: bool = False
+    final: FinalTrial | None = None
 
     def reached(self, detecting_epoch: int, objective: float) -> None:
         """A detecting epoch was measured, and the best value so far is this."""
@@ -150,6 +153,9 @@ class CategoryOutcome:
 class SweepBoard:
     """Rows of all trials, and what follows from them. Cheap to ask, however many categories there are.
 
+    ``finals`` says of each category how many trials its final round has, once that is planned, and ``verdicts`` how it
+    ended.
+
     Args:
         categories: of the sweep, in order.
         trials: planned a category.
@@ -161,6 +167,8 @@ class SweepBoard:
         self.rows: dict[str, TrialRow] = {}
         self.outcomes: dict[str, CategoryOutcome] = {}
         self.phases: dict[str, Phase] = {}
+        self.finals: dict[str, int] = {}
+        self.verdicts: dict[str, Verdict] = {}
         self.started = time.monotonic()
         self._of: dict[str, list[TrialRow]] = {category: [] for category in self.categories}
         self._running: dict[str, TrialRow] = {}
@@ -208,7 +216,7 @@ class SweepBoard:
     @property
     def total(self) -> int:
         """Trials planned over all categories."""
-        return self.trials * len(self.categories)
+        return self.trials * len(self.categories) + sum(self.finals.values())
 
     def running(self) -> list[TrialRow]:
         """Trials that have not ended."""
@@ -234,9 +242,16 @@ class SweepBoard:
         """How many of the planned trials are over: those that ended and were not interrupted."""
         return self.ended(category) - self.count("interrupted", category)
 
+    def searched(self, category: str) -> int:
+        """How many of a category's trials are over, those of its final round apart."""
+        return sum(row.ended and row.status != "interrupted" and row.final is None for row in self._of[category])
+
     def best(self, category: str) -> TrialRow | None:
-        """The first of `ranked`."""
-        return next(iter(self.ranked(category)), None)
+        """The winner of the final round; without one the first of `ranked` that was no part of it."""
+        verdict = self.verdicts.get(category)
+        if verdict is not None:
+            return next(row for row in self._of[category] if row.number == verdict.number)
+        return next((row for row in self.ranked(category) if row.final is None), None)
 
     def ranked(self, category: str) -> list[TrialRow]:
         """The ended trials that are worth something, the best first.

@@ -23,6 +23,13 @@ WHERE trials.state IN ('COMPLETE', 'PRUNED', 'FAIL') AND trials.trial_id NOT IN
 GROUP BY studies.study_name
 """
 
+_FINALS = """
+SELECT studies.study_name, COUNT(*) FROM trials JOIN studies ON studies.study_id = trials.study_id
+WHERE trials.trial_id IN (SELECT trial_id FROM trial_user_attributes WHERE key = 'final') AND trials.trial_id NOT IN
+    (SELECT trial_id FROM trial_user_attributes WHERE key = 'interrupted')
+GROUP BY studies.study_name
+"""
+
 _OUTCOMES = "SELECT value_json FROM trial_user_attributes WHERE key = 'outcome'"
 
 
@@ -115,9 +122,14 @@ def one_sweep(folder: SweepFolder) -> tuple[SweepSummary, list[CategoryProgress]
         StorageError: its studies cannot be read.
     """
     summary = _summary(folder)
-    told, done = read_plan(folder.plan), _ended(folder.studies)
+    told, done, finals = read_plan(folder.plan), _ended(folder.studies), _finals(folder.studies)
     progress = [
-        CategoryProgress(category=name, done=done[name], planned=int(told["trials"]), outcome=folder.outcome(name))
+        CategoryProgress(
+            category=name,
+            done=done[name],
+            planned=int(told["trials"]) + finals[name],
+            outcome=folder.outcome(name),
+        )
         for name in told["spaces"]
     ]
     return summary, progress
@@ -139,7 +151,7 @@ def _summary(folder: SweepFolder) -> SweepSummary:
             state=folder.state(),
             reason=folder.failure(),
             done=_ended(folder.studies).total(),
-            planned=int(told["trials"]) * len(told["spaces"]),
+            planned=int(told["trials"]) * len(told["spaces"]) + _finals(folder.studies).total(),
             created=float(told["created"]),
             reused_trials=len(saved),
             reused_seconds=sum(saved),
@@ -153,6 +165,11 @@ def _summary(folder: SweepFolder) -> SweepSummary:
 def _ended(studies: Path) -> Counter[str]:
     """Category to its ended trials."""
     return Counter(dict(_asked(studies, _ENDED)))
+
+
+def _finals(studies: Path) -> Counter[str]:
+    """Category to the trials of its final round, once that is planned."""
+    return Counter(dict(_asked(studies, _FINALS)))
 
 
 def _reused(studies: Path) -> list[float]:

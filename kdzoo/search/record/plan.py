@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from kdzoo.data.catalog import Dataset
 from kdzoo.methods.config import MethodConfig
 from kdzoo.search.space.space import SearchSpace
+from kdzoo.search.study.finals import FinalTrial
 from kdzoo.search.study.strategy import Strategy
 from kdzoo.search.study.warm_start import Loan
 from kdzoo.settings import Settings
-from kdzoo.training.spec import RunOptions, TrialSpec
+from kdzoo.training.spec import LARGEST_SEED, RunOptions, TrialSpec
 
 CHECKPOINT_MINUTES: Final = 10.0
 """What a trial loses at most with its worker, against the traffic of hundreds of trials to one file system."""
@@ -73,6 +74,22 @@ class SweepPlan:
         """Over all categories."""
         return self.trials * len(self.spaces)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Under which the best configurations are compared in the end; the first is every trial's."""
+        return tuple((self.options.seed + more) % (LARGEST_SEED + 1) for more in range(self.strategy.seeds))
+
+    @property
+    def most_finals(self) -> int:
+        """The most trainings that the final round of a category takes."""
+        seeds, finalists = self.strategy.seeds, min(self.strategy.finalists, self.trials)
+        return finalists * (seeds - 1) + seeds if seeds > 1 else 0
+
+    @property
+    def kept(self) -> int:
+        """Checkpoints of ended trials that a category keeps while it is trained."""
+        return max(self.keep, self.strategy.finalists) if self.strategy.seeds > 1 else self.keep
+
     def spec(self, category: str, values: Mapping[str, object]) -> TrialSpec:
         """The trial of a suggestion."""
         return self._spec(category, self.spaces[category].config(values))
@@ -89,6 +106,11 @@ class SweepPlan:
             category=category,
             options=self.options_of(category),
         )
+
+    def final_spec(self, category: str, final: FinalTrial) -> TrialSpec:
+        """The trial of the final round."""
+        spec = self.spec_of(category, final.config)
+        return replace(spec, options=spec.options.replace(seed=final.seed))
 
     def options_of(self, category: str) -> RunOptions:
         """How the trials of a category run: its space may say where its foreground comes from."""

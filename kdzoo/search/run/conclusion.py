@@ -133,6 +133,7 @@ class CategoryConclusions:
         said: Mapping[str, Any],
     ) -> CategoryOutcome:
         rows = self._board.of(category)
+        searched = [row for row in rows if row.final is None]
         return CategoryOutcome(
             category=category,
             best=best,
@@ -143,7 +144,7 @@ class CategoryConclusions:
             reason=reason,
             undefined=dict(said.get("undefined", {})),
             operating_point=dict(said.get("operating_point", {})),
-            pareto=tuple(pareto_trials(rows, self._board.objective, self._plan.strategy.also)),
+            pareto=tuple(pareto_trials(searched, self._board.objective, self._plan.strategy.also)),
         )
 
     def _published_before(self, category: str, best: TrialRow) -> bool:

@@ -72,7 +72,7 @@ def checkpoint_demand(plan: SweepPlan, teacher: Teacher, nodes: Sequence[Node]) 
         state=(_COPIES + bool(plan.options.ema)) * learned,
         learned=learned,
         trials=2 * running,
-        best=len(plan.spaces) * plan.keep,
+        best=len(plan.spaces) * plan.kept,
         stages=sum(kept_stages(plan, teacher).values()),
     )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 from kdzoo.errors import KdzooError
 from kdzoo.search.record.board import SweepBoard
 from kdzoo.search.record.view import SweepView
 from kdzoo.search.run.conclusion import CategoryConclusions
+from kdzoo.search.run.final_round import FinalRound, champion_config
 from kdzoo.search.run.ground import Ground
 from kdzoo.search.run.measurements import Measurements
 from kdzoo.search.run.monitor import SweepMonitor
@@ -79,6 +82,7 @@ class SweepDriver:
             strategy=plan.strategy,
             loans=plan.loans,
         )
+        self._finals = FinalRound(plan, self._board, self._studies, self._champion)
         self._monitor = SweepMonitor(
             plan,
             self._board,
@@ -90,6 +94,7 @@ class SweepDriver:
             watch=self._watch,
             measurements=self._measurements,
             check=self._check,
+            finals=self._finals,
             state=ground.checkpoint_bytes,
         )
 
@@ -124,7 +129,8 @@ class SweepDriver:
         """Puts what earlier drivers did on the board, and leaves alone what they settled."""
         if self._ground.resumed:
             take_over(self._plan, self._board, self._studies, self._tracker, self._checkpoints)
-            self._conclusions.leave(settled(self._plan, self._board, self._ground.folder))
+            done = settled(self._plan, self._board, self._ground.folder, self._finals.is_over)
+            self._conclusions.leave(done)
 
     def _begin(self) -> None:
         """Opens the categories that there is something left to do for; those without a trial left are concluded."""
@@ -172,6 +178,11 @@ class SweepDriver:
         if trouble is not None:
             raise stopped(plan.name, trouble, log=log)
 
+    def _champion(self, category: str) -> Mapping[str, Any] | None:
+        """The champion's configuration for the final round."""
+        ground = self._ground
+        return champion_config(ground.registry, self._plan, category, ground.written.data[category], self._view.note)
+
     def _gpu_hours_are_used_up(self) -> bool:
         hours, board = self._plan.gpu_hours, self._board
         return hours is not None and board.gpu_seconds() >= hours * 3600 and board.done() < board.total
@@ -182,8 +193,14 @@ class SweepDriver:
         entry = EntryName(method=plan.method, dataset=plan.dataset.name, category=category)
         document = {**finished.document, "sweep": plan.name, "mlflow": self._tracker.category_run(category)}
         document = with_command(document, plan.command)
+        verdict = self._board.verdicts.get(category)
+        if verdict is not None:
+            document["final_round"] = verdict.as_document()
+        hold = verdict.note() if verdict is not None and verdict.stays else ""
         who = plan.settings.who
-        published = publish_once(registry, entry, document, finished.files, look=self._ground.resumed, who=who)
+        published = publish_once(
+            registry, entry, document, finished.files, look=self._ground.resumed, who=who, hold=hold
+        )
         return published.located(registry, entry)
 
 

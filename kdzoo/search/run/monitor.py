@@ -15,7 +15,9 @@ from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.record.view import SweepView
 from kdzoo.search.run.conclusion import CategoryConclusions
 from kdzoo.search.run.disk import check_not_full
+from kdzoo.search.run.final_round import FinalRound
 from kdzoo.search.run.measurements import Measurements
+from kdzoo.search.study.finals import PUBLISHED, FinalTrial
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.checkpoints import Checkpoints, trial_name
 from kdzoo.search.workers.measuring import is_measuring
@@ -44,6 +46,7 @@ class SweepMonitor(Callback):
         watch: ends the run where trials wait for a node that does not come; None waits without end.
         measurements: told what workers measured between trials.
         check: called between events; raises what was found to be wrong since the sweep began.
+        finals: the final round of each category; None where there is none.
         state: bytes that one checkpoint may take.
     """
 
@@ -60,13 +63,14 @@ class SweepMonitor(Callback):
         watch: NodeWatch | None = None,
         measurements: Measurements | None = None,
         check: Callable[[], None] | None = None,
+        finals: FinalRound | None = None,
         state: int = 0,
     ) -> None:
         self._plan, self.board, self._view, self._watch, self._state = plan, board, view, watch, state
         self._tracker, self._studies, self._measurements = tracker, studies, measurements
         self._checkpoints, self._conclusions = checkpoints, conclusions
         self._failures: list[str] = []
-        self._check = check
+        self._check, self._finals = check, finals
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray writes its callbacks into the run's folder; all of this one belongs to the living driver."""
@@ -170,7 +174,7 @@ class SweepMonitor(Callback):
     def conclude_complete(self) -> None:
         """Before the run: concludes categories whose trials were over when the earlier driver died."""
         for category in self.board.categories:
-            if self.board.done(category) >= self._plan.trials:
+            if self._is_over(category):
                 self._conclusions.submit(category)
 
     def conclude_rest(self) -> None:
@@ -188,6 +192,7 @@ class SweepMonitor(Callback):
         if name not in self.board.rows:
             spec = trial.config["spec"]
             row = TrialRow(name, trial.config["category"], int(trial.config["number"]), dict(spec["config"]))
+            row.final = FinalTrial.from_dict(trial.config["final"]) if "final" in trial.config else None
             self.board.start(row)
             self._checkpoints.started(row, trial)
             self._tracker.start_trial(name, row.category, params={**row.config, **spec["options"]})
@@ -223,6 +228,12 @@ class SweepMonitor(Callback):
             )
         row.parts = parts
 
+    def _is_over(self, category: str) -> bool:
+        """Whether nothing of a category is left to train."""
+        if self._finals is not None:
+            return self._finals.is_over(category)
+        return self.board.done(category) >= self._plan.trials
+
     def _cut_short(self, row: TrialRow) -> None:
         """Ends a trial that was running when the run ended; it counts by what its last checkpoint is worth.
 
@@ -250,8 +261,10 @@ class SweepMonitor(Callback):
             self._checkpoints.drop_repeated(row)
         if row.failed:
             self._view.note(f"trial {row.number} of {row.category} failed: {row.reason}")
-        drop_checkpoints(self.board, self._checkpoints, row.category, keep=self._plan.keep)
-        if self.board.done(row.category) >= self._plan.trials:
+        is_over = self._is_over(row.category)
+        keep = self._plan.keep if is_over else self._plan.kept
+        drop_checkpoints(self.board, self._checkpoints, row.category, keep=keep)
+        if is_over:
             self._conclusions.submit(row.category)
         self._view.update(self.board)
 
@@ -283,7 +296,17 @@ def drop_checkpoints(board: SweepBoard, checkpoints: Checkpoints, category: str,
     Interrupted trials keep theirs: a resumed sweep goes on from them. They take no other one's place among the best,
     since they may still fail.
     """
-    kept = {row.trial_id for row in [row for row in board.ranked(category) if row.status != "interrupted"][:keep]}
+    ended = [row for row in board.ranked(category) if row.status != "interrupted"]
+    kept = {row.trial_id for row in [row for row in ended if row.final is None][:keep]}
+    if category in board.verdicts and (best := board.best(category)) is not None:
+        kept.add(best.trial_id)
+    elif board.finals.get(category):
+        # Of each configuration in the final round the best trial so far may be the one that is published.
+        leading: dict[int, str] = {}
+        for row in ended:
+            leading.setdefault(row.number if row.final is None else row.final.of, row.trial_id)
+        taking_part = {row.final.of for row in board.of(category) if row.final is not None} - {PUBLISHED}
+        kept |= {leading[of] for of in taking_part & leading.keys()}
     for row in board.of(category):
         if row.ended and row.status != "interrupted" and row.trial_id not in kept:
             checkpoints.drop(row)

@@ -95,6 +95,7 @@ def publish_once(
     *,
     look: bool,
     who: str | None = None,
+    hold: str = "",
 ) -> Published:
     """Publishes a sweep's detector, unless this sweep's release of the same weights is there already.
 
@@ -104,6 +105,7 @@ def publish_once(
         document: of the detector; its ``sweep`` names the sweep.
         files: role to bytes.
         who: who moves the champion, for its log; default this process's ``user@host``.
+        hold: why it is not to become champion; empty where it may.
         look: whether an earlier driver may have published it and died before it could say so.
 
     Raises:
@@ -111,13 +113,15 @@ def publish_once(
     """
     release = _published(registry, entry, document, files) if look else None
     if release is None:
-        return publish(registry, entry, document, files, who=who)
+        return publish(registry, entry, document, files, who=who, hold=hold)
     note = "published before the sweep was interrupted"
     try:
         if registry.read_alias(entry, CHAMPION).release == release:
             return Published(release=release, promoted=True, note=note)
     except (EntryNotFoundError, ReleaseNotFoundError):
         note += ", which kept it from becoming champion then"
+    if hold:
+        return Published(release=release, promoted=False, note=f"{note}; {hold}")
     verdict = crown(registry, entry, document, release, who=who)
     return Published(release=release, promoted=verdict.wins, note=f"{note}; {verdict.note}")
 

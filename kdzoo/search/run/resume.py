@@ -5,7 +5,8 @@ Optuna's studies are the truth; Ray's own snapshots are never read.
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from collections.abc import Callable
+from typing import Any, cast, get_args
 
 from kdzoo.search.record.board import Ended, SweepBoard, TrialRow
 from kdzoo.search.record.folder import SweepFolder
@@ -33,33 +34,50 @@ def take_over(
     for category in plan.spaces:
         for past in studies.past(category):
             name = trial_name(category, past.number)
-            config = plan.spec(category, past.values).as_dict()["config"] if past.outcome is not None else {}
+            config = _config(plan, category, past) if past.outcome is not None else {}
             row = TrialRow.from_outcome(name, category, past.number, config, past.outcome or {})
+            row.final = past.final
             if past.outcome is None:
                 _end_interrupted(plan, row, past, tracker)
                 studies.interrupt(category, past.number)
             else:
                 board.restore(row, _status(past))
                 checkpoints.restored(row)
-        drop_checkpoints(board, checkpoints, category, keep=plan.keep)
+        drop_checkpoints(board, checkpoints, category, keep=plan.kept)
 
 
-def settled(plan: SweepPlan, board: SweepBoard, folder: SweepFolder) -> set[str]:
-    """The categories to which nothing is left to do: all their trials ended, and the best of them is published."""
+def settled(plan: SweepPlan, board: SweepBoard, folder: SweepFolder, is_over: Callable[[str], bool]) -> set[str]:
+    """The categories to which nothing is left to do: all their trials ended, and the best of them is published.
+
+    Args:
+        plan: the sweep.
+        board: with what earlier drivers did.
+        folder: the sweep's.
+        is_over: whether nothing of a category is left to train.
+    """
     found = set()
     for category in plan.spaces:
-        kept, best = folder.outcome(category), board.best(category)
-        if kept is None or best is None or kept["published"] is None:
+        kept = folder.outcome(category)
+        if kept is None or kept["published"] is None or not is_over(category):
             continue
-        if kept["best"] == best.number and board.done(category) >= plan.trials:
+        best = board.best(category)
+        if best is not None and kept["best"] == best.number:
             found.add(category)
     return found
+
+
+def _config(plan: SweepPlan, category: str, past: PastTrial) -> dict[str, Any]:
+    if past.final is not None:
+        return dict(past.final.config)
+    return dict(plan.spec(category, past.values).as_dict()["config"])
 
 
 def _end_interrupted(plan: SweepPlan, row: TrialRow, past: PastTrial, tracker: SweepTracker) -> None:
     """Ends a trial in MLflow that no driver ended there."""
     options = plan.options_of(row.category).as_dict()
     config = plan.spaces[row.category].defaults.as_dict() | dict(past.values)
+    if past.final is not None:
+        config, options = dict(past.final.config), options | {"seed": past.final.seed}
     tracker.start_trial(row.trial_id, row.category, params={**config, **options})
     row.status, row.reason = "interrupted", CUT_SHORT
     record_end(tracker, row, "interrupted")

@@ -109,7 +109,7 @@ class CategoryScheduler(FIFOScheduler):
 
     def _goes_on(self, trial: Trial, result: Mapping[str, Any]) -> bool:
         """Whether a trial is worth going on with; what cannot be measured yet is not compared."""
-        if "objective" not in result:
+        if "objective" not in result or "final" in trial.config:
             return True
         race = self.race(str(trial.config["category"]))
         return race.goes_on(trial.trial_id, int(result["selection_epoch"]), float(result["objective"]))

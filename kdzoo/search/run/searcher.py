@@ -29,6 +29,7 @@ class CategorySearcher(Searcher):
         gpu_seconds: tells how long all trials of the sweep have held GPUs; needed where the plan limits it.
         slots: says when there is room for one more trial; default always.
         measurements: what workers measure between trials; default nothing.
+        finals: category to trials of its final round, as they are planned; default none.
     """
 
     def __init__(
@@ -41,10 +42,11 @@ class CategorySearcher(Searcher):
         gpu_seconds: Callable[[], float] = float,
         slots: Slots | None = None,
         measurements: Measurements | None = None,
+        finals: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(metric="objective", mode="max")
         self._plan, self._studies, self._folder = plan, studies, folder
-        self._turns = Turns(plan.spaces, trials=plan.trials, priority=plan.strategy.priority, done=done)
+        self._turns = Turns(plan.spaces, trials=plan.trials, priority=plan.strategy.priority, done=done, more=finals)
         self._gpu_seconds, self._slots, self._measurements = gpu_seconds, slots, measurements
         self._living: set[str] = set()
         self._trials: dict[str, tuple[str, int]] = {}
@@ -73,8 +75,11 @@ class CategorySearcher(Searcher):
         self._turns.began(category)
         self._trials[trial_id] = (category, suggestion.number)
         self._living.add(trial_id)
-        spec = self._plan.spec(category, suggestion.values)
-        config = {"category": category, "number": suggestion.number, "spec": spec.as_dict()}
+        plan, final = self._plan, suggestion.final
+        spec = plan.spec(category, suggestion.values) if final is None else plan.final_spec(category, final)
+        config: dict[str, Any] = {"category": category, "number": suggestion.number, "spec": spec.as_dict()}
+        if final is not None:
+            config["final"] = final.as_dict()
         if self._plan.strategy.also:
             config["also"] = list(self._plan.strategy.also)
         if suggestion.again:

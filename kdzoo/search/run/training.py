@@ -60,7 +60,7 @@ class SweepTraining:
     @property
     def left(self) -> int:
         """How many trials are still to run."""
-        return max(0, self._plan.total_trials - sum(self._done.values()))
+        return max(0, self._board.total - sum(self._done.values()))
 
     def run(self, context: WorkerContext) -> Exception | None:
         """Runs all trials that are left.
@@ -102,10 +102,11 @@ class SweepTraining:
                     gpu_seconds=self._board.gpu_seconds,
                     slots=self._slots(),
                     measurements=self._measurements,
+                    finals=self._board.finals,
                 ),
                 scheduler=self._scheduler(),
                 # The searcher says when it is over; each category is measured, too.
-                num_samples=self.left + len(plan.spaces),
+                num_samples=self.left + (1 + plan.most_finals) * len(plan.spaces),
                 time_budget_s=self._time.left(),
                 reuse_actors=True,
                 trial_dirname_creator=_folder_of,

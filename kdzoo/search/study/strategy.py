@@ -14,6 +14,8 @@ Direction = Literal["maximize", "minimize"]
 
 COSTS: Final = ("latency_ms", "parameters", "checkpoint_mb")
 """Objectives of which lower is better: what a detector costs to use. Metrics are the others, of which higher is."""
+MOST_SEEDS: Final = 10
+MOST_FINALISTS: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,8 @@ class Strategy:
         also: objectives beside the run's own, which alone chooses the champion and stops trials early.
         warm_start: whether categories lend each other the configurations that did best.
         warm_from: an earlier sweep that lends its own as well; None for none.
+        seeds: under which the best configurations are compared in the end, 1 to `MOST_SEEDS`; 1 for no final round.
+        finalists: a category's configurations that are, beside the champion's, 1 to `MOST_FINALISTS`.
 
     Raises:
         UsageError: a value is not valid.
@@ -36,10 +40,15 @@ class Strategy:
     also: tuple[str, ...] = ()
     warm_start: bool = True
     warm_from: str | None = None
+    seeds: int = 1
+    finalists: int = 3
 
     def __post_init__(self) -> None:
         if self.priority not in get_args(Priority):
             raise UnknownNameError("priority", self.priority, get_args(Priority))
+        for value, most, what in ((self.seeds, MOST_SEEDS, "seeds"), (self.finalists, MOST_FINALISTS, "finalists")):
+            if not 1 <= value <= most:
+                raise UsageError(f"{what} is {value}, not from 1 to {most}")
         for name in self.also:
             if name not in (*OBJECTIVES, *COSTS):
                 raise UnknownNameError("objective", name, (*OBJECTIVES, *COSTS))

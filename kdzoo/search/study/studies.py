@@ -17,12 +17,13 @@ from optuna.trial import TrialState
 
 from kdzoo.search.space.dimension import Dimension
 from kdzoo.search.space.space import SearchSpace
+from kdzoo.search.study.finals import FinalTrial
 from kdzoo.search.study.samplers import make_sampler
 from kdzoo.search.study.strategy import Strategy
 from kdzoo.search.study.study_file import close_study_file, open_study_file
 from kdzoo.search.study.warm_start import Loan, WarmStart
 
-_OUTCOME, _INTERRUPTED, _AGAIN, _BORROWED = "outcome", "interrupted", "again", "borrowed"
+_OUTCOME, _INTERRUPTED, _AGAIN, _BORROWED, _FINAL = "outcome", "interrupted", "again", "borrowed", "final"
 """What kdzoo notes of a trial in its user attributes."""
 
 
@@ -35,12 +36,14 @@ class Suggestion:
         number: of the trial in the study, from 0.
         values: knob to value.
         again: numbers of interrupted trials with the same values, the latest last; empty for a new one.
+        final: what it is, where it belongs to the final round, which has no values of its own.
     """
 
     category: str
     number: int
     values: Mapping[str, Any]
     again: tuple[int, ...] = ()
+    final: FinalTrial | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,11 +54,13 @@ class PastTrial:
         number: of the trial in the study.
         values: knob to value.
         outcome: what was told of it when it ended; None of one that was under way.
+        final: what it is, where it belongs to the final round.
     """
 
     number: int
     values: Mapping[str, Any]
     outcome: Mapping[str, Any] | None
+    final: FinalTrial | None = None
 
 
 @dataclass
@@ -113,6 +118,11 @@ class CategoryStudies:
         self._borrow(category, study)
         trial = study.ask()
         told = trial.user_attrs
+        if (final := _final(told)) is not None:
+            self._waiting[category] = max(0, self._waiting[category] - 1)
+            self._open[category, trial.number] = _Open(trial, {})
+            again = tuple(told.get(_AGAIN, ()))
+            return Suggestion(category=category, number=trial.number, values={}, again=again, final=final)
         space, values = self._spaces[category], dict[str, Any]()
         for key, dimension in space.dimensions.items():
             if space.matters(key, values):
@@ -132,8 +142,22 @@ class CategoryStudies:
             if repeated or trial.state == TrialState.WAITING:
                 continue
             outcome = None if trial.state == TrialState.RUNNING else trial.user_attrs.get(_OUTCOME, {})
-            found.append(PastTrial(number=trial.number, values=trial_values(trial), outcome=outcome))
+            final = _final(trial.user_attrs)
+            found.append(PastTrial(number=trial.number, values=trial_values(trial), outcome=outcome, final=final))
         return found
+
+    def enqueue_finals(self, category: str, finals: Iterable[FinalTrial]) -> None:
+        """Has trials of the final round asked for next; they teach the sampler nothing, which has had its trials."""
+        study = self._study(category)
+        for final in finals:
+            study.enqueue_trial({}, user_attrs={_FINAL: final.as_dict()})
+            self._waiting[category] += 1
+
+    def finals(self, category: str) -> list[FinalTrial]:
+        """The trials of the final round that were ever asked for, each once."""
+        trials = self._study(category).get_trials(deepcopy=False)
+        found = [_final(trial.user_attrs) for trial in trials if _INTERRUPTED not in trial.user_attrs]
+        return [final for final in found if final is not None]
 
     def interrupt(self, category: str, number: int) -> None:
         """Ends a trial of an earlier driver as failed, and has its values asked for again. Doing so twice is harmless.
@@ -149,7 +173,7 @@ class CategoryStudies:
             return
         chain = [*trial.user_attrs.get(_AGAIN, ()), number]
         if not any(other.user_attrs.get(_AGAIN) == chain for other in trials):
-            borrowed = {key: value for key, value in trial.user_attrs.items() if key == _BORROWED}
+            borrowed = {key: value for key, value in trial.user_attrs.items() if key in (_BORROWED, _FINAL)}
             study.enqueue_trial(trial_values(trial), user_attrs={_AGAIN: chain, **borrowed})
             self._waiting[category] += 1
         # A study tells no trial of another process's anything; its storage does.
@@ -198,6 +222,9 @@ class CategoryStudies:
             trial.set_user_attr("reason", reason[:2000])
         if outcome is not None:
             trial.set_user_attr(_OUTCOME, dict(outcome))
+        if _FINAL in trial.user_attrs:
+            study.tell(trial, state=TrialState.FAIL)  # it has no values of the space
+            return
         several = bool(self._strategy.also)
         if open_trial.step >= 0 and not several:
             trial.report(open_trial.objective, open_trial.step)
@@ -245,7 +272,7 @@ class CategoryStudies:
         trials = study.get_trials(deepcopy=False)
         self._waiting[category] = sum(trial.state == TrialState.WAITING for trial in trials)
         for trial in trials:
-            if trial.state == TrialState.WAITING:
+            if trial.state == TrialState.WAITING or _FINAL in trial.user_attrs:
                 continue
             values = trial_values(trial)
             if _AGAIN not in trial.user_attrs:
@@ -281,6 +308,11 @@ class CategoryStudies:
         self._remember(category, study)
         self._studies[category] = study
         return study
+
+
+def _final(told: Mapping[str, Any]) -> FinalTrial | None:
+    """Which trial of the final round the attributes of a trial are of."""
+    return FinalTrial.from_dict(told[_FINAL]) if _FINAL in told else None
 
 
 def trial_values(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:

@@ -30,12 +30,20 @@ class Turns:
         trials: planned a category.
         priority: the rule.
         done: category to trials that need not run any more; default none.
+        more: category to trials beyond those, looked at anew each time; default none.
     """
 
     def __init__(
-        self, categories: Iterable[str], *, trials: int, priority: Priority, done: Mapping[str, int] | None = None
+        self,
+        categories: Iterable[str],
+        *,
+        trials: int,
+        priority: Priority,
+        done: Mapping[str, int] | None = None,
+        more: Mapping[str, int] | None = None,
     ) -> None:
         self._trials, self._priority = trials, priority
+        self._more = {} if more is None else more
         self.asked = {**dict.fromkeys(categories, 0), **(done or {})}
         self._running: Counter[str] = Counter()
 
@@ -45,7 +53,7 @@ class Turns:
         Args:
             best: the highest objective that a category has reached, if any.
         """
-        due = [category for category, asked in self.asked.items() if asked < self._trials]
+        due = [name for name, asked in self.asked.items() if asked < self._trials + self._more.get(name, 0)]
         if not due:
             return None
         fewest = min(due, key=lambda name: self.asked[name])
