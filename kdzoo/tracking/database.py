@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import uuid
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from kdzoo.data.file_lock import advisory_lock, claim
 from kdzoo.errors import TrackingError
 
 State = Literal["absent", "empty", "half", "old", "ready"]
-"""``half``: made or migrated in part; ``old``: tables are missing that this MLflow will add."""
+"""``half``: made or migrated in part; ``old``: this MLflow has steps for it that were not taken."""
 
 _PATIENCE_SECONDS: Final = 300.0
 _READ_SECONDS: Final = 5.0
@@ -53,12 +54,15 @@ def prepare_database(path: Path) -> None:
         TrackingError: it was left half made, or there is no room for it, or it is no MLflow database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if look_at(path, _tables()).state == "ready":
+    known = known_revisions()
+    if look_at(path, known).state == "ready" and not _before(path).exists():
         return
     try:
         with advisory_lock(_lock(path), patience_s=_PATIENCE_SECONDS) as held:
-            seen = look_at(path, _tables())
-            if seen.state in ("absent", "empty"):
+            seen = look_at(path, known)
+            if seen.state == "ready" and held:
+                _before(path).unlink(missing_ok=True)  # of one that was killed once all was done
+            elif seen.state in ("absent", "empty"):
                 _make(path, replace=seen.state == "empty", clean=held)
             elif seen.state == "old":
                 _migrate(path)
@@ -68,15 +72,15 @@ def prepare_database(path: Path) -> None:
         raise TrackingError(f"cannot make the MLflow database '{path}': {error}") from error
 
 
-def look_at(path: Path, tables: frozenset[str] = frozenset()) -> Look:
+def look_at(path: Path, known: Sequence[str] = ()) -> Look:
     """Reads what is there; writes nothing.
 
     Args:
         path: the file.
-        tables: those that this MLflow needs; none: whatever is there will do.
+        known: the revisions that this MLflow knows, the one that it needs first; none: whatever is there will do.
 
     Raises:
-        TrackingError: it is no MLflow database, or cannot be read.
+        TrackingError: it is no MLflow database, or cannot be read, or is a newer MLflow's.
     """
     if not path.exists():
         return Look(state="absent")
@@ -86,7 +90,7 @@ def look_at(path: Path, tables: frozenset[str] = frozenset()) -> Look:
             if not there:
                 return Look(state="empty")
             left = sorted(name for name in there if name.startswith(_LEFTOVER))
-            revisions = _count(database, "alembic_version") if "alembic_version" in there else 0
+            revisions = _revisions(database) if "alembic_version" in there else []
             if "experiments" not in there and not left:
                 raise TrackingError(
                     f"'{path}' is no MLflow database that can be read: no such table: experiments",
@@ -97,7 +101,10 @@ def look_at(path: Path, tables: frozenset[str] = frozenset()) -> Look:
         raise TrackingError(
             f"'{path}' is no MLflow database that can be read: {error}", hint="move it away; a new one is made"
         ) from error
-    state: State = "half" if left or revisions != 1 else "old" if tables - there else "ready"
+    is_old = bool(known) and revisions != [known[0]]
+    if is_old and any(one not in known for one in revisions):
+        raise TrackingError(f"'{path}' was written by a newer MLflow", hint="pip install --upgrade mlflow")
+    state: State = "half" if left or len(revisions) != 1 else "old" if is_old else "ready"
     why = f"the table '{left[0].removeprefix(_LEFTOVER)}' was being rewritten" if left else "its tables were being made"
     return Look(state=state, why=why if state == "half" else "", experiments=experiments, runs=runs)
 
@@ -157,15 +164,37 @@ def _make(path: Path, *, replace: bool, clean: bool) -> None:
 
 
 def _migrate(path: Path) -> None:
-    """Brings an older database up to date, where it lies: others may have it open. A copy is kept meanwhile."""
+    """Brings an older database up to date, where it lies: others may have it open. A copy is kept meanwhile.
+
+    MLflow's steps end one by one, and are not taken twice. So where a copy is there, which a process left that was
+    killed between two of them, all begins again from that, unless somebody has written to the file since.
+    """
     before = _before(path)
-    beside = before.with_name(f".{before.name}.new")
-    beside.unlink(missing_ok=True)
-    with closing(sqlite3.connect(_uri(path), uri=True)) as source, closing(sqlite3.connect(beside)) as copy:
-        source.backup(copy)
-    beside.replace(before)
-    _upgrade(path)
+    if before.exists():
+        if look_at(path).runs > look_at(before).runs:
+            raise TrackingError(
+                f"'{path}' was being brought up to date when MLflow was killed, and holds runs from after that",
+                hint=f"bring it up to date by hand: mlflow db upgrade sqlite:///{path}; then remove '{before}'",
+            )
+        _copy(before, path)
+    else:
+        beside = before.with_name(f".{before.name}.new")
+        beside.unlink(missing_ok=True)
+        _copy(path, beside)
+        beside.replace(before)
+    try:
+        _upgrade(path)
+    except TrackingError:
+        _copy(before, path)
+        before.unlink()  # the file is what it was, and may be written to by the MLflow that it is of
+        raise
     before.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """The content of a database in place of another's, which may be open."""
+    with closing(sqlite3.connect(_uri(source), uri=True)) as read, closing(sqlite3.connect(target)) as written:
+        read.backup(written)
 
 
 def _upgrade(path: Path) -> None:
@@ -179,13 +208,17 @@ def _upgrade(path: Path) -> None:
         raise TrackingError(f"MLflow cannot make '{path}': {said}") from error
 
 
-def _tables() -> frozenset[str]:
-    """The tables that this MLflow asks for; it migrates a database without one of them."""
-    import mlflow.store.model_registry.dbmodels.models
-    import mlflow.store.tracking.dbmodels.models  # noqa: F401 - each enters its tables
-    from mlflow.store.db.base_sql_model import Base
+def known_revisions() -> list[str]:
+    """The revisions of a database that this MLflow knows, the newest first, which alone it opens."""
+    import mlflow.store.db_migrations
+    from alembic.script import ScriptDirectory
 
-    return frozenset(Base.metadata.tables)
+    steps = ScriptDirectory(str(Path(mlflow.store.db_migrations.__file__).parent))
+    return [str(step.revision) for step in steps.walk_revisions()]
+
+
+def _revisions(database: sqlite3.Connection) -> list[str]:
+    return [str(revision) for (revision,) in database.execute("SELECT version_num FROM alembic_version")]
 
 
 def _count(database: sqlite3.Connection, table: str) -> int:

@@ -43,19 +43,28 @@ def opened(processes, path):
     return [process.stdout.readline().strip() for process in processes]
 
 
+def upgrade_to(path, revision):
+    """Brings a database to a revision of MLflow's schema."""
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+
+    engine = create_sqlalchemy_engine(f"sqlite:///{path}")
+    config = _get_alembic_config(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
 def make_old(path):
     """A database as an older MLflow left it, with one run in it."""
-    from alembic import command
-    from mlflow.store.db.utils import InitialBase, _get_alembic_config, create_sqlalchemy_engine
+    from mlflow.store.db.utils import InitialBase, create_sqlalchemy_engine
 
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_sqlalchemy_engine(f"sqlite:///{path}")
     InitialBase.metadata.create_all(engine)
-    config = _get_alembic_config(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, OLDER)
     engine.dispose()
+    upgrade_to(path, OLDER)
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'kept', 'active')")
         database.execute("INSERT INTO runs (run_uuid, experiment_id, lifecycle_stage) VALUES ('abc', 7, 'active')")

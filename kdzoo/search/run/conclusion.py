@@ -103,7 +103,7 @@ class CategoryConclusions:
         published, why = None, finished.failure
         if why:
             why += self._checkpoint_left(category)
-        elif isinstance(result, RegistryError | OSError):
+        elif isinstance(result, RegistryError | KdzooError | OSError | LookupError):
             why = f"not published: {result}; {self._keep(category, finished)}"
         elif isinstance(result, Exception):
             raise result
@@ -207,12 +207,20 @@ class CategoryConclusions:
             release=outcome.published.release if outcome.published else None,
             published=reference(outcome.published),
             champion=outcome.published is not None and outcome.published.promoted,
-            picture=finished.files.get(PICTURE) if finished is not None else None,
+            picture=_picture(finished),
         )
         try:
             self._folder.keep_outcome(outcome.category, _kept(outcome))
         except KdzooError as error:
             self._view.note(f"a resumed sweep would look at {outcome.category} again: {error}")
+
+
+def _picture(finished: Finished | None) -> bytes | None:
+    """The cases of a category, where they are there: no result is lost over a picture."""
+    try:
+        return finished.files.get(PICTURE) if finished is not None else None
+    except (KdzooError, OSError):
+        return None
 
 
 def _kept(outcome: CategoryOutcome) -> dict[str, Any]:

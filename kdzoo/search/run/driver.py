@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -127,6 +128,8 @@ class SweepDriver:
 
     def _take_over(self) -> None:
         """Puts what earlier drivers did on the board, and leaves alone what they settled."""
+        # What was measured and not published is measured again.
+        shutil.rmtree(self._ground.folder.measured, ignore_errors=True)
         if self._ground.resumed:
             take_over(self._plan, self._board, self._studies, self._tracker, self._checkpoints)
             done = settled(self._plan, self._board, self._ground.folder, self._finals.is_over)

@@ -58,11 +58,13 @@ class Measurements:
 
     def measured(self, category: str) -> None:
         """A worker has measured it."""
-        self._take(self._handed_out.pop(category))
+        asked = self._handed_out.pop(category, None)
+        if asked is not None:
+            self._take(asked)
 
     def failed(self, category: str, why: str) -> None:
         """No worker could."""
-        del self._handed_out[category]
+        self._handed_out.pop(category, None)
         self._ended.append((category, Finished.failed(f"it could not be measured: {why}")))
 
     def end_training(self) -> None:
@@ -96,6 +98,6 @@ class Measurements:
         folder = self._folder.measured / asked.category
         try:
             finished = Finished.taken(folder, self._teacher)
-        except StorageError as error:
+        except (StorageError, OSError) as error:
             finished = Finished.failed(str(error))
         self._ended.append((asked.category, finished))

@@ -5,10 +5,12 @@ Detectors of hundreds of megabytes would otherwise go through the driver's memor
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +22,7 @@ from kdzoo.training.document import document_bytes
 from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS
 
 _ANSWER: Final = "measured.json"
-"""Written last: where it is, all is."""
+"""Written last: it names the folder of one try, in which all is. Where one is taken for lost, two may be at work."""
 _FILES: Final = {WEIGHTS: WEIGHTS_FILE, TEACHER: TEACHER_FILE, PICTURE: PICTURE_FILE}
 
 
@@ -33,13 +35,20 @@ class LeftFiles(Mapping[str, bytes]):
     """
 
     def __init__(self, folder: Path, beside: Mapping[str, bytes] | None = None) -> None:
-        self._beside = dict(beside or {})
+        self.folder, self._beside = folder, dict(beside or {})
         self._paths = {role: folder / name for role, name in _FILES.items() if (folder / name).is_file()}
 
     def __getitem__(self, role: str) -> bytes:
         return (
             self._beside[role] if role in self._beside else read_whole(self._paths[role], "a measured detector's file")
         )
+
+    def digest(self, role: str) -> str | None:
+        """The sha256 of a file; None where it is not there."""
+        if role not in self._paths:
+            return None
+        with self._paths[role].open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self._paths, **self._beside})
@@ -86,23 +95,29 @@ class Finished:
         """
         try:
             told = json.loads(read_whole(folder / _ANSWER, "what a worker measured"))
-        except ValueError as error:
-            raise StorageError(f"cannot read '{folder / _ANSWER}': {error}") from error
-        left = LeftFiles(folder)
-        files = left if TEACHER in left or WEIGHTS not in left else LeftFiles(folder, {TEACHER: teacher})
-        return cls(**told, files=files, folder=folder)
+            left, files = LeftFiles(folder / str(told.pop("try"))), told.pop("files")
+            missing = sorted(role for role, digest in files.items() if left.digest(role) != digest)
+            made = cls(**told, files=left, folder=folder)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise StorageError(f"cannot read '{folder / _ANSWER}': {type(error).__name__}: {error}") from error
+        if missing:
+            raise StorageError(f"what a worker measured is not whole in '{folder}': {', '.join(missing)}")
+        if WEIGHTS in files and TEACHER not in files:
+            return replace(made, files=LeftFiles(left.folder, {TEACHER: teacher}))
+        return made
 
     def leave(self, folder: Path) -> None:
-        """Writes all of it into a folder, in the place of what was left there before.
+        """Writes all of it into a folder, and then that it is there.
 
         Raises:
             StorageError: the folder cannot be written.
         """
-        shutil.rmtree(folder, ignore_errors=True)
+        own, files = uuid.uuid4().hex, dict[str, str]()
         for role, data in self.files.items():
-            write_file(folder / _FILES[role], data)
+            write_file(folder / own / _FILES[role], data)
+            files[role] = hashlib.sha256(data).hexdigest()
         told = {name: getattr(self, name) for name in ("document", "metrics", "failure", "unreported")}
-        write_file(folder / _ANSWER, json.dumps(told).encode())
+        write_file(folder / _ANSWER, json.dumps({**told, "try": own, "files": files}).encode())
 
     def save(self, folder: Path) -> Path:
         """Writes the detector as `kdzoo.detector.Detector.save` does, for `Detector.open`.

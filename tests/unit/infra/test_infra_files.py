@@ -165,6 +165,22 @@ def test_terraform_closes_what_it_opens_and_names_files_that_are_there():
     assert "abort_incomplete_multipart_upload" in text
 
 
+@pytest.mark.parametrize("kind", ["head", "worker"])
+def test_a_node_of_ray_starts_without_the_drivers_keys(tmp_path, kind):
+    (tmp_path / "ray").write_text("#!/bin/sh\nenv\n")
+    (tmp_path / "ray").chmod(0o755)
+    given = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "RAY_AUTH_TOKEN": "token-of-the-cluster",
+        "RAY_HEAD": "head:6379",
+        **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), "of-the-driver"),
+        "AWS_ENDPOINT_URL": "http://s3:9000",
+    }
+    done = subprocess.run([INFRA / "entrypoints" / "ray-node", kind], env=given, capture_output=True, text=True)
+    assert done.returncode == 0 and "token-of-the-cluster" in done.stdout and "http://s3:9000" in done.stdout
+    assert "of-the-driver" not in done.stdout
+
+
 @pytest.mark.parametrize("name", ["mlflow-server", "ray-node"])
 def test_entrypoints_say_what_they_lack(name):
     script = INFRA / "entrypoints" / name

@@ -1,21 +1,25 @@
 """MLflow's database in a file is made whole or not at all, by one process; a half-made one is explained."""
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from helpers.command import run
-from helpers.databases import leave_half, make_old, opened, openers
+from helpers.databases import OLDER, leave_half, make_old, opened, openers, upgrade_to
 from helpers.processes import environ_of_python
 
 from kdzoo.doctor.child import run_check
 from kdzoo.doctor.finding import Asked
 from kdzoo.errors import TrackingError
-from kdzoo.tracking.database import look_at, prepare_database
+from kdzoo.tracking import database as database_module
+from kdzoo.tracking.database import known_revisions, look_at, prepare_database
 from kdzoo.tracking.environment import prepare_mlflow
 
 prepare_mlflow()
@@ -105,6 +109,92 @@ def test_what_was_kept_before_a_migration_is_put_back(path, monkeypatch):
     Path(kept).replace(path)
     prepare_database(path)
     assert (look_at(path).state, look_at(path).runs) == ("ready", 1)
+
+
+def revision(path):
+    with closing(sqlite3.connect(path)) as database:
+        return [one for (one,) in database.execute("SELECT version_num FROM alembic_version")]
+
+
+def test_each_older_revision_is_brought_up_to_date_whatever_tables_it_has(path):
+    """Some of MLflow's newest steps add a column or an index alone."""
+    newest, *older = known_revisions()
+    make_old(path)
+    for step in reversed(older[:4]):
+        upgrade_to(path, step)
+        assert revision(path) == [step] and look_at(path, known_revisions()).state == "old"
+        copy = path.with_name(f"{step}.db")
+        shutil.copy(path, copy)
+        prepare_database(copy)
+        assert (revision(copy), look_at(copy, known_revisions()).state, look_at(copy).runs) == ([newest], "ready", 1)
+
+
+def test_a_migration_that_was_killed_between_two_steps_begins_again_from_what_was_kept(path, monkeypatch):
+    make_old(path)
+    newest, before_it, *_ = known_revisions()
+
+    def killed(file):
+        upgrade_to(file, before_it)  # step after step, each for good
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute("UPDATE alembic_version SET version_num = ?", (OLDER,))  # its steps cannot be taken again
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(database_module, "_upgrade", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_database(path)
+    kept = Path(f"{path}.before-upgrade")
+    before = kept.read_bytes()
+    with monkeypatch.context() as cut:
+        cut.setattr(database_module, "_upgrade", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_database(path)
+    assert kept.read_bytes() == before  # the good copy is never replaced by a worse one
+    prepare_database(path)
+    assert (revision(path), look_at(path).runs, kept.exists()) == ([newest], 1, False)
+
+
+def test_one_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
+    make_old(path)
+
+    def fails(file):
+        upgrade_to(file, known_revisions()[1])
+        raise TrackingError("no room")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(database_module, "_upgrade", fails)
+        with pytest.raises(TrackingError, match="no room"):
+            prepare_database(path)
+    assert revision(path) == [OLDER] and not Path(f"{path}.before-upgrade").exists()
+    prepare_database(path)
+    assert look_at(path, known_revisions()).state == "ready"
+
+
+def test_what_was_written_since_is_not_thrown_away(path):
+    make_old(path)
+    shutil.copy(path, f"{path}.before-upgrade")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO runs (run_uuid, experiment_id, lifecycle_stage) VALUES ('later', 7, 'active')")
+    with pytest.raises(TrackingError, match="holds runs from after that") as caught:
+        prepare_database(path)
+    assert "mlflow db upgrade" in caught.value.hint and look_at(path).runs == 2
+
+
+def test_a_copy_that_is_needed_no_more_goes_and_is_never_put_back(path):
+    prepare_database(path)
+    Path(f"{path}.before-upgrade").write_bytes(b"of long ago")
+    prepare_database(path)
+    assert not Path(f"{path}.before-upgrade").exists() and look_at(path).state == "ready"
+
+
+def test_a_newer_mlflows_file_is_left_alone(path):
+    prepare_database(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    before = path.read_bytes()
+    with pytest.raises(TrackingError, match="written by a newer MLflow"):
+        prepare_database(path)
+    assert path.read_bytes() == before and not Path(f"{path}.before-upgrade").exists()
 
 
 def test_one_that_is_being_migrated_is_no_failure(path):

@@ -103,7 +103,8 @@ def test_files_are_read_when_they_are_asked_for_and_go_when_they_are_published(t
     assert dict(taken.files) == {WEIGHTS: b"new", TEACHER: b"driver's"} and len(taken.files) == 2
     Finished(document={}, metrics={}, files={WEIGHTS: b"new", TEACHER: b"own"}).leave(folder)
     assert Finished.taken(folder, b"driver's").files[TEACHER] == b"own"
-    (folder / "weights.safetensors").unlink()
+    for file in folder.rglob("weights.safetensors"):
+        file.unlink()
     with pytest.raises(StorageError, match="a measured detector"):
         _ = taken.files[WEIGHTS]
     taken.forget()
@@ -115,3 +116,37 @@ def test_a_failure_has_no_files(tmp_path):
     Finished.failed("NaN").leave(tmp_path / "bottle")
     taken = Finished.taken(tmp_path / "bottle", b"t")
     assert (taken.failure, dict(taken.files)) == ("NaN", {})
+
+
+def test_two_tries_at_once_leave_each_its_own_and_the_later_answer_counts(tmp_path):
+    """One was taken for lost and is not: its files never mix with the other's."""
+    folder = tmp_path / "bottle"
+    Finished(document={"n": 1}, metrics={}, files={WEIGHTS: b"first"}).leave(folder)
+    early = Finished.taken(folder, b"t")
+    Finished(document={"n": 2}, metrics={}, files={WEIGHTS: b"second"}).leave(folder)
+    late = Finished.taken(folder, b"t")
+    assert (early.document, early.files[WEIGHTS]) == ({"n": 1}, b"first")
+    assert (late.document, late.files[WEIGHTS]) == ({"n": 2}, b"second")
+
+
+@pytest.mark.parametrize("how", ["gone", "changed", "unknown field", "no object", "cut off"])
+def test_what_is_not_whole_is_one_categorys_failure(line, tmp_path, how):
+    line.submit("bottle", {"method": "rd"}, CHECKPOINT)
+    asked = line.hand_out()
+    leave(asked)
+    answer = asked_folder(asked) / "measured.json"
+    (weights,) = asked_folder(asked).rglob("weights.safetensors")
+    if how == "gone":
+        weights.unlink()
+    elif how == "changed":
+        weights.write_bytes(b"x")
+    elif how == "unknown field":
+        answer.write_text(answer.read_text().replace('"metrics"', '"newer"'))
+    else:
+        answer.write_text("[]" if how == "no object" else answer.read_text()[:-5])
+    line.measured("bottle")
+    ((category, finished),) = line.collect()
+    assert category == "bottle" and finished.failure and not line.busy
+    # Tune may tell of the same try twice.
+    line.measured("bottle")
+    line.failed("cable", "why")
