@@ -90,8 +90,8 @@ def autoscaling(folder, kinds):
     given = [f"--port={port}", f"--object-store-memory={_STORE}"]
     given += [f"--autoscaling-config={config}", "--include-dashboard=false", "--disable-usage-stats"]
     environ = {
-        **os.environ,
         "RAY_AUTH_MODE": "disabled",
+        **os.environ,  # a Ray that this process had before may have left it with a token, which all of it then needs
         "RAY_FAKE_CLUSTER": "1",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
         "RAY_OVERRIDE_NODE_ID_FOR_TESTING": _HEAD_ID,

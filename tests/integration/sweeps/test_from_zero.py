@@ -1,6 +1,7 @@
 """A cluster that has no node for a trial yet: it is asked for them, and waited for, and never taken for one of CPUs."""
 
 import dataclasses
+import os
 import time
 
 import pytest
@@ -21,7 +22,8 @@ def growing(tmp_path_factory):
     """The address of a cluster that scales from nothing; this process has joined it."""
     ray.shutdown()  # this process may be with another
     with pytest.MonkeyPatch.context() as patch, autoscaling(tmp_path_factory.mktemp("growing"), KINDS) as address:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
+        if "RAY_AUTH_MODE" not in os.environ:
+            patch.setenv("RAY_AUTH_MODE", "disabled")
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         yield address
         ray.shutdown()
