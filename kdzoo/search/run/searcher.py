@@ -14,6 +14,7 @@ from kdzoo.search.run.measurements import Measurements
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.study.turns import Turns
 from kdzoo.search.workers.checkpoints import states_of, trial_name
+from kdzoo.search.workers.measuring import Measuring
 from kdzoo.search.workers.slots import Slots
 from kdzoo.storage import write_file
 
@@ -61,7 +62,7 @@ class CategorySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """What is to be measured, else the next trial's configuration; FINISHED, or None: nothing as yet."""
-        asked = self._measurements.hand_out() if self._measurements is not None else None
+        asked = self._to_measure()
         if asked is not None:
             self._living.add(trial_id)
             return asked.as_config()
@@ -104,6 +105,13 @@ class CategorySearcher(Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Writes the file that Ray asks for, with nothing in it: a resumed sweep reads the studies alone."""
         write_file(Path(checkpoint_path), b"{}")
+
+    def _to_measure(self) -> Measuring | None:
+        """What a worker is to measure next: it is one of those that `max_concurrent` allows, like any trial."""
+        most, living = self._plan.max_concurrent, len(self._living)
+        if self._measurements is None or (living and most is not None and living >= most):
+            return None
+        return self._measurements.hand_out()
 
     def _spent(self) -> bool:
         """Whether the GPU hours of the sweep are used up."""

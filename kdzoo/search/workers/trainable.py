@@ -30,6 +30,8 @@ from kdzoo.training.trainer import Trainer
 log = logging.getLogger(__name__)
 
 _SPREAD = 8
+_CHEAP = 0.01
+"""Of the time that a trial has held its place, so much may go into saving what is better than before."""
 
 
 class TrialTrainable(tune.Trainable):
@@ -47,6 +49,9 @@ class TrialTrainable(tune.Trainable):
     _trainer: Trainer | None = None
     _goes_on: bool
     _save_at: float
+    _saves: int
+    _saving: float
+    _last_save: float
     _failure: str
     _misplaced: WorkerError | None
 
@@ -110,17 +115,25 @@ class TrialTrainable(tune.Trainable):
             report["saved_objective"] = self._trainer.best.objective
             report["tie"] = self._trainer.best.tie
         # Only a checkpoint that is asked for here is gone on from: Ray makes one of its own when a trial is over.
-        self._goes_on = not finished and time.monotonic() >= self._save_at
+        self._goes_on = not finished and self._is_to_be_saved(self._trainer)
         report[SHOULD_CHECKPOINT] = self._goes_on
         if result.report is not None:
             report |= {"objective": self._trainer.best.objective, "metrics": result.report.as_dict("val_")}
         return report
 
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """What Ray calls for a checkpoint: written here, and copied to the sweep's folder. Both take time."""
+        began = time.monotonic()
+        made = super().save(checkpoint_dir)
+        self._last_save = time.monotonic() - began
+        self._saves, self._saving = self._saves + 1, self._saving + self._last_save
+        return made
+
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Writes the resume state; of a trial that is over, stopped early or not, the best weights alone."""
         if self._trainer is not None:
             save_state(Path(checkpoint_dir) / STATE_FILE, self._trainer.state(over=not self._goes_on))
-        self._goes_on, self._save_at = False, time.monotonic() + self._bench.checkpoint_seconds
+        self._goes_on = False
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
         """Goes on from a resume state."""
@@ -136,6 +149,7 @@ class TrialTrainable(tune.Trainable):
         # Trials that begin together are not to write together.
         early = self._bench.checkpoint_seconds * (int(config.get("number", 0)) % _SPREAD) / (2 * _SPREAD)
         self._goes_on, self._save_at = False, time.monotonic() + self._bench.checkpoint_seconds - early
+        self._saves, self._saving, self._last_save = 0, 0.0, 0.0
         self._measuring = Measuring(**config["measuring"]) if "measuring" in config else None
         # A disk or a server that is away may be back soon; tries that follow each other at once would all meet it.
         time.sleep(config.get("pause", 0.0))
@@ -188,6 +202,18 @@ class TrialTrainable(tune.Trainable):
             "saved_objective": trainer.best.objective,
             "tie": trainer.best.tie,
         }
+
+    def _is_to_be_saved(self, trainer: Trainer) -> bool:
+        """By the clock; and where an epoch is the best so far, since a trial that is cut off counts by what was saved.
+
+        The first such epoch always is, later ones while saving is cheap.
+        """
+        if time.monotonic() >= self._save_at:
+            self._save_at = time.monotonic() + self._bench.checkpoint_seconds
+            return True
+        if not trainer.best.weights or trainer.best.epoch != trainer.epoch:
+            return False
+        return not self._saves or self._saving + self._last_save <= _CHEAP * self._held()
 
     def _held(self) -> float:
         """Seconds that the trial has held its place: start-up, hand-over and waiting included."""

@@ -24,6 +24,7 @@ from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.measuring import Measuring
 from kdzoo.search.workers.places import Places
 from kdzoo.search.workers.sent_teacher import SentTeacher
+from kdzoo.search.workers.slots import Room, Slots
 from kdzoo.search.workers.trainable import WorkerContext
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions, TrialSpec
@@ -95,6 +96,23 @@ def test_what_is_to_be_measured_comes_before_any_trial_and_ends_the_search(plan,
     assert searcher.suggest("trial7") is None
     searcher.on_trial_complete("trial6", {"measured": True})
     assert searcher.suggest("trial7") == CategorySearcher.FINISHED
+
+
+def test_measuring_is_one_of_those_that_may_run_at_once(plan, studies, folder):
+    waiting = [Measuring(category=name, spec={}, state="state.pt", folder="measured") for name in ("bottle", "cable")]
+    two = dataclasses.replace(plan, max_concurrent=2)
+    slots = Slots(lambda: 2, lambda: Room(whole=8, free=8), most=2)
+    searcher = CategorySearcher(two, studies, folder, slots=slots, measurements=Measured(*waiting))
+    assert "measuring" in searcher.suggest("trial0") and "measuring" in searcher.suggest("trial1")
+    searcher._measurements.waiting += waiting[:1]
+    assert searcher.suggest("trial2") is None
+    searcher.on_trial_complete("trial0", {"measured": True})
+    assert "measuring" in searcher.suggest("trial2")
+    searcher._measurements.waiting += waiting[:1]
+    assert searcher.suggest("trial3") is None
+    for ended in ("trial1", "trial2"):
+        searcher.on_trial_complete(ended, {"measured": True})
+    assert "measuring" in searcher.suggest("trial3"), "where nothing lives, one always may"
 
 
 def test_what_earlier_drivers_ran_counts(plan, studies, folder):

@@ -17,7 +17,7 @@ from kdzoo.search.workers.finished import Finished
 from kdzoo.search.workers.measuring import Measuring
 from kdzoo.search.workers.trainable import STATE_FILE, TrialTrainable, WorkerContext
 from kdzoo.teachers.backbone import Teacher, load_teacher
-from kdzoo.training.checkpoint import load_state, tensor_bytes
+from kdzoo.training.checkpoint import load_state, save_state, tensor_bytes
 from kdzoo.training.footprint import timed_on
 from kdzoo.training.trainer import Trainer
 
@@ -238,16 +238,21 @@ def test_a_trial_that_was_at_its_end_trains_no_more(context, tmp_path):
 
 
 class Clock:
-    """The worker's clock, which a test moves."""
+    """The worker's clock, which a test moves, and saving as well."""
 
-    def __init__(self, monkeypatch):
-        self.now = 1000.0
+    def __init__(self, monkeypatch, *, saving=0.0):
+        self.now, self._saving = 1000.0, saving
         monkeypatch.setattr("kdzoo.search.workers.trainable.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("kdzoo.search.workers.trainable.save_state", self._save)
+
+    def _save(self, path, state):
+        self.now += self._saving
+        save_state(path, state)
 
 
 def saved(actor, folder):
     folder.mkdir()
-    actor.save_checkpoint(str(folder))
+    actor.save(str(folder))
     return load_state(folder / STATE_FILE)
 
 
@@ -256,7 +261,7 @@ def long_trial(number=0, **config):
 
 
 def test_a_trial_asks_for_checkpoints_by_the_clock_and_those_alone_are_gone_on_from(context, tmp_path, monkeypatch):
-    clock = Clock(monkeypatch)
+    clock = Clock(monkeypatch, saving=30.0)  # too much to save every new best
     actor, asked = trial(dataclasses.replace(context, checkpoint_seconds=600.0), long_trial()), []
     for epoch in range(1, 7):
         clock.now += 250.0
@@ -264,7 +269,7 @@ def test_a_trial_asks_for_checkpoints_by_the_clock_and_those_alone_are_gone_on_f
             asked.append(epoch)
             state = saved(actor, tmp_path / str(epoch))
             assert state["weights"] and state["optimizer"] and state["best_weights"]
-    assert asked == [3, 6]
+    assert asked == [1, 3, 6], "and first what is worth anything at all"
     # Ray makes one of its own when the trial is stopped early: nobody goes on from it.
     clock.now += 10.0
     assert not actor.step()["should_checkpoint"]
@@ -276,6 +281,23 @@ def test_a_trial_asks_for_checkpoints_by_the_clock_and_those_alone_are_gone_on_f
     assert fresh.step()["epoch"] == 1, "there is nothing to go on from"
     further = trial(context, long_trial(states=[str(tmp_path / "6" / STATE_FILE)]))
     assert further.step()["epoch"] == 7
+
+
+@pytest.mark.parametrize(("saving", "expected"), [(0.2, [1, 2, 4, 5]), (0.5, [1, 4, 5]), (30.0, [1])])
+def test_each_new_best_is_saved_while_that_is_cheap(context, tmp_path, monkeypatch, saving, expected):
+    """A budget or Ctrl-C may cut a trial off before its first ten minutes are over; it counts by what was saved."""
+    clock, asked = Clock(monkeypatch, saving=saving), []
+    actor = trial(dataclasses.replace(context, checkpoint_seconds=600.0), long_trial())
+    for epoch in range(1, 8):
+        clock.now += 40.0
+        actor._trainer.best.objective = -1.0 if epoch in (1, 2, 4, 5) else 2.0
+        result = actor.step()
+        if result["should_checkpoint"]:
+            asked.append(epoch)
+            state = saved(actor, tmp_path / str(epoch))
+            assert (state["best_epoch"], bool(state["weights"])) == (epoch, True)
+            assert result["saved_objective"] == state["best_objective"]
+    assert asked == expected
 
 
 def test_what_was_stopped_early_is_measured_from_its_best_weights(context, tmp_path):
