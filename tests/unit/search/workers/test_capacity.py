@@ -1,5 +1,7 @@
 """What is asked of a cluster that grows, how long the first node is waited for, and that it is given back."""
 
+import json
+
 import pytest
 
 from kdzoo.errors import SweepError
@@ -13,7 +15,7 @@ NEEDS = {"CPU": 2.0, "GPU": 0.5}
 class World:
     """A cluster whose first node comes after some seconds, and a clock that waiting moves."""
 
-    def __init__(self, monkeypatch, *, comes=float("inf"), needs=NEEDS):
+    def __init__(self, monkeypatch, *, comes=float("inf"), needs=NEEDS, grows=lambda now: True):
         self.now, self.comes, self.requests, self.notes = 0.0, comes, [], []
         monkeypatch.setattr(capacity.time, "sleep", self._sleep)
         self.capacity = Capacity(
@@ -23,6 +25,7 @@ class World:
             clock=lambda: self.now,
             request=lambda bundles: self.requests.append(bundles),
             room=lambda asked: Room(whole=int(self.now >= self.comes), free=0),
+            grows=lambda: grows(self.now),
         )
 
     def _sleep(self, seconds):
@@ -81,6 +84,53 @@ def test_one_that_does_not_come_is_not_waited_for_without_end(monkeypatch):
         world.capacity.wait()
     assert world.now == 600.0
     assert "--gpus-per-trial" in caught.value.hint
+
+
+@pytest.mark.parametrize(("answer", "waited"), [(False, 0.0), (None, 20.0)])
+def test_on_a_cluster_of_fixed_size_nothing_is_waited_for(monkeypatch, answer, waited):
+    """What a trial asks for is then compared with the nodes there are, and refused."""
+    world = World(monkeypatch, grows=lambda now: answer)
+    world.capacity.wait()
+    assert (world.now, world.notes) == (waited, [])
+
+
+def test_an_autoscaler_that_has_only_just_started_is_waited_for(monkeypatch):
+    world = World(monkeypatch, comes=100.0, grows=lambda now: True if now >= 10.0 else None)
+    world.capacity.wait()
+    assert world.now == 100.0
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (None, None),
+        ({"load_metrics_report": {}}, None),
+        ({"autoscaler_report": {"active_nodes": {"node_aa": 1, "node_bb": 1}}}, False),
+        ({"autoscaler_report": {"active_nodes": {"ray.head.default": 1, "node_of_gpus": 2}}}, True),
+        ({"autoscaler_report": {"active_nodes": {}}}, True),
+    ],
+)
+def test_a_cluster_grows_where_kinds_of_nodes_are_known_that_are_not_its_nodes_own(monkeypatch, report, expected):
+    told = None if report is None else json.dumps(report).encode()
+    monkeypatch.setattr(capacity, "is_autoscaler_v2", lambda: False)
+    monkeypatch.setattr(capacity, "_internal_kv_get", lambda key: told)
+    monkeypatch.setattr(capacity.ray, "nodes", lambda: [{"NodeID": "aa"}, {"NodeID": "bb"}])
+    assert capacity.grows() is expected
+
+
+def test_a_hint_that_cannot_be_given_ends_no_training(monkeypatch):
+    world = World(monkeypatch)
+
+    def lost(**_):
+        raise ConnectionError("no answer")
+
+    world.capacity._request = lost
+    for trials in (4, 3, 2):
+        world.ask(trials)
+    assert world.notes == ["the cluster cannot be asked for nodes, and the sweep goes on with those it has: no answer"]
+    world.capacity._request = lambda bundles: world.requests.append(bundles)
+    world.ask(1)
+    assert [len(bundles) for bundles in world.requests] == [1]
 
 
 def test_a_cluster_that_is_gone_hides_no_other_error(monkeypatch):
