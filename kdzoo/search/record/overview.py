@@ -135,6 +135,20 @@ def one_sweep(folder: SweepFolder) -> tuple[SweepSummary, list[CategoryProgress]
     return summary, progress
 
 
+def trials_left(folder: SweepFolder, planned: int) -> int:
+    """How many trainings and measurings are left of a sweep, whose folder may be empty yet: at most the planned trials.
+
+    Args:
+        folder: the sweep's.
+        planned: trials over all its categories, final rounds apart.
+
+    Raises:
+        StorageError: its studies cannot be read.
+    """
+    ended, finals = _ended(folder.studies), _finals(folder.studies)
+    return min(planned, max(0, planned + finals.total() - ended.total()) + len(ended))
+
+
 def _folders(settings: Settings) -> list[SweepFolder]:
     """Folders that hold a plan; older ones cannot be resumed, and those of sweeps that never began hold nothing."""
     return [SweepFolder(path.parent) for path in sorted(settings.sweeps.glob("*/plan.json"))]

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kdzoo.errors import SweepError, UsageError
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.overview import trials_left
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.workers.capacity import Capacity
 from kdzoo.search.workers.cluster import Node, nodes, starts_here
@@ -35,7 +37,8 @@ def room_for_trials(plan: SweepPlan, note: Callable[[str], None]) -> Iterator[tu
     _check_gpu_hours(plan)
     capacity = Capacity(needs_of(plan), note)
     try:
-        capacity.ask(at_once(plan, plan.total_trials))
+        # Of a resumed sweep only what earlier drivers left over.
+        capacity.ask(at_once(plan, trials_left(SweepFolder(plan.folder), plan.total_trials)))
         capacity.wait()
         yield with_resources(plan, nodes()), capacity
     finally:

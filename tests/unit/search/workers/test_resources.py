@@ -8,8 +8,17 @@ from helpers.layouts import make_dataset
 from helpers.sweeps import small_plan
 
 from kdzoo.errors import SweepError, UsageError
+from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.study.studies import CategoryStudies
+from kdzoo.search.workers import resources
 from kdzoo.search.workers.cluster import Node
-from kdzoo.search.workers.resources import at_once, check_this_machine, with_gpus, with_resources
+from kdzoo.search.workers.resources import (
+    at_once,
+    check_this_machine,
+    room_for_trials,
+    with_gpus,
+    with_resources,
+)
 
 SMALL, LARGE, GPU = Node(cpus=2, gpus=0), Node(cpus=16, gpus=0), Node(cpus=4, gpus=2)
 
@@ -87,3 +96,43 @@ def test_what_trials_of_a_cluster_hold_is_settled_by_what_is_there_or_by_a_perso
 def test_how_many_trials_run_at_once_where_there_is_room(plan):
     assert [at_once(plan, left) for left in (64, 1, 0)] == [64, 1, 1]
     assert [at_once(dataclasses.replace(plan, max_concurrent=8), left) for left in (64, 4)] == [8, 4]
+
+
+class Asked:
+    """Takes note of what a cluster is asked for."""
+
+    def __init__(self, needs, note):
+        self.trials = []
+
+    def ask(self, trials):
+        self.trials.append(trials)
+
+    def wait(self):
+        """Nothing to wait for."""
+
+    release = wait
+
+
+def test_a_resumed_sweep_asks_for_room_for_what_is_left_alone(plan, monkeypatch):
+    plan = dataclasses.replace(
+        plan,
+        trials=9,
+        gpus_per_trial=0.0,
+        settings=dataclasses.replace(plan.settings, ray_address="10.0.0.5:6379"),
+    )
+    monkeypatch.setattr(resources, "Capacity", Asked)
+    monkeypatch.setattr(resources, "nodes", lambda: [LARGE])
+    with room_for_trials(plan, print) as (_, capacity):
+        assert capacity.trials == [9]
+    plan.folder.mkdir(parents=True)
+    studies = CategoryStudies(plan.spaces, storage=SweepFolder(plan.folder).studies, trials=9, seed=0)
+    try:
+        for number in range(8):
+            asked = studies.ask("bottle")
+            if number < 6:
+                studies.tell("bottle", asked.number, objective=0.5, stopped=False, outcome={"status": "finished"})
+        studies.interrupt("bottle", 6)
+        with room_for_trials(plan, print) as (_, capacity):
+            assert capacity.trials == [3 + 1], "trials that did not end, and the measuring of the category"
+    finally:
+        studies.close()
