@@ -87,7 +87,7 @@ def run_sweep(
             room_for_trials(plan, view.note) as (plan, capacity),
         ):
             fetch = place_of(plan.dataset, plan.settings) if plan.download else None
-            checks = NodeChecks(plan.dataset, fetch, folder.driver, view.note)
+            checks = NodeChecks(plan.dataset, fetch, folder.driver, view.note, needs=needs_of(plan))
             checks.check()
             note_if_busy(needs_of(plan), view.note)
             room = checkpoint_room(plan, folder, teacher, announce)

@@ -127,8 +127,12 @@ class SweepTraining:
 
     def _slots(self) -> Slots:
         """When there is room for one more trial."""
-        needs = needs_of(self._plan)
-        return Slots(lambda: self._board.count("running"), lambda: room_for(needs), most=self._plan.max_concurrent)
+        needs, places = needs_of(self._plan), self._places
+        return Slots(
+            lambda: self._board.count("running"),
+            lambda: room_for(needs, places.closed(needs)),
+            most=self._plan.max_concurrent,
+        )
 
     def _scheduler(self) -> CategoryScheduler:
         """Early stopping, in which the trials of earlier drivers have their places."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +15,14 @@ from kdzoo.data.catalog import Dataset
 from kdzoo.data.download.place import Place
 from kdzoo.errors import SweepError
 from kdzoo.search.workers.node_data import lacking, where_to_put
-from kdzoo.search.workers.places import Places
+from kdzoo.search.workers.places import Places, can_take
 
 _ANSWER_SECONDS: Final = 60.0
 """A machine that takes longer is passed over: its first trial says what is wrong with it."""
 _PATIENT_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 180.0
+"""A machine that was not fit is asked again: a mount that was missing may be there by now."""
 _SEEN_AFTER: Final = (0.0, 0.5, 1.0, 2.0)
 """Seconds between looks for a file: a network file system may take a moment to show one that is new."""
 
@@ -49,6 +51,10 @@ class Fitness:
     has_data: bool
 
 
+_FIT: Final = Fitness(sees_home=True, has_data=True)
+"""Also taken for what did not answer: its first trial says what is wrong with it."""
+
+
 def look(marker: Path, dataset: Dataset | None) -> Fitness:
     """Looks at the machine that this runs on, as a Ray task.
 
@@ -60,13 +66,16 @@ def look(marker: Path, dataset: Dataset | None) -> Fitness:
 
 
 class NodeChecks:
-    """Asks each machine of the cluster once: before the first trial, and one that joins later when it has joined.
+    """Asks each machine of the cluster: before the first trial, and one that joins later when it has joined.
+
+    Each is asked once, except one that joined later and is not fit: it is asked again every few minutes.
 
     Args:
         dataset: as the driver opened it, which has it.
         fetch: where a machine may fetch it from; None when nobody allowed that.
         marker: a file that the driver made in its home, there for as long as this is used.
         note: told of waits.
+        needs: what a trial holds, by Ray's names; a machine that could not take one is not asked.
         clock: seconds that only grow.
     """
 
@@ -77,14 +86,17 @@ class NodeChecks:
         marker: Path,
         note: Callable[[str], None],
         *,
+        needs: Mapping[str, float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._needs = dict(needs)
         self._dataset, self._marker, self._note, self._clock = dataset, marker, note, clock
         self._wanted = dataset if lacking(dataset, fetch) else None
         self._task: Any = ray.remote(look)
         self._known = {str(ray.get_runtime_context().get_node_id())}
         self._asked: dict[Any, tuple[str, str]] = {}
         self._looked = float("-inf")
+        self._unfit: dict[str, float] = {}
 
     def check(self) -> None:
         """Asks all machines that are there, before any trial is sent to them.
@@ -127,16 +139,26 @@ class NodeChecks:
         ready, _ = ray.wait(list(self._asked), num_returns=len(self._asked), timeout=0) if self._asked else ([], [])
         for reference in ready:
             node, _ = self._asked.pop(reference)
-            fit = _answer(reference)
-            if not fit.sees_home:
-                places.keep_away(node, "it does not see the driver's KDZOO_HOME, where trials keep their checkpoints")
-            elif not fit.has_data:
-                places.keep_away(node, f"the data set '{self._dataset.name}' is not in '{self._dataset.root}'")
+            self._tell(places, node, _answer(reference))
+
+    def _tell(self, places: Places, node: str, fit: Fitness | None) -> None:
+        """Has trials keep away from a machine that is not fit, and go to one that is fit by now."""
+        if fit is None:
+            # Nothing came back: the first trial says what is wrong with it; one that was not fit stays so.
+            if node in self._unfit:
+                self._unfit[node] = self._clock()
+        elif fit.sees_home and fit.has_data:
+            if self._unfit.pop(node, None) is not None:
+                places.let_back(node)
+        else:
+            self._unfit[node] = self._clock()
+            lacks_data = f"the data set '{self._dataset.name}' is not in '{self._dataset.root}'"
+            lacks_home = "it does not see the driver's KDZOO_HOME, where trials keep their checkpoints"
+            places.keep_away(node, lacks_data if fit.sees_home else lacks_home)
 
     def _ask(self) -> None:
         for node in ray.nodes():
-            # A machine without cores runs no trials.
-            if not node["Alive"] or node["NodeID"] in self._known or not node["Resources"].get("CPU"):
+            if not node["Alive"] or not self._is_due(node["NodeID"]) or not can_take(node, self._needs):
                 continue
             self._known.add(node["NodeID"])
             pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
@@ -145,18 +167,26 @@ class NodeChecks:
             name = str(node["NodeManagerHostname"])
             self._asked[task.remote(self._marker, self._wanted)] = (node["NodeID"], name)
 
+    def _is_due(self, node: str) -> bool:
+        """Whether a machine is to be asked: it never was, or it was not fit some minutes ago."""
+        if node not in self._known:
+            return True
+        under_way = node in {asked for asked, _ in self._asked.values()}
+        return not under_way and self._clock() - self._unfit.get(node, float("inf")) >= _AGAIN_SECONDS
+
     def _collect(self, found: dict[str, Fitness], seconds: float) -> None:
         if not self._asked:
             return
         ready, _ = ray.wait(list(self._asked), num_returns=len(self._asked), timeout=seconds)
         for reference in ready:
             node, name = self._asked.pop(reference)
-            found[name if name not in found else f"{name} ({node[:8]})"] = _answer(reference)
+            found[name if name not in found else f"{name} ({node[:8]})"] = _answer(reference) or _FIT
 
 
-def _answer(reference: object) -> Fitness:
+def _answer(reference: object) -> Fitness | None:
+    """What a machine said; None where nothing came back."""
     try:
         fit: Fitness = ray.get(reference)
     except ray.exceptions.RayError:
-        return Fitness(sees_home=True, has_data=True)  # its first trial says what is wrong with it
+        return None
     return fit

@@ -64,11 +64,25 @@ class Places:
             node: its id.
             why: for people.
         """
+        known = node in self._unfit and self._why.get(node) == why
         self._unfit.add(node)
         self._why[node] = why
+        if known:
+            return
         found = next((one for one in self._living() if one["NodeID"] == node and one["Alive"]), None)
         if found is not None:
             self._note(f"trials keep away from node {_name(found)}: {why}")
+
+    def let_back(self, node: str) -> None:
+        """A node that was not fit is by now.
+
+        Args:
+            node: its id.
+        """
+        self._unfit.discard(node)
+        found = next((one for one in self._living() if one["NodeID"] == node and one["Alive"]), None)
+        if found is not None:
+            self._note(f"trials go to node {_name(found)} again: it has all that they need")
 
     def worked(self, node: str) -> None:
         """An epoch ended well on a node."""
@@ -87,7 +101,7 @@ class Places:
             asked: what every trial asks for.
         """
         self._kept_from.pop(trial, None)
-        shunned = {node for node, times in self._in_a_row.items() if times >= _SHUNNED_AFTER} | self._unfit
+        shunned = self._shunned()
         own = self._failed.get(trial, set())
         if not own | shunned:
             return asked
@@ -102,6 +116,16 @@ class Places:
     def kept_from(self, trial: str) -> frozenset[str]:
         """The nodes that a trial keeps away from, as it was last told by `resources`."""
         return self._kept_from.get(trial, frozenset())
+
+    def closed(self, needs: Mapping[str, float]) -> frozenset[str]:
+        """The nodes that no trial goes to, as long as another one could take it.
+
+        Args:
+            needs: what a trial holds.
+        """
+        shunned = self._shunned()
+        able = self._able(needs) if shunned else set()
+        return frozenset(shunned & able) if able - shunned else frozenset()
 
     def kept_from_tasks(self, needs: Mapping[str, float]) -> frozenset[str]:
         """The nodes that work without tries of its own keeps away from: where anything failed since it last worked.
@@ -121,7 +145,7 @@ class Places:
         """
         living = [node for node in self._living() if node["Alive"]]
         return any(
-            _has(node, needs) and node["NodeID"] not in kept_from for needs, kept_from in asked for node in living
+            can_take(node, needs) and node["NodeID"] not in kept_from for needs, kept_from in asked for node in living
         )
 
     def told(self) -> str:
@@ -137,8 +161,12 @@ class Places:
             said.append(f"gone: node {', '.join(map(_name, gone[:_NAMED]))}{more}")
         return "; ".join(said) or "Ray has none that is large enough"
 
+    def _shunned(self) -> set[str]:
+        """Nodes on which tries in a row failed, and those that are not fit."""
+        return {node for node, times in self._in_a_row.items() if times >= _SHUNNED_AFTER} | self._unfit
+
     def _able(self, needs: Mapping[str, float]) -> set[str]:
-        return {node["NodeID"] for node in self._living() if node["Alive"] and _has(node, needs)}
+        return {node["NodeID"] for node in self._living() if node["Alive"] and can_take(node, needs)}
 
 
 def others(nodes: Collection[str]) -> dict[str, str]:
@@ -151,5 +179,11 @@ def _name(node: Mapping[str, Any]) -> str:
     return f"{known} ({node['NodeID'][:8]})"
 
 
-def _has(node: Mapping[str, Any], bundle: Mapping[str, float]) -> bool:
+def can_take(node: Mapping[str, Any], bundle: Mapping[str, float]) -> bool:
+    """Whether a node has what some work needs, be it in use now.
+
+    Args:
+        node: as `ray.nodes` gives it.
+        bundle: kind of resource to how much of it.
+    """
     return all(node["Resources"].get(kind, 0.0) >= wanted for kind, wanted in bundle.items())

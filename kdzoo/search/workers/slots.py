@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import ray
+from ray._private.state import available_resources_per_node
 
 _LOOK_SECONDS: Final = 1.0
 _BURST_SECONDS: Final = 1.0
@@ -27,15 +28,20 @@ class Room:
     free: int
 
 
-def room_for(needs: Mapping[str, float]) -> Room:
+def room_for(needs: Mapping[str, float], closed: Collection[str] = ()) -> Room:
     """Room of the cluster that is joined.
 
     Args:
         needs: kind of resource to how much of it a trial holds; at least one is not 0.
+        closed: ids of nodes that trials keep away from; what they have does not count.
     """
     asked = {kind: wanted for kind, wanted in needs.items() if wanted}
-    living = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return Room(whole=sum(_fit(one, asked) for one in living), free=_fit(ray.available_resources(), asked))
+    living = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in closed]
+    free = dict(ray.available_resources())
+    for node, unused in available_resources_per_node().items() if closed else ():
+        if node in closed:
+            free |= {kind: free.get(kind, 0.0) - unused.get(kind, 0.0) for kind in asked}
+    return Room(whole=sum(_fit(one, asked) for one in living), free=max(0, _fit(free, asked)))
 
 
 def note_if_busy(needs: Mapping[str, float], note: Callable[[str], None]) -> None:

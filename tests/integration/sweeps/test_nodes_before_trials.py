@@ -66,7 +66,7 @@ def test_machines_that_see_it_are_fit_and_one_that_joins_later_is_asked_then(pla
     marker = tmp_path / "driver.json"
     marker.touch()
     notes, now = [], [0.0]
-    checks = NodeChecks(plan.dataset, None, marker, notes.append, clock=lambda: now[0])
+    checks = NodeChecks(plan.dataset, None, marker, notes.append, needs={"CPU": 1.0}, clock=lambda: now[0])
     checks.check()
     assert notes == []
     late = nodes.add()

@@ -46,6 +46,19 @@ def test_after_two_failures_in_a_row_nobody_goes_there_and_a_person_is_told_once
     assert cluster.notes == ["trials keep away from node host-a (a): no libgomp"]
 
 
+def test_what_is_closed_to_all_trials():
+    cluster = Cluster(node("a"), node("b"), node("small", cpus=0.5))
+    assert cluster.places.closed({"CPU": 1.0}) == set()
+    cluster.places.failed("t", "a", "its worker died")
+    assert cluster.places.closed({"CPU": 1.0}) == set(), "to one of them only"
+    cluster.places.keep_away("a", "no data set")
+    cluster.places.keep_away("small", "no data set")
+    assert cluster.places.closed({"CPU": 1.0, "GPU": 0.0}) == {"a"}
+    for trial in ("t", "u"):
+        cluster.places.failed(trial, "b", "its worker died")
+    assert cluster.places.closed({"CPU": 1.0}) == set(), "any may be tried where all are"
+
+
 def test_a_node_that_lacks_something_is_kept_away_from_whatever_its_first_epochs_look_like():
     cluster = Cluster(node("a"), node("b"))
     cluster.places.keep_away("a", "it does not see the driver's KDZOO_HOME")

@@ -111,10 +111,10 @@ def test_workers_start_before_hundreds_of_trials_are_drawn():
 
 def test_room_is_counted_node_by_node(monkeypatch):
     nodes = [
-        {"Alive": True, "Resources": {"CPU": 7.0, "GPU": 2.0}},
-        {"Alive": True, "Resources": {"CPU": 1.0, "GPU": 8.0}},
-        {"Alive": True, "Resources": {"CPU": 64.0}},
-        {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+        {"NodeID": "a", "Alive": True, "Resources": {"CPU": 7.0, "GPU": 2.0}},
+        {"NodeID": "b", "Alive": True, "Resources": {"CPU": 1.0, "GPU": 8.0}},
+        {"NodeID": "c", "Alive": True, "Resources": {"CPU": 64.0}},
+        {"NodeID": "d", "Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
     ]
     monkeypatch.setattr(slots.ray, "nodes", lambda: nodes)
     monkeypatch.setattr(slots.ray, "available_resources", lambda: {"CPU": 70.0, "GPU": 3.0})
@@ -122,3 +122,15 @@ def test_room_is_counted_node_by_node(monkeypatch):
     assert room_for({"CPU": 3.0, "GPU": 0.0}) == Room(whole=2 + 21, free=23)
     monkeypatch.setattr(slots.ray, "available_resources", dict)
     assert room_for({"CPU": 2.0, "GPU": 0.5}) == Room(whole=3, free=0)
+
+
+def test_what_nodes_have_that_trials_keep_away_from_is_no_room(monkeypatch):
+    nodes = [{"NodeID": name, "Alive": True, "Resources": {"CPU": 8.0}} for name in "abc"]
+    monkeypatch.setattr(slots.ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(slots.ray, "available_resources", lambda: {"CPU": 18.0})
+    unused = {"a": {"CPU": 8.0}, "b": {"CPU": 8.0}, "c": {"CPU": 2.0}}
+    monkeypatch.setattr(slots, "available_resources_per_node", lambda: unused)
+    assert room_for({"CPU": 1.0}) == Room(whole=24, free=18)
+    assert room_for({"CPU": 1.0}, frozenset({"a"})) == Room(whole=16, free=10)
+    del unused["c"]["CPU"]  # all of it is in use
+    assert room_for({"CPU": 1.0}, {"c"}) == Room(whole=16, free=18)
