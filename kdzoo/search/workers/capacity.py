@@ -17,6 +17,7 @@ from ray.experimental.internal_kv import _internal_kv_get
 
 from kdzoo.errors import SweepError
 from kdzoo.search.workers.node_watch import PATIENCE_SECONDS
+from kdzoo.search.workers.room_keeper import RoomKeeper
 from kdzoo.search.workers.slots import Room, room_for
 
 _MOST: Final = 1000
@@ -59,6 +60,7 @@ class Capacity:
         request: asks, as `ray.autoscaler.sdk.request_resources` does.
         room: tells what there is room for now.
         grows: tells whether nodes can come; None: not known yet.
+        keeper: told whenever something is asked for, and takes it back where this process cannot; default nobody.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class Capacity:
         request: Callable[..., Any] = sdk.request_resources,
         room: Callable[[Mapping[str, float]], Room] = room_for,
         grows: Callable[[], bool | None] = grows,
+        keeper: RoomKeeper | None = None,
     ) -> None:
         self._needs = {kind: wanted for kind, wanted in needs.items() if wanted}
         self._note, self._patience, self._clock = note, patience, clock
         self._request, self._room, self._grows = request, room, grows
+        self._keeper = keeper
         self._asked, self._at, self._noted = 0, float("-inf"), False
 
     def ask(self, trials: int) -> None:
@@ -90,6 +94,8 @@ class Capacity:
         if now - self._at < (_AGAIN_SECONDS if wanted == self._asked else _ASK_SECONDS):
             return
         self._asked, self._at = wanted, now
+        if self._keeper is not None:
+            self._keeper.alive()
         try:
             self._request(bundles=[dict(self._needs)] * wanted)
         except Exception as error:
@@ -123,6 +129,8 @@ class Capacity:
             if waited >= due:
                 due *= _TOLD_AGAIN
                 self._note(f"the sweep has waited {waited / 60:.0f} min for a node that has {asked}")
+            if self._asked:
+                self.ask(self._asked)
             time.sleep(_LOOK_SECONDS)
         self._note(f"a node with {asked} is there after {self._clock() - began:.0f} s")
 
@@ -140,3 +148,6 @@ class Capacity:
             # At the end of a sweep, perhaps since the cluster is gone: what ended it is to be told, not this.
             with contextlib.suppress(Exception):
                 self._request(bundles=[])
+            with contextlib.suppress(Exception):
+                if self._keeper is not None:
+                    self._keeper.end()

@@ -13,6 +13,7 @@ from kdzoo.search.record.overview import trials_left
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.workers.capacity import Capacity
 from kdzoo.search.workers.cluster import Node, nodes, starts_here
+from kdzoo.search.workers.room_keeper import RoomKeeper
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def room_for_trials(plan: SweepPlan, note: Callable[[str], None]) -> Iterator[tu
         return
     plan = with_gpus(plan, nodes(), note)
     _check_gpu_hours(plan)
-    capacity = Capacity(needs_of(plan), note)
+    capacity = Capacity(needs_of(plan), note, keeper=RoomKeeper())
     try:
         # Of a resumed sweep only what earlier drivers left over.
         capacity.ask(at_once(plan, trials_left(SweepFolder(plan.folder), plan.total_trials)))

@@ -1,6 +1,7 @@
 """What is asked of a cluster that grows, how long the first node is waited for, and that it is given back."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,6 +117,17 @@ def test_a_cluster_grows_where_kinds_of_nodes_are_known_that_are_not_its_nodes_o
     monkeypatch.setattr(capacity, "_internal_kv_get", lambda key: told)
     monkeypatch.setattr(capacity.ray, "nodes", lambda: [{"NodeID": "aa"}, {"NodeID": "bb"}])
     assert capacity.grows() is expected
+
+
+def test_whoever_takes_it_back_hears_of_the_driver_until_nothing_is_asked_for(monkeypatch):
+    world, heard = World(monkeypatch, comes=400.0), []
+    world.capacity._keeper = SimpleNamespace(alive=lambda: heard.append(world.now), end=lambda: heard.append("end"))
+    world.ask(4)
+    world.capacity.wait()
+    assert len(heard) >= 6 and max(later - before for later, before in zip(heard[1:], heard, strict=False)) < 65
+    assert len(world.requests) == len(heard), "another sweep may have asked since"
+    world.capacity.release()
+    assert heard[-1] == "end"
 
 
 def test_a_hint_that_cannot_be_given_ends_no_training(monkeypatch):

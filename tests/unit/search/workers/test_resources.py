@@ -101,7 +101,7 @@ def test_how_many_trials_run_at_once_where_there_is_room(plan):
 class Asked:
     """Takes note of what a cluster is asked for."""
 
-    def __init__(self, needs, note):
+    def __init__(self, needs, note, keeper):
         self.trials = []
 
     def ask(self, trials):
