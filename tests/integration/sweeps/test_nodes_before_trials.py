@@ -68,7 +68,9 @@ def test_machines_that_see_it_are_fit_and_one_that_joins_later_is_asked_then(pla
     notes, now = [], [0.0]
     checks = NodeChecks(plan.dataset, None, marker, notes.append, needs={"CPU": 1.0}, clock=lambda: now[0])
     checks.check()
-    assert notes == []
+    # On a busy machine their first workers take a while to start, which is told.
+    assert all(note.startswith("waiting 60 s at most for 2 nodes to answer") for note in notes)
+    notes.clear()
     late = nodes.add()
     try:
         monkeypatch.setattr(node_checks, "look", on(late.node_id, Fitness(sees_home=False, has_data=True)))
@@ -109,6 +111,5 @@ def test_a_sweep_says_that_it_waits_for_others(plan):
     watcher.note = note
     board = run_sweep(dataclasses.replace(plan, name="patient"), watcher)
     assert board.count("finished") == 1
-    assert told[0] == (
-        "the cluster is busy with other work: 2 of 2 CPUs are taken; the sweep waits for room for a trial"
-    )
+    busy = "the cluster is busy with other work: 2 of 2 CPUs are taken; the sweep waits for room for a trial"
+    assert next(note for note in told if not note.startswith("waiting ")) == busy
