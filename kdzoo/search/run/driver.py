@@ -53,7 +53,7 @@ class SweepDriver:
         self._ground, self._plan, self._tracker, self._view = ground, plan, tracker, view
         self._board = SweepBoard(plan.spaces, trials=plan.trials, objective=plan.options.objective)
         self._context = _worker_context(ground)
-        self._places = Places(view.note)
+        self._places, self._given_up = Places(view.note), set[str]()
         self._watch = NodeWatch(self._places, view.note, taken=lambda: taken(needs_of(plan)))
         self._checkpoints = Checkpoints(ground.folder)
         self._time = TrainingTime(ground.folder, plan.time_budget)
@@ -120,10 +120,15 @@ class SweepDriver:
     def _check(self) -> None:
         """Between two events: is anything wrong with the images, or a machine that has joined; are fewer needed?"""
         self._ground.preparation.check()
+        given_up = self._ground.preparation.troubles()
+        for category in given_up.keys() - self._given_up:
+            self._given_up.add(category)
+            self._view.note(f"no more trials of {category} begin, and the others go on: {given_up[category]}")
         self._ground.checks.see_new(self._places)
         if self._ground.capacity is not None:
             to_measure = len(self._board.categories) - len(self._board.outcomes)
-            left = self._board.total - self._board.done() + to_measure
+            never = sum(self._board.trials - self._board.done(category) for category in given_up)
+            left = self._board.total - self._board.done() - never + to_measure
             self._ground.capacity.ask(at_once(self._plan, left))
 
     def _take_over(self) -> None:
@@ -153,6 +158,7 @@ class SweepDriver:
             places=self._places,
             measurements=self._measurements,
             time=self._time,
+            unusable=self._ground.preparation.troubles,
         )
         trouble = training.run(self._context)
         self._ground.preparation.end()

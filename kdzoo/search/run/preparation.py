@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -15,6 +16,8 @@ from kdzoo.search.study.strategy import COSTS
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import check_objective
 
+log = logging.getLogger(__name__)
+
 BEFORE_SECONDS: Final = 20.0
 """How long all slots wait for images to be decoded that no trial has asked for yet."""
 
@@ -26,8 +29,8 @@ class Preparation:
     """Makes the categories of a sweep ready, in their order.
 
     Decoding is shared through the cache. So a category that is not ready is decoded by the worker of its first trial,
-    while others train and this process goes on with those that no worker has asked for: an image that cannot be read
-    ends the sweep whether or not a trial has come to it.
+    while others train and this process goes on with those that no worker has asked for. One of which an image cannot be
+    read is given up, and the others go on; the sweep ends where all are, or the disk gives up.
 
     Args:
         plan: the sweep.
@@ -48,7 +51,9 @@ class Preparation:
             for category in plan.spaces
         )
         self.digests = {data.index.category: DataDigests(**data.identity) for data in self._left}
-        self._trouble: KdzooError | None = None
+        self._count = len(self._left)
+        self._troubles: dict[str, KdzooError] = {}
+        self._end: KdzooError | None = None
         self._enough = threading.Event()
 
     def begin(self, prepared: Prepared | None = None) -> int:
@@ -75,25 +80,40 @@ class Preparation:
             threading.Thread(target=self._go_on, name="kdzoo-preparing", daemon=True).start()
         return left
 
+    def troubles(self) -> dict[str, KdzooError]:
+        """The categories that the thread has given up, and why."""
+        return dict(self._troubles)
+
     def check(self) -> None:
-        """Raises what the thread has come upon.
+        """Raises what the thread has come upon, if it ends the sweep.
 
         Raises:
-            KdzooError: an image cannot be read, or an objective not be measured.
+            KdzooError: the disk gave up, or no category is left; then what is wrong with the first.
         """
-        if self._trouble is not None:
-            raise self._trouble
+        if self._end is not None:
+            raise self._end
+        if len(self._troubles) == self._count:
+            raise next(iter(self._troubles.values()))
 
     def end(self) -> None:
         """The sweep is over: the thread ends after the category that it is at."""
         self._enough.set()
 
     def _go_on(self) -> None:
-        try:
-            while self._left and not self._enough.is_set():
+        while self._left and not self._enough.is_set():
+            category = self._left[0].index.category
+            try:
                 self._make_next_ready()
-        except KdzooError as error:
-            self._trouble = error
+                continue
+            except KdzooError as error:
+                if isinstance(error, OSError):  # the disk is full, or the whole data set is gone
+                    self._end = error
+                    return
+                self._troubles[category] = error
+            except Exception as error:
+                # Nothing that is known to be wrong with the images: a trial that comes upon it too says so.
+                log.warning("'%s' is left to its first trial: %r", category, error)
+            self._left.popleft()
 
     def _make_next_ready(self) -> None:
         data, plan = self._left[0], self._plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class CategorySearcher(Searcher):
         slots: says when there is room for one more trial; default always.
         measurements: what workers measure between trials; default nothing.
         finals: category to trials of its final round, as they are planned; default none.
+        unusable: tells the categories of which images cannot be read; default none.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class CategorySearcher(Searcher):
         slots: Slots | None = None,
         measurements: Measurements | None = None,
         finals: Mapping[str, int] | None = None,
+        unusable: Callable[[], Collection[str]] = tuple,
     ) -> None:
         super().__init__(metric="objective", mode="max")
         self._plan, self._studies, self._folder = plan, studies, folder
         self._turns = Turns(plan.spaces, trials=plan.trials, priority=plan.strategy.priority, done=done, more=finals)
         self._gpu_seconds, self._slots, self._measurements = gpu_seconds, slots, measurements
+        self._unusable = unusable
         self._living: set[str] = set()
         self._trials: dict[str, tuple[str, int]] = {}
 
@@ -57,7 +60,7 @@ class CategorySearcher(Searcher):
 
         The plan stays out: its settings know addresses with passwords in them. The studies have their own storage.
         """
-        left_out = ("_plan", "_studies", "_folder", "_gpu_seconds", "_slots", "_measurements")
+        left_out = ("_plan", "_studies", "_folder", "_gpu_seconds", "_slots", "_measurements", "_unusable")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -68,6 +71,10 @@ class CategorySearcher(Searcher):
             return asked.as_config()
         if self._slots is not None and not self._slots.one_more(len(self._living)):
             return None
+        for unusable in self._unusable():
+            # One trial comes to the same end, and is where people and a resumed sweep find the reason.
+            if self._turns.asked[unusable]:
+                self._turns.give_up(unusable)
         category = None if self._spent() else self._turns.next(self._studies.best)
         if category is None:
             # Trials that run may be followed by something to measure.

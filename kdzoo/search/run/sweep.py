@@ -39,7 +39,7 @@ def run_sweep(
     Whatever can be wrong is found before the first trial: the cluster, the zoo's rights, the sweep's folder, the
     teacher's weights, every category's split, the room for checkpoints; and every image that may be looked at, of data
     sets that are decoded in `kdzoo.search.run.preparation.BEFORE_SECONDS`. Of larger ones the rest is looked at while
-    training begins, and what is wrong with it ends the sweep then.
+    training begins: a category that something is wrong with is given up then, and the others go on.
 
     Ctrl-C once ends the training; what is finished by then is measured and published. Ctrl-C twice ends at once.
 

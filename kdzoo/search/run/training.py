@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from ray import tune
 from ray.tune.experiment import Trial
 
@@ -38,6 +40,7 @@ class SweepTraining:
         places: which nodes may take a trial.
         measurements: what workers measure between trials.
         time: counts how long the sweep trains, and knows what is left of its budget.
+        unusable: tells the categories of which images cannot be read; default none.
     """
 
     def __init__(
@@ -51,10 +54,11 @@ class SweepTraining:
         places: Places,
         measurements: Measurements | None = None,
         time: TrainingTime,
+        unusable: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._plan, self._board, self._studies = plan, board, studies
         self._folder, self._monitor, self._places, self._time = folder, monitor, places, time
-        self._measurements = measurements
+        self._measurements, self._unusable = measurements, unusable
         self._done = {category: board.done(category) for category in plan.spaces}
 
     @property
@@ -103,6 +107,7 @@ class SweepTraining:
                     slots=self._slots(),
                     measurements=self._measurements,
                     finals=self._board.finals,
+                    unusable=self._unusable,
                 ),
                 scheduler=self._scheduler(),
                 # The searcher says when it is over; each category is measured, too.

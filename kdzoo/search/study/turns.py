@@ -15,7 +15,7 @@ TURN: Final = 4
 
 
 class Turns:
-    """Shares trials out among categories. Every category has had its planned trials in the end.
+    """Shares trials out among categories. Every category that is not given up has had its planned trials in the end.
 
     ``fair`` gives the next trial to the category that had the fewest so far. ``worst-first`` does so too until each has
     had `FIRST`; from then on it is for the category whose best objective is the lowest (one without any result comes
@@ -46,6 +46,7 @@ class Turns:
         self._more = {} if more is None else more
         self.asked = {**dict.fromkeys(categories, 0), **(done or {})}
         self._running: Counter[str] = Counter()
+        self._given_up: set[str] = set()
 
     def next(self, best: Callable[[str], float | None]) -> str | None:
         """The category whose trial is next; None when all have had theirs.
@@ -53,7 +54,8 @@ class Turns:
         Args:
             best: the highest objective that a category has reached, if any.
         """
-        due = [name for name, asked in self.asked.items() if asked < self._trials + self._more.get(name, 0)]
+        planned = {name: self._trials + self._more.get(name, 0) for name in self.asked if name not in self._given_up}
+        due = [name for name, trials in planned.items() if self.asked[name] < trials]
         if not due:
             return None
         fewest = min(due, key=lambda name: self.asked[name])
@@ -63,6 +65,10 @@ class Turns:
         busiest = min(self._running[name] for name in due) + 1
         free = [name for name in due if self._running[name] <= busiest]
         return min(free, key=lambda name: (_or_lowest(best(name)), self.asked[name]))
+
+    def give_up(self, category: str) -> None:
+        """No more trials of a category."""
+        self._given_up.add(category)
 
     def began(self, category: str) -> None:
         """A trial of a category was handed out."""

@@ -115,6 +115,16 @@ def test_measuring_is_one_of_those_that_may_run_at_once(plan, studies, folder):
     assert "measuring" in searcher.suggest("trial3"), "where nothing lives, one always may"
 
 
+def test_of_a_category_that_is_given_up_one_trial_says_why(plan, studies, folder):
+    given_up = set()
+    searcher = CategorySearcher(plan, studies, folder, unusable=lambda: given_up)
+    assert searcher.suggest("trial0")["category"] == "bottle"
+    given_up |= {"bottle", "screw"}
+    asked = [searcher.suggest(f"trial{number}") for number in range(1, 4)]
+    assert [one["category"] for one in asked] == ["cable", "screw", "cable"]
+    assert searcher.suggest("trial4") == CategorySearcher.FINISHED
+
+
 def test_what_earlier_drivers_ran_counts(plan, studies, folder):
     searcher = CategorySearcher(plan, studies, folder, done={"bottle": 2, "cable": 1})
     assert [searcher.suggest(f"trial{number}")["category"] for number in range(3)] == ["screw", "cable", "screw"]

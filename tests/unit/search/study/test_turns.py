@@ -82,3 +82,11 @@ def test_what_earlier_drivers_ran_counts():
     turns = Turns(("a", "b"), trials=2, priority="fair", done={"a": 2})
     assert played(turns, {}.get, trials=2) == ["b", "b"]
     assert turns.next({}.get) is None
+
+
+def test_a_category_that_is_given_up_has_no_more_trials():
+    turns = Turns(("a", "b"), trials=2, priority="fair")
+    assert played(turns, {}.get, trials=2) == ["a", "b"]
+    turns.give_up("a")
+    assert played(turns, {}.get, trials=1) == ["b"]
+    assert turns.next({}.get) is None
