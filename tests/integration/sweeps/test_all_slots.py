@@ -13,6 +13,7 @@ from ray import tune
 from kdzoo.search.record.board import SweepBoard, TrialRow
 from kdzoo.search.record.folder import SweepFolder
 from kdzoo.search.run.training import SweepTraining
+from kdzoo.search.run.training_time import TrainingTime
 from kdzoo.search.study.studies import CategoryStudies
 from kdzoo.search.workers.cluster import _SWITCHES
 from kdzoo.search.workers.places import Places
@@ -83,8 +84,8 @@ def training(tmp_path, local_ray, monkeypatch):
     folder.path.mkdir(parents=True)
     studies = CategoryStudies(plan.spaces, storage=folder.studies, trials=TRIALS, seed=0)
     starts = Starts(board, studies)
-    places = Places([].append)
-    yield SweepTraining(plan, board, studies=studies, folder=folder, monitor=starts, places=places), starts
+    places, time = Places([].append), TrainingTime(folder, None)
+    yield SweepTraining(plan, board, studies=studies, folder=folder, monitor=starts, places=places, time=time), starts
     studies.close()
 
 
