@@ -137,9 +137,14 @@ class Capacity:
     def _can_grow(self) -> bool:
         """Whether nodes can come; where no autoscaler says anything there is none."""
         until = self._clock() + _REPORTED_SECONDS
-        while (known := self._grows()) is None and self._clock() < until:
+        while self._clock() < until:
+            # What Ray's server raises while it starts is no answer either.
+            with contextlib.suppress(Exception):
+                known = self._grows()
+                if known is not None:
+                    return known
             time.sleep(_LOOK_SECONDS)
-        return bool(known)
+        return False
 
     def release(self) -> None:
         """Asks for nothing any more."""

@@ -74,7 +74,10 @@ def with_gpus(plan: SweepPlan, machines: Sequence[Node], note: Callable[[str], N
             "the cluster has no machine yet that runs trials, so nothing tells whether they are to have GPUs",
             hint="--device cuda waits for nodes with a GPU, --device cpu for any",
         )
-    note("no node of the cluster has a GPU now: trials train on CPUs; with --device cuda the sweep waits for GPUs")
+    note(
+        "no node of the cluster has a GPU now: trials train on CPUs; with --device cuda a sweep waits for GPUs where "
+        "the cluster can grow"
+    )
     return dataclasses.replace(plan, gpus_per_trial=0.0)
 
 

@@ -95,8 +95,14 @@ def test_on_a_cluster_of_fixed_size_nothing_is_waited_for(monkeypatch, answer, w
     assert (world.now, world.notes) == (waited, [])
 
 
+def just_started(now):
+    if now < 5.0:
+        raise ConnectionError("no answer")
+    return True if now >= 10.0 else None
+
+
 def test_an_autoscaler_that_has_only_just_started_is_waited_for(monkeypatch):
-    world = World(monkeypatch, comes=100.0, grows=lambda now: True if now >= 10.0 else None)
+    world = World(monkeypatch, comes=100.0, grows=just_started)
     world.capacity.wait()
     assert world.now == 100.0
 
