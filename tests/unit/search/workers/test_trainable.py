@@ -288,6 +288,7 @@ def test_each_new_best_is_saved_while_that_is_cheap(context, tmp_path, monkeypat
     """A budget or Ctrl-C may cut a trial off before its first ten minutes are over; it counts by what was saved."""
     clock, asked = Clock(monkeypatch, saving=saving), []
     actor = trial(dataclasses.replace(context, checkpoint_seconds=600.0), long_trial())
+    actor.reset_config(long_trial())  # the first one also counts what this process has worked
     for epoch in range(1, 8):
         clock.now += 40.0
         actor._trainer.best.objective = -1.0 if epoch in (1, 2, 4, 5) else 2.0
