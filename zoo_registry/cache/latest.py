@@ -86,7 +86,7 @@ class LatestSeen:
             self._notes.keep(key, strict_json.dump(fields, "what was seen"))
         except StoreUnavailableError as error:
             # A cache that cannot be written, or is full, is no reason to withhold what was read.
-            _log.warning("that '%s' has come to state %d is not kept: %s", key, number, error)
+            _log.info("that '%s' has come to state %d is not kept: %s", key, number, error)
 
 
 def _parsed(data: bytes) -> Latest:

@@ -171,9 +171,9 @@ class WithdrawnReleases:
         return now, etag, self._believed(entry, now, kept, data), last
 
     def _without(self, entry: EntryName, kept: Withdrawals | None) -> dict[int, Withdrawn]:
-        if kept is None:
+        if kept is None and self._store.is_remote:
             self._keep(withdrawals_key(entry), _NONE)
-        else:
+        elif kept is not None:
             self._warn(f"what was withdrawn of {entry} is no longer told of by {self._store.uri}, and stays withdrawn")
         return _releases(kept)
 
@@ -200,12 +200,15 @@ class WithdrawnReleases:
 
     def _kept(self, entry: EntryName) -> Withdrawals | None:
         try:
-            data = self._notes.recall(withdrawals_key(entry))
-            found = _parse(data, entry) if data else None
-        except (ManifestInvalidError, StoreUnavailableError) as error:
+            data = self._notes.recall(withdrawals_key(entry))  # raises where it cannot be told which zoo this is
+        except StoreUnavailableError as error:
             self._warn(f"what was withdrawn of {entry} when it was last read is not known: {error}")
             return None
-        return found
+        try:
+            return _parse(data, entry) if data else None
+        except ManifestInvalidError as error:
+            self._warn(f"what was withdrawn of {entry} when it was last read is damaged, and not known: {error}")
+            return None
 
     def _keep(self, key: str, data: bytes) -> None:
         try:

@@ -12,7 +12,14 @@ from helpers.zoos import ENTRY, FarFolder, publish
 
 from kdzoo import champions
 from zoo_registry import BlobCache, EntryName, Registry
-from zoo_registry.errors import KeyInvalidError, ManifestInvalidError, ReleaseNotFoundError, SignatureError, StaleError
+from zoo_registry.errors import (
+    KeyInvalidError,
+    ManifestInvalidError,
+    ReleaseNotFoundError,
+    SignatureError,
+    StaleError,
+    StoreUnavailableError,
+)
 from zoo_registry.format.alias import Move
 from zoo_registry.format.signing import SigningKey, TrustedKeys
 from zoo_registry.store.folder import FolderStore
@@ -358,3 +365,19 @@ def test_nothing_becomes_champion_by_itself_on_ground_that_is_not_the_owners(tmp
     now = publisher.follow_alias(ENTRY, "champion")
     assert now.release == 3 and now.signature is not None
     assert (now.expires or "")[:4] == ("2099" if expires else "")
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_cache_that_cannot_be_written_withholds_nothing(zoo, monkeypatch, far, caplog):
+    owner(zoo).set_alias(ENTRY, "champion", 2)
+
+    def full(self, place, key, data):
+        raise StoreUnavailableError("the disk is full")
+
+    monkeypatch.setattr(BlobCache, "remember", full)
+    line = reader(zoo, far=far)
+    for _ in range(2):
+        assert line.resolve(ENTRY).release == 2
+        line.withdrawn.check(EntryName.parse(ENTRY), 2)
+    if not far:
+        assert caplog.records == []  # nothing is kept of a folder for offline use, and nobody need hear of it
