@@ -43,6 +43,9 @@ def take_over(
             else:
                 board.restore(row, _status(past))
                 checkpoints.restored(row)
+        finals = len(studies.finals(category))
+        if finals:
+            board.finals[category] = finals  # beside the trials of the search, whose number may have grown
         drop_checkpoints(board, checkpoints, category, keep=plan.kept)
 
 
