@@ -22,6 +22,7 @@ EXCEPTIONS = {
     ("kdzoo/data/demo/build.py", "picture.save(data, format='PNG', compress_level=6)"): "into memory",
     ("kdzoo/cli/train.py", "Detector(outcome.method, outcome.document, device=device).save(folder)"): "by `write_file`",
     ("kdzoo/search/run/conclusion.py", "finished.save(folder)"): "by `write_file`",
+    ("kdzoo/search/workers/trainable.py", "super().save(checkpoint_dir)"): "Ray's, which has `save_checkpoint` write",
     ("zoo_registry/store/s3/proving.py", "(Path(folder) / 'part').write_bytes(b'probe, in parts')"): "a scratch folder",
     ("kdzoo/data/download/unpack.py", "os.open(path, flags, 438)"): "new files of an archive, O_EXCL and O_NOFOLLOW",
     ("zoo_registry/store/s3/reading.py", "path.open('xb')"): "a new file: mode x follows no link",

@@ -112,7 +112,7 @@ class SweepTraining:
                 scheduler=self._scheduler(),
                 # The searcher says when it is over; each category is measured, too.
                 num_samples=self.left + (1 + plan.most_finals) * len(plan.spaces),
-                time_budget_s=self._time.left(),
+                time_budget_s=self._budget(),
                 reuse_actors=True,
                 trial_dirname_creator=_folder_of,
             ),
@@ -129,6 +129,11 @@ class SweepTraining:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True),
             ),
         )
+
+    def _budget(self) -> float | None:
+        """Seconds that are left for Ray, which takes 0 for no limit."""
+        left = self._time.left()
+        return None if left is None else max(left, 0.001)
 
     def _slots(self) -> Slots:
         """When there is room for one more trial."""
