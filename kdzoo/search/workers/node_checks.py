@@ -109,9 +109,8 @@ class NodeChecks:
         self._collect(found, _PATIENT_SECONDS)
         if self._asked:
             names = sorted(name for _, name in self._asked.values())
-            self._note(
-                f"waiting {_ANSWER_SECONDS:g} s at most for {len(names)} nodes to answer: {', '.join(names[:3])}"
-            )
+            nodes = f"{len(names)} {'node' if len(names) == 1 else 'nodes'}"
+            self._note(f"waiting {_ANSWER_SECONDS:g} s at most for {nodes} to answer: {', '.join(names[:3])}")
             self._collect(found, _ANSWER_SECONDS - _PATIENT_SECONDS)
         self._asked.clear()
         blind = sorted(name for name, fit in found.items() if not fit.sees_home)
