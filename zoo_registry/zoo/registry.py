@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zoo_registry.cache.blobs import BlobCache
-from zoo_registry.cache.latest import Latest, LatestSeen
+from zoo_registry.cache.latest import LatestSeen
 from zoo_registry.cache.remembering import RememberingReader
 from zoo_registry.cache.zoo_notes import ZooNotes
 from zoo_registry.errors import (
@@ -174,12 +173,7 @@ class Registry:
             ReleaseNotFoundError: the entry has no such alias.
             ManifestInvalidError: the alias file is damaged.
         """
-        name = EntryName.of(entry)
-        before = self.states.seen(name, check_alias(alias))
-        move, data, is_kept = self._read_move(name, alias)
-        with suppress(StaleError, SignatureError):
-            self._take(name, alias, (move, data, is_kept), before, expires=False)
-        return self._pointing(name, alias, move)
+        return self._alias(EntryName.of(entry), alias, follow=False)
 
     def follow_alias(self, entry: EntryName | str, alias: str) -> Alias:
         """Where an alias points, for who is about to use what it points at; kept for when the store is out of reach.
@@ -189,32 +183,25 @@ class Registry:
             SignatureError: it is not signed as it must be (`SignedStates.demand`).
             RegistryError: as `read_alias` does.
         """
-        name = EntryName.of(entry)
-        before = self.states.seen(name, check_alias(alias))
-        found = self._read_move(name, alias)
-        self._take(name, alias, found, before)
-        return self._pointing(name, alias, found[0])
+        return self._alias(EntryName.of(entry), alias, follow=True)
 
-    def _take(
-        self, name: EntryName, alias: str, found: tuple[Move, bytes, bool], before: Latest, *, expires: bool = True
-    ) -> None:
-        """Keeps an alias for when the store is out of reach, if it may be followed; raises why it may not."""
-        move, data, is_kept = found
-        self.states.take(name, alias, move, before, is_kept=is_kept, expires=expires)
-        # Another process may have followed a later one meanwhile.
-        if not is_kept and move.number >= self.states.seen(name, alias).number:
-            self._reader.keep(layout.alias_key(name, alias), data)
-
-    def _read_move(self, name: EntryName, alias: str) -> tuple[Move, bytes, bool]:
-        """An alias's state, its bytes, and whether they are what was kept."""
-        what = f"alias {alias} of {name}"
+    def _alias(self, name: EntryName, alias: str, *, follow: bool) -> Alias:
+        """Where an alias points; one that may be followed is kept for when the store is out of reach."""
+        before, what = self.states.seen(name, check_alias(alias)), f"alias {alias} of {name}"
+        key = layout.alias_key(name, alias)
         try:
-            data, is_kept = self._reader.fetch(layout.alias_key(name, alias), what=what, max_bytes=ALIAS_BYTES)
+            data, is_kept = self._reader.fetch(key, what=what, max_bytes=ALIAS_BYTES)
         except ObjectNotFoundError as error:
             raise absent(self, name, f"alias '{alias}'") from error
-        return Move.of(data, (str(name), alias), what=what), data, is_kept
-
-    def _pointing(self, name: EntryName, alias: str, move: Move) -> Alias:
+        move = Move.of(data, (str(name), alias), what=what)
+        try:
+            self.states.take(name, alias, move, before, is_kept=is_kept, expires=follow)
+            # Another process may have followed a later one meanwhile.
+            if not is_kept and move.number >= self.states.seen(name, alias).number:
+                self._reader.keep(key, data)
+        except (StaleError, SignatureError):
+            if follow:
+                raise
         if move.alias is None:
             raise absent(self, name, f"alias '{alias}'")
         return move.alias

@@ -131,17 +131,17 @@ def test_whoever_reads_while_others_do_raises_no_false_alarm(zoo, monkeypatch):
     """Another process of this machine sees a later state between this one's read and its look at what was seen."""
     owner(zoo).set_alias(ENTRY, "champion", 1)
     line, other = reader(zoo, far=True), reader(zoo, far=True)
-    plain = line._read_move
+    plain = line._reader.fetch
 
-    def overtaken(entry, alias):
-        found = plain(entry, alias)
+    def overtaken(key, **given):
+        found = plain(key, **given)
         owner(zoo).set_alias(ENTRY, "champion", 2)
         assert other.resolve(ENTRY).release == 2
         return found
 
-    monkeypatch.setattr(line, "_read_move", overtaken)
+    monkeypatch.setattr(line._reader, "fetch", overtaken)
     assert line.resolve(ENTRY).release == 1
-    monkeypatch.setattr(line, "_read_move", plain)
+    monkeypatch.setattr(line._reader, "fetch", plain)
     assert reader(zoo, far=True, offline=True).resolve(ENTRY).release == 2  # the later one is what is kept
     assert line.resolve(ENTRY).release == 2
 
