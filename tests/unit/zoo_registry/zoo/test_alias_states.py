@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from helpers.zoos import ENTRY, FarFolder, publish
+from helpers.zoos import ENTRY, by, machine, publish
 
 from kdzoo import champions
-from zoo_registry import BlobCache, EntryName, Registry
+from zoo_registry import BlobCache, EntryName
 from zoo_registry.errors import (
     KeyInvalidError,
     ManifestInvalidError,
@@ -21,13 +21,12 @@ from zoo_registry.errors import (
     StoreUnavailableError,
 )
 from zoo_registry.format.alias import Move
-from zoo_registry.format.signing import SigningKey, TrustedKeys
+from zoo_registry.format.signing import SigningKey
 from zoo_registry.store.folder import FolderStore
 from zoo_registry.store.identity import read_identity
 from zoo_registry.upkeep.copying import copy
 from zoo_registry.upkeep.fsck import fsck
 from zoo_registry.zoo.aliasing import Reason
-from zoo_registry.zoo.states import Demand
 
 FAR_AWAY = "2099-01-01T00:00:00Z"
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -52,20 +51,13 @@ def zoo(tmp_path):
 
 
 def owner(folder, key=None):
-    registry = Registry.open(folder, cache=folder.parent / "owner")
-    if key is not None:
-        registry.signatures.sign_by(lambda: key)
-    return registry
+    return machine(folder, "owner", key=key)
 
 
-def reader(folder, key=None, *, machine="line-1", always=False, signed_for=(), offline=False, far=False):
+def reader(folder, key=None, *, name="line-1", always=False, signed_for=(), offline=False, far=False):
     """A machine that follows aliases; with a key one that asks for its signature."""
-    store = FarFolder(folder) if far else FolderStore(folder)
-    registry = Registry(store, BlobCache(folder.parent / machine), offline=offline)
-    if key is not None:
-        trusted = TrustedKeys(keys=(key.public,), source="my keys")
-        registry.states.demand(lambda: Demand(trusted=trusted, signed_for=signed_for, always=always))
-    return registry
+    demand = None if key is None else by(key, always=always, signed_for=signed_for)
+    return machine(folder, name, demand=demand, offline=offline, far=far)
 
 
 def alias_file(folder, alias="champion"):
@@ -186,9 +178,9 @@ def test_once_it_was_signed_nothing_unsigned_is_followed(zoo, key):
     with pytest.raises(SignatureError, match="and it was before: it is not signed") as error:
         line.resolve(ENTRY)
     assert "KDZOO_SIGNING_KEY" in error.value.hint
-    assert reader(zoo, key, machine="new").resolve(ENTRY).release == 1
+    assert reader(zoo, key, name="new").resolve(ENTRY).release == 1
     with pytest.raises(SignatureError, match="is not signed by a key of 'my keys': it is not signed"):
-        reader(zoo, key, machine="strict", always=True).resolve(ENTRY)
+        reader(zoo, key, name="strict", always=True).resolve(ENTRY)
 
 
 def test_what_is_refused_does_not_count_as_seen(zoo, key):
@@ -344,8 +336,7 @@ def document(value):
 def test_nothing_becomes_champion_by_itself_on_ground_that_is_not_the_owners(tmp_path, key, what):
     folder, entry = tmp_path / "zoo", EntryName.parse(ENTRY)
     publisher = owner(folder, key)
-    trusted = TrustedKeys(keys=(key.public,), source="my keys")
-    publisher.states.demand(lambda: Demand(trusted=trusted, always=True))
+    publisher.states.demand(lambda: by(key, always=True))
     for value in (0.9, 0.5, 0.8):
         publisher.publish(ENTRY, document(value), {}, alias=None)
     expires = FAR_AWAY if what == "expiring" else None

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from helpers.zoos import ENTRY, FarFolder, publish
+from helpers.zoos import ENTRY, FarFolder, by, machine, publish
 
 from zoo_registry import BlobCache, EntryName, Registry
 from zoo_registry.errors import (
@@ -19,13 +19,12 @@ from zoo_registry.errors import (
     WithdrawnError,
 )
 from zoo_registry.format.layout import withdrawals_key
-from zoo_registry.format.signing import SigningKey, TrustedKeys
+from zoo_registry.format.signing import SigningKey
 from zoo_registry.format.withdrawals import Withdrawn
 from zoo_registry.store.folder import FolderStore
 from zoo_registry.upkeep.copying import copy
 from zoo_registry.upkeep.fsck import fsck
 from zoo_registry.upkeep.gc import collect
-from zoo_registry.zoo.states import Demand
 from zoo_registry.zoo.withdrawing import next_state
 
 NAME = EntryName.parse(ENTRY)
@@ -48,20 +47,12 @@ def zoo(tmp_path):
     return tmp_path / "zoo"
 
 
-def opened(folder, key=None, *, machine="owner", far=False, offline=False, told=None):
-    store = FarFolder(folder) if far else FolderStore(folder)
-    warn = (told if told is not None else []).append
-    registry = Registry(store, BlobCache(folder.parent / machine), offline=offline, on_warning=warn)
-    if key is not None:
-        registry.signatures.sign_by(lambda: key)
-    return registry
+def opened(folder, key=None, *, name="owner", far=False, offline=False, told=None):
+    return machine(folder, name, key=key, far=far, offline=offline, told=told)
 
 
-def strict(folder, key, machine="line-1", signs=False):
-    registry = opened(folder, key if signs else None, machine=machine)
-    trusted = TrustedKeys(keys=(key.public,), source="my keys")
-    registry.states.demand(lambda: Demand(trusted=trusted))
-    return registry
+def strict(folder, key, name="line-1", signs=False):
+    return machine(folder, name, key=key if signs else None, demand=by(key))
 
 
 def file_of(folder, *, make=False):
@@ -78,7 +69,7 @@ def test_withdrawn_and_taken_back(zoo):
     assert (list(made.releases), made.signature) == ([2], None)
     assert abs(made.number - time.time()) < 60
     with pytest.raises(WithdrawnError, match=r"release 2 was withdrawn by ada on .*: mislabelled"):
-        opened(zoo, machine="line").withdrawn.check(NAME, 2)
+        opened(zoo, name="line").withdrawn.check(NAME, 2)
     owner.withdrawn.check(NAME, 1)
     assert owner.withdrawn.change(NAME, 2) is None
     owner.withdrawn.change(NAME, 1)
@@ -111,7 +102,7 @@ def test_of_many_at_once_each_is_written(zoo):
 @pytest.mark.parametrize("how", ["an older state", "none", "another of the same number"])
 def test_it_is_not_brought_back_by_an_older_file(zoo, how, far):
     owner, told = opened(zoo), []
-    line = opened(zoo, machine="line", far=far, told=told)
+    line = opened(zoo, name="line", far=far, told=told)
     owner.withdrawn.change(NAME, 1)
     before = file_of(zoo).read_bytes()
     made = owner.withdrawn.change(NAME, 2)
@@ -131,7 +122,7 @@ def test_it_is_not_brought_back_by_an_older_file(zoo, how, far):
     assert "stays" in told[0]
     if far:
         with pytest.raises(WithdrawnError):
-            opened(zoo, machine="line", far=True, offline=True).withdrawn.check(NAME, 2)
+            opened(zoo, name="line", far=True, offline=True).withdrawn.check(NAME, 2)
     # The owner goes on from what was known there, and is believed again.
     owner.withdrawn.change(NAME, 3)
     assert sorted(owner.withdrawn.of(NAME)) == [1, 2, 3]
@@ -166,16 +157,16 @@ def test_who_asks_for_signatures_heeds_any_withdrawal_and_no_strangers_undoing(z
     assert key.public.has_signed(signed.signed_bytes, signed.signature)
     with pytest.raises(WithdrawnError):
         line.withdrawn.check(NAME, 2)
-    stranger = opened(zoo, machine="stranger")
+    stranger = opened(zoo, name="stranger")
     stranger.withdrawn.change(NAME, 2, withdraw=False)
     stranger.withdrawn.change(NAME, 3)
     for number in (1, 2, 3):
         with pytest.raises(WithdrawnError):
             line.withdrawn.check(NAME, number)
     # Whoever has the key and asks for signatures signs nothing that a stranger made of it.
-    owner = strict(zoo, key, machine="line-1", signs=True)
+    owner = strict(zoo, key, name="line-1", signs=True)
     owner.withdrawn.change(NAME, 1, withdraw=False)
-    assert sorted(line.withdrawn.of(NAME)) == sorted(opened(zoo, machine="new").withdrawn.of(NAME)) == [2, 3]
+    assert sorted(line.withdrawn.of(NAME)) == sorted(opened(zoo, name="new").withdrawn.of(NAME)) == [2, 3]
 
 
 def test_one_that_nobody_signed_is_signed_by_withdrawing_again(zoo, key):
