@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from kdzoo.data.file_lock import advisory_lock, claim
+from kdzoo.databases import reading
 from kdzoo.errors import TrackingError
 
 State = Literal["absent", "empty", "half", "old", "ready"]
@@ -73,7 +74,7 @@ def prepare_database(path: Path) -> None:
 
 
 def look_at(path: Path, known: Sequence[str] = ()) -> Look:
-    """Reads what is there; writes nothing.
+    """Reads what is there; makes and migrates nothing.
 
     Args:
         path: the file.
@@ -85,7 +86,7 @@ def look_at(path: Path, known: Sequence[str] = ()) -> Look:
     if not path.exists():
         return Look(state="absent")
     try:
-        with closing(sqlite3.connect(_uri(path), uri=True, timeout=_READ_SECONDS)) as database:
+        with reading(path, seconds=_READ_SECONDS) as database:
             there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not there:
                 return Look(state="empty")
@@ -193,7 +194,7 @@ def _migrate(path: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """The content of a database in place of another's, which may be open."""
-    with closing(sqlite3.connect(_uri(source), uri=True)) as read, closing(sqlite3.connect(target)) as written:
+    with reading(source, seconds=_READ_SECONDS) as read, closing(sqlite3.connect(target)) as written:
         read.backup(written)
 
 
@@ -224,10 +225,6 @@ def _revisions(database: sqlite3.Connection) -> list[str]:
 def _count(database: sqlite3.Connection, table: str) -> int:
     (count,) = database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()
     return int(count)
-
-
-def _uri(path: Path) -> str:
-    return f"{path.absolute().as_uri()}?mode=ro"
 
 
 def _lock(path: Path) -> Path:

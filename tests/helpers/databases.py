@@ -4,6 +4,7 @@ As a script: opens the file that each line of stdin names, and says what came of
 """
 
 import contextlib
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,13 @@ from helpers.processes import environ_of_python
 
 OLDER = "acf3f17fdcc7"
 """A revision of the schema of some MLflow 2."""
+_KILLED = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+for order in ("PRAGMA cache_size = 1", "BEGIN IMMEDIATE", sys.argv[2]):
+    database.execute(order)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @contextlib.contextmanager
@@ -74,6 +82,21 @@ def leave_half(path, *, table="runs"):
     """A table of a database is being rewritten, and nobody is at it any more."""
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute(f"CREATE TABLE _alembic_tmp_{table} (a INTEGER)")
+
+
+def leave_hot(path, table, names):
+    """A process was killed while it wrote: pages are changed already, and what they were lies in a file beside.
+
+    Args:
+        path: the database.
+        table: to which it added thousands of rows.
+        names: of a column of text.
+    """
+    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+    change = f"{rows} INSERT INTO {table} ({names}) SELECT 'half ' || i FROM n"
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(path), change], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.with_name(f"{path.name}-journal").read_bytes()[:1] > b"\0", "nothing to be taken back"
 
 
 def main():

@@ -6,11 +6,11 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kdzoo.databases import reading
 from kdzoo.errors import StorageError, SweepError, UnknownNameError
 from kdzoo.search.record.folder import SweepFolder, SweepState
 from kdzoo.search.record.plan_file import read_plan
@@ -196,7 +196,7 @@ def _asked(studies: Path, query: str) -> list[Any]:
     if not studies.exists():
         return []
     try:
-        with closing(sqlite3.connect(f"{studies.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+        with reading(studies, seconds=10) as database:
             return database.execute(query).fetchall()
     except sqlite3.Error as error:
         if "no such table" in str(error):

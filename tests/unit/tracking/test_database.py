@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command import run
-from helpers.databases import OLDER, leave_half, make_old, opened, openers, upgrade_to
+from helpers.databases import OLDER, leave_half, leave_hot, make_old, opened, openers, upgrade_to
 from helpers.processes import environ_of_python
 
 from kdzoo.doctor.child import run_check
@@ -63,6 +63,17 @@ def test_one_that_is_killed_while_it_makes_a_file_leaves_none(path):
     assert not path.exists() and list(path.parent.glob(".mlflow.db.*.new"))
     prepare_database(path)
     assert look_at(path).state == "ready"
+    assert sorted(one.name for one in path.parent.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+
+
+def test_one_whose_writer_was_killed_is_read_and_written_again(path):
+    prepare_database(path)
+    leave_hot(path, "experiments", "name")
+    assert look_at(path).state == "ready"
+    leave_hot(path, "experiments", "name")
+    prepare_database(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT name FROM experiments").fetchall() == []
     assert sorted(one.name for one in path.parent.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from helpers.command import run
+from helpers.databases import leave_hot
 from helpers.layouts import make_dataset
 from helpers.sweeps import small_plan
 
@@ -72,6 +73,14 @@ def test_show_says_what_came_of_each_category_and_what_to_do(capsys, night):
     assert "kdzoo sweep --resume night" in ran.out
     shown = json.loads(run(capsys, "sweep", "show", "night", "--json").out)
     assert [each["done"] for each in shown["categories"]] == [2, 1]
+
+
+def test_one_whose_driver_was_killed_while_it_wrote_is_listed_and_shown(capsys, night):
+    for arguments in (["list"], ["show", "night"]):
+        leave_hot(night.studies, "studies", "study_name")
+        ran = run(capsys, "sweep", *arguments, "--json")
+        assert (ran.status, ran.err) == (0, "")
+        assert "half" not in ran.out and "night" in ran.out
 
 
 def test_stop_asks_the_driver(capsys, night):
