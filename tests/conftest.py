@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 # One thread: small tensors gain nothing from more, and sums come out the same on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Ray's own is 15: beside other tests, workers of so little priority would hardly begin.
-os.environ.update(RAY_worker_niceness="0")
 
 import numpy as np
 import pytest
@@ -23,13 +21,22 @@ if TYPE_CHECKING:
 
     from zoo_registry.store.protocol import Store
 
+_OF_RAY = {
+    # Its own is 15: beside other tests, workers of so little priority would hardly begin.
+    "RAY_worker_niceness": "0",
+    # Its own are 30: on a busy machine servers and nodes take longer to start.
+    "RAY_gcs_server_port_wait_time_s": "240",
+    "RAY_raylet_start_wait_time_s": "240",
+}
+os.environ.update(_OF_RAY)
+
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory, monkeypatch) -> Path:
     """Moves the user's folders away, takes credentials out of the environment, and seeds the generators."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("AWS_", "KDZOO_", "MLFLOW_", "RAY_")) and name != "RAY_worker_niceness":
+        if name.startswith(("AWS_", "KDZOO_", "MLFLOW_", "RAY_")) and name not in _OF_RAY:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("KDZOO_HOME", str(home / "kdzoo"))

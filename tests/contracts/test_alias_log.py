@@ -131,7 +131,7 @@ def test_many_movers_at_once_are_all_told_in_one_row(registry):
     together = threading.Barrier(6)
 
     def move(number):
-        together.wait(timeout=30)
+        together.wait(timeout=120)
         return registry.set_alias(ENTRY, "champion", number % 3 + 1, reason=Reason(who=f"mover-{number}"))
 
     with ThreadPoolExecutor(6) as pool:
@@ -149,7 +149,7 @@ def test_of_many_who_saw_the_same_one_moves(store, registry, tmp_path):
     together = threading.Barrier(MOVERS)
 
     def move(number, turn, seen):
-        together.wait(timeout=60)
+        together.wait(timeout=120)
         reason = Reason(who=f"mover-{number}", why=f"turn {turn}")
         try:
             return movers[number].set_alias(ENTRY, "champion", number % 3 + 1, expected=seen, reason=reason)

@@ -100,7 +100,7 @@ def autoscaling(folder, kinds):
     with Path(folder, "head.log").open("wb") as log:
         head = subprocess.Popen([*ray, *given], env=environ, stdout=log, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline and head.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
                 break

@@ -24,9 +24,12 @@ def start(folder, *, trials, seeds=1):
 
 
 def main(folder, trials, seeds=1):
+    from helpers.patient_ray import give_time
+
     from kdzoo.search.run.sweep import run_sweep
     from kdzoo.search.study.strategy import Strategy
 
+    give_time()
     told = set()
 
     def say(line):

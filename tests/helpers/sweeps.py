@@ -80,8 +80,11 @@ def _below(root):
 
 
 def main(folder):
+    from helpers.patient_ray import give_time
+
     from kdzoo.search.run.sweep import run_sweep
 
+    give_time()
     told = set()
 
     def tell(board):

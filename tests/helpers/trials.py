@@ -81,7 +81,7 @@ def in_new_process(script: str, *arguments: object, environment: dict[str, str] 
         env=environ_of_python(**(environment or {})),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -79,7 +79,7 @@ def test_a_sweep_is_read_back_as_it_was_logged(mlflow_server, make_tracker, warn
     tracker.end_trial("t1", status="stopped_early", metrics={"val_image_auroc": 0.9}, cost=Cost(seconds=7.0))
     finish(tracker, "weave", 0.9, release=4, picture=PNG)
     tracker.end("finished")
-    assert tracker.close(timeout=30) == 0
+    assert tracker.close(timeout=120) == 0
     assert warnings == []
     assert not (tmp_path / "small.jsonl").exists()
 
@@ -119,7 +119,7 @@ def test_a_trial_costs_five_calls_and_one_an_epoch(mlflow_server, make_tracker, 
     tracker.start_trial("t1", "weave", params={"lr": 0.1}, tags={"number": 1})
     log_epochs(tracker, "t1", range(7))
     tracker.end_trial("t1", status="finished", metrics={"objective": 0.9}, cost=Cost(seconds=7.0))
-    assert tracker.close(timeout=60) == 0
+    assert tracker.close(timeout=120) == 0
     start, end = ["runs/search", "runs/create", "runs/log-batch"], ["runs/log-batch", "runs/update"]
     assert calls[-12:] == [*start, *["runs/log-batch"] * 7, *end]
 
@@ -185,7 +185,7 @@ def test_a_resumed_sweep_continues_the_same_runs(mlflow_server, make_tracker):
         tracker.start_trial("t1", "weave", params={"lr": 0.1})
         log_epochs(tracker, "t1", epochs)
         tracker.end("interrupted")
-        assert tracker.close(timeout=30) == 0
+        assert tracker.close(timeout=120) == 0
     runs = runs_of(mlflow_server, "resumed")
     assert len(runs) == 3
     assert [step for step, _ in losses(mlflow_server, runs["resumed/weave/t1"])] == [0, 1, 2, 3]

@@ -61,7 +61,7 @@ def publish_in_loops(ceph, bucket, scratch: Path, count: int):
 
 
 def until(is_so):
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)

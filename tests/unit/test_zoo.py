@@ -160,7 +160,7 @@ def test_of_many_publishers_at_once_the_best_ends_as_champion(tmp_path):
 
     def publish_one(number):
         registry = Registry.open(tmp_path / "zoo", cache=tmp_path / "cache")
-        together.wait(timeout=30)
+        together.wait(timeout=120)
         return publish(registry, ENTRY, document(0.9 - number / 100), FILES)
 
     with ThreadPoolExecutor(6) as pool:

@@ -5,6 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 
+@pytest.fixture(scope="package", autouse=True)
+def patient_ray() -> None:
+    """Nodes that start may take as long as a busy machine needs."""
+    from helpers.patient_ray import give_time
+
+    give_time()
+
+
 @pytest.fixture(scope="package")
 def end_of_ray() -> Iterator[None]:
     """Leaves no Ray to tests of other folders."""

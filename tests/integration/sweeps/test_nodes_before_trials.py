@@ -76,7 +76,7 @@ def test_machines_that_see_it_are_fit_and_one_that_joins_later_is_asked_then(pla
     try:
         monkeypatch.setattr(node_checks, "look", on(late.node_id, Fitness(sees_home=False, has_data=True)))
         checks._task = ray.remote(node_checks.look)
-        places, deadline = Places(notes.append), time.monotonic() + 60
+        places, deadline = Places(notes.append), time.monotonic() + 240
         while not notes and time.monotonic() < deadline:
             now[0] += 5.0
             checks.see_new(places)

@@ -116,9 +116,9 @@ def test_the_search_finds_what_is_there(tmp_path, planted):
     """The control: each way of looking sees a secret that is not hidden."""
     (tmp_path / "log").write_text(f"a {planted.words[1]} b")
     assert secrets.holding(tmp_path, planted.words) == ([str(tmp_path / "log")], 1)
-    with subprocess.Popen(["sleep", "30"], env={**os.environ, **planted.environ}) as process:
+    with subprocess.Popen(["sleep", "300"], env={**os.environ, **planted.environ}) as process:
         try:
-            until, found = time.monotonic() + 20, []
+            until, found = time.monotonic() + 200, []
             while not found and time.monotonic() < until:
                 time.sleep(0.1)
                 found = secrets.environments([process.pid], planted.words)

@@ -35,8 +35,6 @@ def cluster(tmp_path_factory):
         "HOME": str(home),
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
-        # A busy machine takes its time.
-        "RAY_raylet_start_wait_time_s": "180",
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in given.items():

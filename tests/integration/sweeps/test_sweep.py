@@ -358,13 +358,14 @@ def terminate(process):
     process.terminate()
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("ask", [interrupt, terminate])
 def test_asked_to_end_it_publishes_what_is_finished_and_says_nothing_else(ask, tmp_path):
     process = start_long_sweep(tmp_path)
     try:
         assert process.stdout.readline().startswith("ended")
         ask(process)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == 0

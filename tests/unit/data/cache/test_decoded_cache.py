@@ -330,9 +330,9 @@ class TestManyAtOnce:
         processes = [context.Process(target=build_in_process, args=arguments) for _ in range(2)]
         for process in processes:
             process.start()
-        outcomes = [results.get(timeout=30) for _ in processes]
+        outcomes = [results.get(timeout=120) for _ in processes]
         for process in processes:
-            process.join(30)
+            process.join(120)
             assert process.exitcode == 0
         assert sorted(calls for calls, _, _ in outcomes) == [0, len(samples)]
         assert outcomes[0][1:] == outcomes[1][1:]
@@ -353,7 +353,7 @@ class TestManyAtOnce:
         def build_together(done, total):
             if done == total:  # all have built, none has renamed
                 builds.append(threading.get_ident())
-                started.wait(timeout=30)
+                started.wait(timeout=120)
 
         with ThreadPoolExecutor(4) as pool:
             parts = list(pool.map(lambda _: decoded(samples, cache, progress=build_together), range(4)))

@@ -238,9 +238,9 @@ def test_of_two_processes_one_computes(tmp_path, processes):
     queue, start = processes
     told = queue()
     both = [start(tmp_path, told, 0.05) for _ in range(2)]
-    seen = [told.get(timeout=30) for _ in range(COUNT + 2)]
+    seen = [told.get(timeout=120) for _ in range(COUNT + 2)]
     for process in both:
-        process.join(30)
+        process.join(120)
         assert process.exitcode == 0
     computed = [each for each in seen if isinstance(each, int)]
     assert len(computed) == COUNT and len(set(computed)) == 1
@@ -251,9 +251,9 @@ def test_a_killed_writer_leaves_nothing_that_is_read(tmp_path, processes):
     queue, start = processes
     told = queue()
     writer = start(tmp_path, told, 30)
-    assert told.get(timeout=30) == writer.pid
+    assert told.get(timeout=120) == writer.pid
     os.kill(writer.pid, signal.SIGKILL)
-    writer.join(30)
+    writer.join(120)
     assert FeatureCache(tmp_path, None).open(KEY, COUNT) is None and entries(tmp_path) == set()
     assert np.array_equal(kept(tmp_path).levels[1], values()[1])
 
@@ -262,6 +262,6 @@ def test_who_waits_for_too_long_computes_for_itself(tmp_path, processes, monkeyp
     queue, start = processes
     told = queue()
     writer = start(tmp_path, told, 30)
-    assert told.get(timeout=30) == writer.pid
+    assert told.get(timeout=120) == writer.pid
     monkeypatch.setattr(feature_cache, "_PATIENCE_S", 0.2)
     assert kept(tmp_path) is None

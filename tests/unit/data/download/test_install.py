@@ -247,12 +247,12 @@ def test_a_process_waits_for_another_with_the_same_set(place, web):
         assert held
         waiting = threading.Thread(target=lambda: ended.append(run(place, watcher)))
         waiting.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not watcher.notes and time.monotonic() < deadline:
             time.sleep(0.01)
         assert watcher.notes == ["another process downloads 'parts'; waiting for it"]
         assert not web.requests
-    waiting.join(30)
+    waiting.join(120)
     assert ended[0].fresh
 
 

@@ -24,7 +24,7 @@ def decoded(plan):
 
 
 def wait_for(holds):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert holds()

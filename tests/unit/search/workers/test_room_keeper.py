@@ -11,7 +11,7 @@ from kdzoo.search.workers.room_keeper import RoomKeeper, watching
 
 
 def wait_for(holds):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert holds()

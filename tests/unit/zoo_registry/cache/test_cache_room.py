@@ -108,7 +108,7 @@ def test_killed_fetches_beside_a_reader_never_show_half_a_blob(tmp_path):
         assert process.stdout.readline() == "begin\n" and process.stdout.readline() == "half way\n"
         time.sleep(0.01 * number)
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=30)
+        process.wait(timeout=120)
         process.stdout.close()
         path = cache.path(ref)
         assert not path.exists() or path.read_bytes() == data
