@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from itertools import count
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from kdzoo.cli.image_files import image_files
+from kdzoo.cli.image_files import NamedImage, named_images
 from kdzoo.cli.options import device_option, tile_options, zoo_option
 from kdzoo.cli.say import say, tell
 from kdzoo.cli.source import load_source, region_options, set_tiles, source_options
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 _LARGEST = ("left", "top", "right", "bottom", "area", "share", "peak")
 _COLUMNS = ("file", "score", "threshold", "anomalous", "heatmap", "regions", *_LARGEST)
 _BATCH = 16
+
+HEATMAPS: Final = "heatmaps"
+"""Folder of the pictures, in that of the results."""
+TABLE: Final = "predictions"
+"""Name of the table, without its suffix."""
 
 
 @click.command()
@@ -61,7 +67,7 @@ def predict(
       kdzoo predict aand demo/weave photos/ --out judged --tile 128
     """
     method, name, files = (None, None, words) if folder else (words[0], (words[1:2] or (None,))[0], words[2:])
-    images = image_files(files)
+    images = named_images(files)
     detector = load_source(
         method, name, folder=folder, zoo=zoo, release=release, digest=digest, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
@@ -71,17 +77,18 @@ def predict(
         detector.set_roi(roi)
     set_tiles(detector, tile, overlap, scale)
     batch = min(_BATCH, detector.images_at_once)
-    table = out / f"predictions.{kind}"
+    table = out / f"{TABLE}.{kind}"
+    pictures = _picture_names(images) if heatmaps else []
     judged, alarms, skipped = 0, 0, 0
     with growing_text(table) as stream, _bar(len(images)) as bar:
         writer = _Table(stream, kind)
         for start in range(0, len(images), batch):
-            chunk = images[start : start + batch]
+            chunk = [image.path for image in images[start : start + batch]]
             for index, path, prediction in _judged(detector, chunk, start, skip_unreadable):
                 if prediction is None:
                     skipped += 1
                     continue
-                picture = _heatmap(prediction, out, index, path, len(images)) if heatmaps else None
+                picture = _heatmap(prediction, out / HEATMAPS, pictures[index]) if heatmaps else None
                 writer.write(path, prediction, picture)
                 judged, alarms = judged + 1, alarms + prediction.anomalous
             bar.update(len(chunk))
@@ -116,16 +123,40 @@ def _judged(
         yield index, path, prediction
 
 
-def _heatmap(prediction: Prediction, out: Path, index: int, path: Path, total: int) -> Path:
-    """Writes the overlay; the number keeps images of the same name apart."""
+def _picture_names(images: Sequence[NamedImage]) -> list[PurePath]:
+    """The name of each image's picture: the image's own, with the sub-folders that it lies in.
+
+    Where two would have the same, also on a disk that tells no capitals from small letters, the later one keeps its
+    suffix, or is given its number.
+    """
+    names, taken = list[PurePath](), set[str]()
+    for index, image in enumerate(images):
+        whole = PurePath(*map(_plain, image.name.parts))
+        short = whole.with_name(_plain(whole.stem))
+        name, more = short, iter(count())
+        while name.as_posix().casefold() in taken:
+            name = whole if name == short != whole else whole.with_name(f"{index}-{next(more) or ''}{whole.name}")
+        taken.add(name.as_posix().casefold())
+        names.append(name.with_name(f"{name.name}.png"))
+    return names
+
+
+def _plain(part: str) -> str:
+    """A part of a path as any disk takes it."""
     from kdzoo.data.files import printable
+
+    kept = "".join(char if char.isalnum() or char in "._-" else "_" for char in printable(part))[-80:]
+    return kept.lstrip(".") or "_"
+
+
+def _heatmap(prediction: Prediction, folder: Path, name: PurePath) -> Path:
+    """Writes the overlay."""
     from kdzoo.pictures import as_png
     from kdzoo.storage import refuse_link, write_file
 
-    folder = out / "heatmaps"
-    refuse_link(folder)
-    stem = "".join(char if char.isalnum() or char in "._-" else "_" for char in printable(path.stem))[:80]
-    target = folder / f"{index:0{len(str(total))}d}-{stem}.png"
+    target = folder / name
+    for place in (folder, *(folder / each for each in reversed(name.parents))):
+        refuse_link(place)
     write_file(target, as_png(prediction.overlay()), durable=False)
     return target
 

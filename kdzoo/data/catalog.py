@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kdzoo.data.files import printable, slug
+from kdzoo.data.files import images_below, is_hidden, printable, slug, unspelt
 from kdzoo.data.known_datasets import CATALOG, EVERYWHERE, DatasetInfo, ExpectedCounts
 from kdzoo.data.layouts import mvtec, table
 from kdzoo.data.layouts.pairing import one_spelling
@@ -101,6 +101,27 @@ class Dataset:
         """
         return self._folders()[self.category_name(name)]
 
+    def left_out(self) -> tuple[str, ...]:
+        """Notes on the folders beside the categories that hold images, and are none.
+
+        Of a person's own folders alone: what belongs to a known data set is known.
+
+        Raises:
+            DatasetError: a folder cannot be listed.
+        """
+        if self.info.categories is not None or self.info.layout != "mvtec" or mvtec.is_category(self.root):
+            return ()
+        used = set(self._folders().values())
+        found = []
+        for folder in sorted(path for path in self.root.iterdir() if path.is_dir() and path not in used):
+            images = [] if is_hidden(folder.name) else images_below(folder)
+            if images:
+                found.append(
+                    f"the folder {printable(folder.name)} is left out, with {len(images)} images: it is no category, "
+                    "which holds train/good"
+                )
+        return tuple(found)
+
     def _folders(self) -> dict[str, Path]:
         """The folder of each category that is there, by the category's name, ordered."""
         there = READERS[self.info.layout].categories(self.root)
@@ -110,9 +131,7 @@ class Dataset:
             return {self.name: self.root}
         found: dict[str, Path] = {}
         for folder in there.values():
-            name = slug(folder.name)
-            if not name:
-                raise DatasetError(f"no category name can be made of the folder {printable(folder)}", hint=_RENAME)
+            name = slug(folder.name) or unspelt(folder.name)
             if name in found:
                 raise DatasetError(
                     f"the folders {printable(found[name])} and {printable(folder)} would both be the category '{name}'",

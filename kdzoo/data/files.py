@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import unicodedata
@@ -10,8 +11,18 @@ from pathlib import Path
 from kdzoo.errors import DatasetError
 from kdzoo.visible import visible
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-"""Suffixes of images, lower case; compared without regard to case."""
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".png", ".apng"),
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif"),
+        *(".bmp", ".dib"),
+        ".gif",
+        *(".tif", ".tiff"),
+        ".webp",
+        *(".pgm", ".ppm", ".pbm", ".pnm", ".pfm"),
+    }
+)
+"""Suffixes of all images that `kdzoo.data.images` can decode, lower case; compared without regard to case."""
 
 # Names that cannot be a file on Windows, where a zoo may be kept too.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -37,6 +48,11 @@ def slug(text: str) -> str:
     return "" if _RESERVED.fullmatch(name) else name
 
 
+def unspelt(text: str) -> str:
+    """A name for what has no Latin letter or digit in it: always the same for the same text, on every machine."""
+    return f"x-{hashlib.sha256(unicodedata.normalize('NFC', text).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
 def folders(folder: Path) -> list[Path]:
     """The folders directly in a folder, ordered by name, without hidden ones.
 
@@ -56,7 +72,7 @@ def image_files(folder: Path) -> list[Path]:
     found = []
     for name in _names(folder):
         path = folder / name
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
+        if not is_image(path) or path.is_dir():
             continue
         if not path.is_file():
             kind = "a link that leads nowhere" if path.is_symlink() else "not a regular file"
@@ -65,9 +81,37 @@ def image_files(folder: Path) -> list[Path]:
     return found
 
 
+def images_below(folder: Path) -> list[Path]:
+    """All images in a folder and in those below it, ordered by path; hidden ones and links to folders are passed by.
+
+    Raises:
+        DatasetError: a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        name = printable(error.filename or folder)
+        raise DatasetError(f"cannot list {name}: {error.strerror or error}") from error
+
+    found: list[Path] = []
+    for name, inner, files in os.walk(folder, onerror=refuse):
+        inner[:] = sorted(each for each in inner if not is_hidden(each))
+        found += [path for path in (Path(name) / file for file in files) if is_image(path) and path.is_file()]
+    return sorted(found)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is listed as an image: by its suffix, and unless it is hidden, as other systems' copies are."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path.name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of a person's: hidden, or made by an archive of macOS."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def _names(folder: Path) -> list[str]:
     try:
-        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        names = sorted(path.name for path in folder.iterdir() if not is_hidden(path.name))
     except OSError as error:
         raise DatasetError(f"cannot list {printable(folder)}: {error.strerror or error}") from error
     for name in names:

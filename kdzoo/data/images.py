@@ -62,11 +62,13 @@ class DecodedImage:
         image: in the file's own mode; of colour of 16 bits a channel the high bytes.
         low: of colour of 16 bits a channel the low bytes, where they were asked for; else None.
         layout: `deep_layout` of the file.
+        lossy: whether it is a JPEG.
     """
 
     image: Image.Image
     low: Image.Image | None
     layout: str | None
+    lossy: bool = False
 
 
 def read_image(path: Path, intensity: Intensity | None = None) -> Image.Image:
@@ -225,7 +227,7 @@ def decoded_image(path: Path, *, low: bool) -> Iterator[DecodedImage]:
             take_other_byte(other)
             other.load()
             below = low_bytes(_upright(other), layout)
-        yield DecodedImage(image=_upright(image), low=below, layout=layout)
+        yield DecodedImage(image=_upright(image), low=below, layout=layout, lossy=image.format == "JPEG")
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from typing import Literal
 GOOD = "good"
 """The defect type of a normal image."""
 
+_NORMAL = frozenset({GOOD, "ok", "normal"})
+
 Split = Literal["train", "validation", "test"]
 
 
@@ -37,14 +39,28 @@ class Sample:
         return int(self.defect_type != GOOD)
 
 
+def is_normal(folder: str) -> bool:
+    """Whether a folder of such a name holds normal images: ``good``, or what else people call it."""
+    return folder.casefold() in _NORMAL
+
+
 @dataclass(frozen=True, kw_only=True)
 class CategoryIndex:
-    """All samples of one category, ordered by id."""
+    """All samples of one category, ordered by id.
+
+    Attributes:
+        dataset: the data set's name.
+        category: the category's name.
+        root: its folder.
+        samples: its images.
+        notes: what a person should know of how it was read, such as images that are left out.
+    """
 
     dataset: str
     category: str
     root: Path
     samples: tuple[Sample, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -76,7 +76,7 @@ def split(index: CategoryIndex, protocol: Protocol, *, seed: int = 0, holdout_fr
         raise ProtocolError(f"{index.name} has no training images")
 
     validation = _ordered(index.of_split("validation"))
-    notes: list[str] = []
+    notes = list(index.notes)
     if protocol == "synthetic":
         train, select = _synthetic(index.name, train, validation, seed, holdout_fraction, notes)
         report = test

@@ -20,9 +20,10 @@ from kdzoo.data.depth import dark_note
 from kdzoo.data.files import image_files, printable
 from kdzoo.data.images import read_image, read_with_peak
 from kdzoo.data.layouts.registry import Layout
-from kdzoo.data.mask_files import read_mask
+from kdzoo.data.mask_files import MaskLook, look_at_mask, read_full_mask
 from kdzoo.data.samples import CategoryIndex, Sample
 from kdzoo.data.verify_folders import SpareMask, folders_below, spare_masks, unpaired
+from kdzoo.data.verify_masks import mask_notes
 from kdzoo.errors import DatasetError, ImageError
 
 ProblemKind = Literal[
@@ -80,12 +81,14 @@ class DatasetCheck:
         root: its folder.
         categories: those that were looked at.
         problems: of the data set as a whole.
+        notes: what is worth knowing of it but not wrong.
     """
 
     dataset: str
     root: Path
     categories: tuple[CategoryCheck, ...]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -95,11 +98,12 @@ class DatasetCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What reading one image and its mask gave: problems, the digest if it was asked for, the peak of 16 bits."""
+    """What reading one image and its mask gave: problems, the digest if asked for, the peak of 16 bits, its mask."""
 
     problems: tuple[Problem, ...]
     digest: str | None = None
     peak: int | None = None
+    mask: MaskLook | None = None
 
 
 def verify_dataset(
@@ -131,7 +135,10 @@ def verify_dataset(
     with ThreadPoolExecutor(usable_cores()) as pool:
         checks = tuple(_check(name, each, pool, tick) for name, each in found.items())
     problems = [] if categories else list(_against_catalog(dataset, checks))
-    return DatasetCheck(dataset=dataset.name, root=dataset.root, categories=checks, problems=tuple(problems))
+    notes = () if categories else dataset.left_out()
+    return DatasetCheck(
+        dataset=dataset.name, root=dataset.root, categories=checks, problems=tuple(problems), notes=notes
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,11 +216,13 @@ def _check(name: str, found: _Found, pool: ThreadPoolExecutor, tick: Callable[[]
         seen[jobs[job].id] = job.result()
         tick()
     problems += [problem for each in seen.values() for problem in each.problems]
-    twins, notes = _twins(samples, {identity: each.digest for identity, each in seen.items()})
+    twins, doubled = _twins(samples, {identity: each.digest for identity, each in seen.items()})
+    notes = [*found.index.notes, *doubled]
     # Of train images alone, as training would say: a bright defect does not make its normal parts readable.
     peaks = [each.peak for each in (seen[sample.id] for sample in samples if sample.split == "train") if each.peak]
     dark = dark_note(max(peaks)) if peaks else None
     notes += [] if dark is None else [dark]
+    notes += mask_notes({sample.id: look for sample in samples if (look := seen[sample.id].mask) is not None})
     masks = sum(sample.mask_path is not None for sample in samples if sample.label)
     defective = [sample for sample in samples if sample.label]
     if masks:
@@ -264,18 +273,18 @@ def _check_sample(sample: Sample, *, hashed: bool) -> _Seen:
     if sample.mask_path is None:
         return _Seen(problems=(), digest=digest, peak=peak)
     problem: Problem | None = None
+    look: MaskLook | None = None
     try:
-        # At the longer side or above, the nearest pixel loses none: a defect of one pixel is seen.
-        empty = not read_mask(sample.mask_path, max(image.size), image.size, image_path=sample.path).any()
+        look = look_at_mask(sample.mask_path, image.size, image_path=sample.path)
     except ImageError as error:
         problem = Problem(kind="mask", file=name, text=error.message)
     else:
         mask = printable(sample.mask_path)
-        if empty and sample.label:
+        if not look.marked and sample.label:
             problem = Problem(kind="empty mask", file=name, text=f"{mask} marks no pixel of this defective image")
-        elif not empty and not sample.label:
+        elif look.marked and not sample.label:
             problem = Problem(kind="mask of a normal image", file=name, text=f"{mask} marks a defect on it")
-    return _Seen(problems=() if problem is None else (problem,), digest=digest, peak=peak)
+    return _Seen(problems=() if problem is None else (problem,), digest=digest, peak=peak, mask=look)
 
 
 def _check_spare(spare: SpareMask, root: Path) -> Problem | None:
@@ -284,7 +293,7 @@ def _check_spare(spare: SpareMask, root: Path) -> Problem | None:
     if not spare.of_normal:
         return Problem(kind="mask without image", file=name, text="no image is called like this mask")
     try:
-        marks = read_mask(spare.path, max(read_image(spare.path).size)).any()
+        marks = read_full_mask(spare.path).any()
     except ImageError as error:
         return Problem(kind="mask", file=name, text=error.message)
     if not marks:

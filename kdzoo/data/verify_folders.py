@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdzoo.data.files import folders, image_files
-from kdzoo.data.layouts.pairing import one_spelling
+from kdzoo.data.layouts.pairing import mask_files, one_spelling
 from kdzoo.data.layouts.registry import Layout
-from kdzoo.data.samples import GOOD, CategoryIndex
+from kdzoo.data.samples import GOOD, CategoryIndex, is_normal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,7 @@ def spare_masks(layout: Layout, index: CategoryIndex) -> Iterator[SpareMask]:
     if layout == "mvtec":
         truth = index.root / "ground_truth"
         for folder in folders(truth) if truth.is_dir() else ():
-            yield from _spare(folder, used, of_normal=folder.name == GOOD)
+            yield from _spare(folder, used, of_normal=is_normal(folder.name))
     elif layout == "mvtec3d":
         for part in ("test", "validation", "train"):
             folder = index.root / part / GOOD / "gt"
@@ -54,10 +54,10 @@ def unpaired(layout: Layout, root: Path) -> Iterator[Path]:
     if layout != "mvtec" or not truth.is_dir() or not test.is_dir():
         return
     for folder in folders(test):
-        if folder.name == GOOD:
+        if is_normal(folder.name):
             continue
         masks = truth / folder.name
-        stems = {one_spelling(path.stem) for path in image_files(masks)} if masks.is_dir() else set()
+        stems = mask_files(masks).keys() if masks.is_dir() else set()
         for image in image_files(folder):
             stem = one_spelling(image.stem)
             if not stems & {stem, f"{stem}_mask"}:

@@ -159,6 +159,8 @@ def _described(name: str, root: Path) -> dict[str, Any]:
     dataset = open_folder(name, root)
     tell_notes(dataset.notes)
     indexes = {category: dataset.category(category) for category in dataset.categories()}
+    tell_notes(dataset.left_out())
+    tell_notes(f"{category}: {note}" for category, index in indexes.items() for note in index.notes)
     categories = [
         {
             "category": category,

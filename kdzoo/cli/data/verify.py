@@ -68,6 +68,8 @@ def _show(check: DatasetCheck) -> None:
         table.add_row(each.category, *counts, str(each.masks), str(len(each.problems)), fingerprint)
     page = Page()
     page.table(table)
+    for note in check.notes:
+        page.line(f"Note: {note}")
     for each in check.categories:
         for note in each.notes:
             page.line(f"Note: {each.category}: {note}")

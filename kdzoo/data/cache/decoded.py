@@ -29,7 +29,7 @@ from kdzoo.data.cache.entry import Decoding, Found, Progress, build, install, no
 from kdzoo.data.cache.store import DECODED, IMAGES, INDEX, MASKS, lock_entry, make_room, mark_used
 from kdzoo.data.cores import usable_cores
 from kdzoo.data.depth import Intensity, dark_note
-from kdzoo.data.files import printable
+from kdzoo.data.files import image_files, printable
 from kdzoo.data.placement import Resize
 from kdzoo.data.samples import Sample
 from kdzoo.data.tiling import Grid, Tiling
@@ -38,6 +38,8 @@ from kdzoo.settings import Settings
 
 DECODER_VERSION = 2
 """Part of every entry's key; to be raised when the same files would decode to other pixels."""
+MASK_VERSION = 2
+"""Part of the key of entries that have masks; to be raised when these would."""
 
 # How long one process waits for another that builds the same entry.
 _PATIENCE_S = 900.0
@@ -216,6 +218,8 @@ def _key(decoding: Decoding) -> str:
     one archive), and the change time because a modification time can be set back.
     """
     header: list[object] = [DECODER_VERSION, decoding.size, decoding.masks, decoding.skip_unreadable]
+    if decoding.masks:
+        header.append({"masks": MASK_VERSION})
     if decoding.intensity is not None:
         header.append(decoding.intensity.label)
     if decoding.resize != "stretch":
@@ -226,7 +230,7 @@ def _key(decoding: Decoding) -> str:
     for sample in decoding.samples:
         files = [sample.path]
         if decoding.masks and sample.label and sample.mask_path is not None:
-            files.append(sample.mask_path)
+            files += image_files(sample.mask_path) if sample.mask_path.is_dir() else [sample.mask_path]
         line = [sample.id, sample.defect_type, *(_file_state(path) for path in files)]
         digest.update(b"\n" + json.dumps(line).encode())
     return digest.hexdigest()

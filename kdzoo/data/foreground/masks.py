@@ -57,7 +57,7 @@ def read_foreground_masks(
 
     def read(number: int, sample: Sample, path: Path) -> bool:
         shape = read_image(sample.path).size
-        found[number] = read_mask(path, size, shape, image_path=sample.path, resize=resize)
+        found[number] = read_mask(path, size, shape, image_path=sample.path, resize=resize, shrink="nearest")
         return bool(found[number].any())
 
     _read_all(_paired(_place(folder, names), samples), samples, read)
@@ -89,7 +89,9 @@ def tiled_foreground_masks(
 
     def read(number: int, sample: Sample, path: Path) -> bool:
         shape, grid = read_image(sample.path).size, grids[number]
-        into[number][...] = grid.cut(read_scaled_mask(path, grid.shape, shape, image_path=sample.path))
+        into[number][...] = grid.cut(
+            read_scaled_mask(path, grid.shape, shape, image_path=sample.path, shrink="nearest")
+        )
         return bool(into[number].any())
 
     _read_all(_paired(_place(folder, names), samples), samples, read)

@@ -1,23 +1,25 @@
 """The layout of MVTec AD, and of a person's own folders: ``train/good``, ``test/<defect>``, ``ground_truth/<defect>``.
 
 Source: Bergmann et al., "MVTec AD", CVPR 2019, and its archive. A mask is ``<stem>_mask.png`` or ``<stem>.png``. An own
-folder may also have ``validation/good``, as the later MVTec data sets do.
+folder may also have ``validation/good``, as the later MVTec data sets do, and a folder of several masks in place of
+one, as MVTec LOCO does. Where others write ``Good``, ``OK`` or ``normal``, that is the normal folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kdzoo.data.files import folders, image_files, printable
+from kdzoo.data.files import folders, image_files, printable, slug
+from kdzoo.data.layouts.left_out import left_out
 from kdzoo.data.layouts.pairing import make_index, make_sample, pair_masks
-from kdzoo.data.samples import GOOD, CategoryIndex, Sample, Split
+from kdzoo.data.samples import GOOD, CategoryIndex, Sample, Split, is_normal
 from kdzoo.errors import DatasetError, DatasetNotFoundError
 
 
 def is_category(root: Path) -> bool:
     """Whether a folder is a category: it holds ``train/good``."""
-    return (root / "train" / GOOD).is_dir()
+    return bool(_normal_folders(root, "train"))
 
 
 def categories(root: Path) -> dict[str, Path]:
@@ -54,7 +56,9 @@ def read_category(dataset: str, category: str, root: Path) -> CategoryIndex:
             f"{printable(root / 'train' / GOOD)} holds no images",
             hint="put the normal training images directly into it",
         )
-    return make_index(dataset, category, root, [*train, *_normal(root, "validation"), *_test(root)])
+    samples = [*train, *_normal(root, "validation"), *_test(root)]
+    called = [] if slug(root.name) else [f"{printable(root.name)} is called {category} here"]
+    return make_index(dataset, category, root, samples, [*called, *_notes(root, samples)])
 
 
 def can_hold_out(root: Path) -> bool:
@@ -67,8 +71,8 @@ def can_hold_out(root: Path) -> bool:
     """
     counts = {True: 0, False: 0}
     for folder in _test_folders(root):
-        counts[folder.name == GOOD] += len(image_files(folder))
-    validated = (root / "validation" / GOOD).is_dir() and bool(image_files(root / "validation" / GOOD))
+        counts[is_normal(folder.name)] += len(image_files(folder))
+    validated = any(image_files(folder) for folder in _normal_folders(root, "validation"))
     return counts[False] >= 2 and counts[True] >= (1 if validated else 2)
 
 
@@ -77,7 +81,7 @@ def _normal(root: Path, split: Split) -> list[Sample]:
     part = root / split
     if not part.is_dir():
         return []
-    others = [folder.name for folder in folders(part) if folder.name != GOOD]
+    others = [folder.name for folder in folders(part) if not is_normal(folder.name)]
     if others:
         use = "trained on" if split == "train" else "validated on"
         raise DatasetError(
@@ -85,17 +89,28 @@ def _normal(root: Path, split: Split) -> list[Sample]:
             hint="move defective images to test/<defect>",
         )
     _refuse_strays(part)
-    if not (part / GOOD).is_dir():
+    return [
+        make_sample(root, path, split, GOOD) for folder in _normal_folders(root, split) for path in image_files(folder)
+    ]
+
+
+def _normal_folders(root: Path, split: Split) -> list[Path]:
+    """The folders of normal images in a part: one, except where somebody calls a second one otherwise."""
+    part = root / split
+    if not part.is_dir():
         return []
-    return [make_sample(root, path, split, GOOD) for path in image_files(part / GOOD)]
+    # Most categories call it so, and a data set of a thousand is looked at often.
+    called = [folder for folder in folders(part) if is_normal(folder.name)]
+    return sorted(called, key=lambda folder: (folder.name != GOOD, folder.name))
 
 
 def _test(root: Path) -> Iterator[Sample]:
     has_truth = (root / "ground_truth").is_dir()
     for folder in _test_folders(root):
         images = image_files(folder)
-        if folder.name == GOOD or not has_truth:
-            yield from (make_sample(root, path, "test", folder.name) for path in images)
+        if is_normal(folder.name) or not has_truth:
+            kind = GOOD if is_normal(folder.name) else folder.name
+            yield from (make_sample(root, path, "test", kind) for path in images)
         elif images:
             masks = pair_masks(root / "ground_truth" / folder.name, images)
             yield from (make_sample(root, path, "test", folder.name, masks[path]) for path in images)
@@ -107,6 +122,24 @@ def _test_folders(root: Path) -> list[Path]:
         return []
     _refuse_strays(test)
     return folders(test)
+
+
+def _notes(root: Path, samples: Sequence[Sample]) -> list[str]:
+    """What is left out, and which folders are taken for the normal one."""
+    used = [path for sample in samples for path in (sample.path, sample.mask_path) if path is not None]
+    truth = root / "ground_truth"
+    # Masks that belong to no image are told of by `kdzoo data verify`.
+    masks = [truth, *folders(truth)] if truth.is_dir() else []
+    parts = [*(f"{split}/{GOOD}" for split in ("train", "validation")), "test/<defect>", "ground_truth/<defect>"]
+    where = ", ".join(parts[:-1]) + f" and {parts[-1]}"
+    taken = [
+        folder.relative_to(root).as_posix()
+        for split in ("train", "validation", "test")
+        for folder in _normal_folders(root, split)
+        if folder.name != GOOD
+    ]
+    found = [f"{printable(name)} is taken for normal images, as {GOOD} is" for name in taken]
+    return [*found, *left_out(root, used, where=where, passed_over=masks)]
 
 
 def _refuse_strays(folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from kdzoo.data.files import image_files, printable
+from kdzoo.data.files import folders, image_files, printable
 from kdzoo.data.samples import CategoryIndex, Sample, Split
 from kdzoo.errors import DatasetError
 
@@ -23,7 +23,9 @@ def make_sample(root: Path, path: Path, split: Split, defect_type: str, mask: Pa
     return Sample(id=identity, path=path, split=split, defect_type=one_spelling(defect_type), mask_path=mask)
 
 
-def make_index(dataset: str, category: str, root: Path, samples: Iterable[Sample]) -> CategoryIndex:
+def make_index(
+    dataset: str, category: str, root: Path, samples: Iterable[Sample], notes: Iterable[str] = ()
+) -> CategoryIndex:
     """An index ordered by id.
 
     Raises:
@@ -33,11 +35,21 @@ def make_index(dataset: str, category: str, root: Path, samples: Iterable[Sample
     for sample, following in pairwise(ordered):
         if sample.id == following.id:
             raise DatasetError(f"{printable(root)} holds two images called {printable(sample.id)}", hint="rename one")
-    return CategoryIndex(dataset=dataset, category=category, root=root, samples=tuple(ordered))
+    return CategoryIndex(dataset=dataset, category=category, root=root, samples=tuple(ordered), notes=tuple(notes))
+
+
+def mask_files(folder: Path) -> dict[str, Path]:
+    """The masks in a folder by their names without a suffix; folders that hold the masks of one image, too (LOCO).
+
+    Raises:
+        DatasetError: the folder cannot be listed.
+    """
+    several = {one_spelling(path.name): path for path in folders(folder) if image_files(path)}
+    return several | {one_spelling(path.stem): path for path in image_files(folder)}
 
 
 def pair_masks(folder: Path, images: Sequence[Path]) -> dict[Path, Path]:
-    """The mask of each defective image: ``<stem>_mask`` or ``<stem>`` with an image's suffix.
+    """The mask of each defective image: ``<stem>_mask`` or ``<stem>`` with an image's suffix, or a folder ``<stem>``.
 
     Args:
         folder: where the masks lie; may be missing, and then none is found.
@@ -46,7 +58,7 @@ def pair_masks(folder: Path, images: Sequence[Path]) -> dict[Path, Path]:
     Raises:
         DatasetError: an image has no mask, or two would share one; says how many and names the first.
     """
-    files = {one_spelling(path.stem): path for path in image_files(folder)} if folder.is_dir() else {}
+    files = mask_files(folder) if folder.is_dir() else {}
     masks: dict[Path, Path] = {}
     missing = []
     for image in images:

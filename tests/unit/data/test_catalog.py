@@ -1,4 +1,6 @@
+import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -142,9 +144,6 @@ def test_names_of_which_none_can_be_made(tmp_path, settings):
     make_dataset(tmp_path / "部品")
     with pytest.raises(UsageError, match="部品"):
         open_dataset(str(tmp_path / "部品"), settings)
-    make_dataset(tmp_path / "parts", ("部品",))
-    with pytest.raises(DatasetError, match="部品"):
-        open_dataset(str(tmp_path / "parts"), settings)
 
 
 class TestAFolderThatBearsACatalogName:
@@ -213,3 +212,14 @@ def test_a_folder_of_elpv_is_known_by_its_layout(settings, tmp_path):
     with pytest.raises(DatasetError, match="is laid out like ELPV") as caught:
         open_dataset(str(root), settings)
     assert f"kdzoo data add elpv {root}" in caught.value.hint
+
+
+def test_categories_in_other_scripts_have_a_name_of_their_own(tmp_path):
+    make_dataset(tmp_path / "parts", ("ボトル", "瓶", "lid"))
+    opened = open_dataset(str(tmp_path / "parts"), Settings.from_environment())
+    names = opened.categories()
+    assert len(set(names)) == 3 and "lid" in names and all(re.fullmatch(r"lid|x-[0-9a-f]{8}", name) for name in names)
+    assert opened.category(opened.category_name("瓶")).root == tmp_path / "parts/瓶"
+    # The same text in another spelling is the same category on every machine.
+    (tmp_path / "parts/ボトル").rename(tmp_path / "parts" / unicodedata.normalize("NFD", "ボトル"))
+    assert opened.categories() == names

@@ -192,3 +192,23 @@ def test_a_mask_that_marks_a_normal_image_of_the_3d_set_is_found(tmp_path):
     assert [(each.kind, each.file) for each in check.categories[0].problems] == [
         ("mask of a normal image", "test/good/gt/000.png")
     ]
+
+
+def test_odd_masks_and_what_is_left_out_are_told_of(parts):
+    for number in range(3):
+        mask = parts / f"lid/ground_truth/scratch/{number:03}_mask.png"
+        with Image.open(mask) as drawn:
+            drawn.convert("L").save(mask.with_suffix(".jpg"))
+        mask.unlink()
+    write_image(parts / "lid/train/good/camera-2/000.png", (9, 9, 9))
+    write_image(parts / "spare/train/Gut/000.png", (9, 9, 8))
+    check = verify_dataset(opened(parts))
+    assert not check.count
+    (told,) = check.notes
+    assert told.startswith("the folder spare is left out, with 1 images: it is no category")
+    said = {each.category: each.notes for each in check.categories}
+    assert said["cup"] == ()
+    left, jpegs = said["lid"]
+    assert left.startswith("1 image in train/good/camera-2 is left out")
+    assert jpegs.startswith("3 of 5 masks are JPEGs") and jpegs.endswith("first that of test/scratch/000.png")
+    assert verify_dataset(opened(parts), ["cup"]).notes == ()
