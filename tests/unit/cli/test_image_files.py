@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(photos, monkeypatch):
         return iter(())
 
     monkeypatch.setattr("kdzoo.data.files.os.walk", refuse)
-    with pytest.raises(DatasetError, match="cannot list .*a: Permission denied"):
+    with pytest.raises(DatasetError, match=r"cannot list .*a: Permission denied"):
         names(photos)
 
 

@@ -91,7 +91,7 @@ def test_the_masks_of_a_folder_are_one(tmp_path):
     save(folder / "001.png", drawn(32, (20, 20, 1, 1)))
     assert read_full_mask(folder).sum() == 10 and read_mask(folder, 8, (32, 32)).sum() == 5
     save(folder / "002.png", drawn(16))
-    with pytest.raises(ImageError, match="002.png is 16x16 pixels, others in its folder are 32x32"):
+    with pytest.raises(ImageError, match=r"002\.png is 16x16 pixels, others in its folder are 32x32"):
         read_full_mask(folder)
     (tmp_path / "none").mkdir()
     with pytest.raises(ImageError, match="is a folder without images"):
