@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Final
 
 from kdzoo.cli.notes import tell_notes
+
+HEATMAPS: Final = "heatmaps"
+"""Folder of the pictures that `kdzoo predict` draws, in that of its results."""
+TABLE: Final = "predictions"
+"""Name of its table, without the suffix."""
+KINDS: Final = ("csv", "jsonl")
+"""Suffixes of its table."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,11 +85,9 @@ def _of_folder(folder: Path) -> list[NamedImage]:
 
 def _is_drawn(folder: Path) -> bool:
     """Whether a folder, or one that it lies in, holds the pictures of an earlier `kdzoo predict`, beside its table."""
-    from kdzoo.cli.predict import HEATMAPS, TABLE
-
     places = [folder, *folder.parents]
     return any(
-        place.name == HEATMAPS and any((place.parent / f"{TABLE}.{kind}").is_file() for kind in ("csv", "jsonl"))
+        place.name == HEATMAPS and any((place.parent / f"{TABLE}.{kind}").is_file() for kind in KINDS)
         for place in places
     )
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from kdzoo.cli.image_files import NamedImage, named_images
+from kdzoo.cli.image_files import HEATMAPS, KINDS, TABLE, NamedImage, named_images
 from kdzoo.cli.options import device_option, tile_options, zoo_option
 from kdzoo.cli.say import say, tell
 from kdzoo.cli.source import load_source, region_options, set_tiles, source_options
@@ -27,20 +27,13 @@ _LARGEST = ("left", "top", "right", "bottom", "area", "share", "peak")
 _COLUMNS = ("file", "score", "threshold", "anomalous", "heatmap", "regions", *_LARGEST)
 _BATCH = 16
 
-HEATMAPS: Final = "heatmaps"
-"""Folder of the pictures, in that of the results."""
-TABLE: Final = "predictions"
-"""Name of the table, without its suffix."""
-
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="METHOD DATASET/CATEGORY FILES...", required=True)
 @click.option(
     "--out", "-o", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
 )
-@click.option(
-    "--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Of the table."
-)
+@click.option("--format", "kind", type=click.Choice(KINDS), default="csv", show_default=True, help="Of the table.")
 @click.option("--heatmaps/--no-heatmaps", default=True, show_default=True, help="Write a picture for each image.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping.")
 @region_options
