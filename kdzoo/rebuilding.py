@@ -39,8 +39,9 @@ def rebuild(document: dict[str, Any], weights: Path, teacher: Path) -> Method:
                 hint="the files of a detector belong together: copy or pull all of them again",
             )
     method = build_method(plan.method, plan.config, _teacher(plan, teacher))
-    learned = load_tensors(weights, method.learned_state(), optional=method.retired_state(), data=data)
-    load_learned(method, {name: learned[name] for name in method.learned_state()})
+    expected, retired = method.learned_state(), method.retired_state()
+    learned = load_tensors(weights, expected, optional=retired, lengths=method.lengths(), data=data)
+    load_learned(method, {name: learned[name] for name in expected})
     return method
 
 

@@ -124,7 +124,7 @@ def _opened(
     from kdzoo.trust import check_release
     from kdzoo.zoo import entry_name, from_manifest, open_registry
 
-    find_method(method)
+    find_method(method).check_installed()
     registry = open_registry(settings, zoo, warn=tell_note)
     registry.probe()  # what cannot be published to is told before a thousand images are judged
     release, digest, alias = which

@@ -260,12 +260,14 @@ def existing_folder(path: Path, what: str) -> Path:
 
 
 def check_epochs(epochs: int | None, changes: Iterable[str], stages: Iterable[str]) -> None:
-    """Refuses a total number of epochs beside a stage's own.
+    """Refuses a total number of epochs beside a stage's own, and of a method without any.
 
     Raises:
-        UsageError: both were given.
+        UsageError: both were given, or there is nothing to say.
     """
     names = list(stages)
+    if epochs is not None and not names:
+        raise UsageError("this method has no epochs: it looks at the train images once", hint="leave --epochs out")
     both = sorted(set(changes) & set(names))
     if epochs is not None and epochs < len(names):
         raise UsageError(

@@ -111,7 +111,7 @@ def load_source(
     from kdzoo.methods.registry import find_method
     from kdzoo.zoo import load
 
-    find_method(method)
+    find_method(method).check_installed()
     return load(
         method,
         name,

@@ -108,7 +108,9 @@ def _spec(
     from kdzoo.search.space.space import SpaceFile
     from kdzoo.training.spec import TrialSpec
 
-    fixed = find_method(method).config.from_mapping(parse_changes(changes)).as_dict()
+    entry = find_method(method)
+    entry.check_installed()
+    fixed = entry.config.from_mapping(parse_changes(changes)).as_dict()
     fixed = {key: fixed[key] for key in parse_changes(changes)}
     opened = open_or_download(dataset, settings, download=download)
     names = opened.categories()
@@ -198,7 +200,9 @@ class EpochLog:
     def _said(self, result: EpochResult | None) -> str:
         if result is None:
             return ""
-        text = f"{result.stage} loss {result.losses['loss']:.4f}"
+        # Of a stage without a loss, which is over after one epoch, whatever it has to say.
+        told = ["loss"] if "loss" in result.losses else list(result.losses)
+        text = " ".join([result.stage, *(f"{name} {result.losses[name]:.4f}" for name in told)])
         if self._trainer.best.weights:
             text += f", best {self._objective} {self._trainer.best.objective:.4f}"
         return text + (f", batches in {result.parts} parts" if result.parts > 1 else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -56,11 +56,12 @@ class Frozen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """Normal images that `Method.settle` is shown.
+    """Normal images that a method is shown, by `Method.settle` or in a stage of `OnePass`.
 
     Attributes:
         images: ``[B, 3, H, W]``, normalised, as they are.
-        features: what `Method.frozen` gives of them, where the caller has it; None leaves it to the method.
+        features: what `Method.frozen`, or the stage's own `Frozen`, gives of them, where the caller has it; None leaves
+            it to the method.
         inside: ``[B, H, W]`` bool, what counts of them; None: everything.
     """
 
@@ -120,13 +121,47 @@ class Stage:
     untouched_by: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnePass:
+    """A training phase without gradient steps: the method looks at every training image once, and keeps what it likes.
+
+    The images come in order, as they are, in eval mode and in full float32; what is drawn at random comes from torch's
+    generators. What is kept of them belongs in buffers of ``modules``; one whose length follows from the images is
+    named by `Method.lengths`.
+
+    Attributes:
+        name: shown in progress and logs.
+        modules: whose buffers change; everything else stays as it is.
+        take: is given batches of the images, made as they are asked for, and how many images there are; gives what is
+            to be logged.
+        frozen: what it takes of the images, in `Shown.features`; None when it takes nothing.
+        detects: whether the method's maps mean something after it (after the last stage they always do).
+        untouched_by: as of a `Stage`.
+        epochs: always one.
+        synthesis: never any.
+    """
+
+    name: str
+    modules: Sequence[nn.Module]
+    take: Callable[[Iterable[Shown], int], dict[str, float]]
+    frozen: Frozen | None = None
+    detects: bool = True
+    untouched_by: tuple[str, ...] = ()
+    epochs: ClassVar[int] = 1
+    synthesis: ClassVar[None] = None
+
+
+Phase = Stage | OnePass
+"""What a method is trained by: gradient steps over some epochs, or one look at the images."""
+
+
 class Method(nn.Module, ABC):
     """A detector in the making: teacher, student and the way they are compared."""
 
     teacher: Teacher
 
     @abstractmethod
-    def stages(self) -> Sequence[Stage]:
+    def stages(self) -> Sequence[Phase]:
         """Training phases, in order."""
 
     @abstractmethod
@@ -173,6 +208,14 @@ class Method(nn.Module, ABC):
     def learned_state(self) -> dict[str, Tensor]:
         """Names to tensors of everything that is not the teacher."""
         return {f"{part}.{key}": value for part, module in self.learned() for key, value in module.state_dict().items()}
+
+    def lengths(self) -> dict[str, int]:
+        """Tensors of `learned_state` whose first axis training makes as long as it needs, and the longest it may be.
+
+        Such a buffer is empty when the method is built, and not when it is saved; all others have the shapes that
+        follow from the configuration and the teacher.
+        """
+        return {}
 
     def retired_state(self) -> dict[str, Tensor]:
         """Names to tensors, on the meta device, that weights of an earlier kdzoo hold besides; nothing uses them."""

@@ -10,16 +10,16 @@ from kdzoo.config import Config, knob
 
 @dataclass(frozen=True, kw_only=True)
 class MethodConfig(Config):
-    """Base of the methods' configurations: the knobs that every method has."""
+    """Base of the methods' configurations: the knobs that every method has, also one that takes no gradient steps.
+
+    Attributes:
+        passes: stages of one pass over the images, which no field holds the epochs of; no field itself.
+    """
+
+    passes = 0
 
     batch_size: int = knob(16, "images a training step", low=1, high=1024)
     smoothing_sigma: float = knob(4.0, "Gaussian over the anomaly map, in pixels of the input size", low=0.0, high=32.0)
-    epoch_steps: int = knob(
-        0, "steps an epoch, however many images there are; 0: one pass over them", low=0, high=100_000
-    )
-    schedule: Literal["published", "cosine"] = knob("published", "how the learning rate falls over a stage")
-    warmup: float = knob(0.0, "share of a stage's steps in which the learning rate rises", low=0.0, high=0.9)
-    weight_decay: float = knob(0.0, "by how much a step shrinks weights, times the learning rate", low=0.0, high=1.0)
 
     @classmethod
     def epoch_keys(cls) -> tuple[str, ...]:
@@ -28,7 +28,12 @@ class MethodConfig(Config):
 
     def total_epochs(self) -> int:
         """Epochs over all stages."""
-        return sum(getattr(self, key) for key in self.epoch_keys())
+        return self.passes + sum(int(getattr(self, key)) for key in self.epoch_keys())
+
+    def last_epochs(self) -> tuple[str | None, int]:
+        """The field that holds the epochs of the last stage, and how many they are; no field where it is one pass."""
+        keys = self.epoch_keys()
+        return (keys[-1], int(getattr(self, keys[-1]))) if keys else (None, 1)
 
     def epoch_split(self, total: int) -> dict[str, int]:
         """Splits a total number of epochs over the stages in their current proportion, at least one each.
@@ -52,7 +57,19 @@ class MethodConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LevelSumConfig(MethodConfig):
+class TrainedConfig(MethodConfig):
+    """Base of the configurations of methods that learn by gradient steps: how the steps are spent."""
+
+    epoch_steps: int = knob(
+        0, "steps an epoch, however many images there are; 0: one pass over them", low=0, high=100_000
+    )
+    schedule: Literal["published", "cosine"] = knob("published", "how the learning rate falls over a stage")
+    warmup: float = knob(0.0, "share of a stage's steps in which the learning rate rises", low=0.0, high=0.9)
+    weight_decay: float = knob(0.0, "by how much a step shrinks weights, times the learning rate", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelSumConfig(TrainedConfig):
     """Base of the configurations whose map is a sum over the teacher's levels."""
 
     level_scale: Literal["sum", "zscore"] = knob(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ class MethodEntry:
         config: its configuration class.
         model: ``module:class``, imported when a model is built.
         space: ``package:file`` of its search space; empty for the one in ``search_spaces`` that bears its name.
+        needs: packages that the model imports beside kdzoo's own; its configuration and space do not.
+        install: what brings them, as pip takes it.
     """
 
     name: str
@@ -42,6 +45,25 @@ class MethodEntry:
     config: type[MethodConfig]
     model: str
     space: str = ""
+    needs: tuple[str, ...] = ()
+    install: str = ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those of its packages that are not installed; looked for, not imported."""
+        return tuple(name for name in self.needs if find_spec(name) is None)
+
+    def check_installed(self) -> None:
+        """Refuses to go on where a model could not be built.
+
+        Raises:
+            MissingDependencyError: a package that it needs is not installed.
+        """
+        if self.missing:
+            raise MissingDependencyError(
+                f"the method '{self.name}' needs {' and '.join(self.missing)}, which is not installed",
+                hint=f"pip install '{self.install or ' '.join(self.missing)}'",
+            )
 
     @property
     def space_file(self) -> Path:
@@ -110,8 +132,14 @@ def find_method(name: str) -> MethodEntry:
 
 
 def build_method(name: str, config: MethodConfig, teacher: Teacher) -> Method:
-    """Builds a method's modules around a teacher, with fresh student weights."""
-    module, _, attribute = find_method(name).model.partition(":")
+    """Builds a method's modules around a teacher, with fresh student weights.
+
+    Raises:
+        MissingDependencyError: a package that it needs is not installed.
+    """
+    entry = find_method(name)
+    entry.check_installed()
+    module, _, attribute = entry.model.partition(":")
     built: Method = getattr(import_module(module), attribute)(teacher, config)
     return built
 

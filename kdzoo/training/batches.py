@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from kdzoo.data.synthesis.registry import build_synthesizer
-from kdzoo.methods.base import Batch, Method, Stage
+from kdzoo.methods.base import Batch, Method, Phase, Stage
 from kdzoo.training.data import TrialData
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
@@ -26,7 +26,7 @@ class BatchMaker:
         source: of its train images.
     """
 
-    def __init__(self, method: Method, stages: Sequence[Stage], data: TrialData, source: ImageSource) -> None:
+    def __init__(self, method: Method, stages: Sequence[Phase], data: TrialData, source: ImageSource) -> None:
         self._method, self._data, self._source = method, data, source
         self._foreground: Rows | None = None
         self._synthesizers = {

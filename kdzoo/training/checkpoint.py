@@ -50,6 +50,7 @@ def load_tensors(
     expected: Mapping[str, Tensor],
     *,
     optional: Mapping[str, Tensor] | None = None,
+    lengths: Mapping[str, int] | None = None,
     data: bytes | None = None,
 ) -> dict[str, Tensor]:
     """Reads a safetensors file that must hold just the expected tensors.
@@ -58,6 +59,7 @@ def load_tensors(
         path: the file.
         expected: names to tensors of the right shape and dtype.
         optional: likewise, of tensors that may be there as well: all of them or none.
+        lengths: of tensors whose first axis may have any length but 0: the longest it may have.
         data: what the file held when it was compared with a digest; it is not read again then.
 
     Raises:
@@ -82,13 +84,27 @@ def load_tensors(
     except Exception as error:  # of a damaged header the reader raises several kinds, some of them PyTorch's
         raise CheckpointError(f"cannot read '{path}': {_first_line(error)}") from error
     for name, tensor in loaded.items():
-        wanted = expected[name]
-        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
-            found = f"{tuple(tensor.shape)} {tensor.dtype}"
-            raise CheckpointError(f"'{path}': '{name}' is {found}, expected {tuple(wanted.shape)} {wanted.dtype}")
+        wanted, longest = expected[name], (lengths or {}).get(name)
+        if not fits(tensor, wanted, longest, shortest=1) or tensor.dtype != wanted.dtype:
+            found, shape = f"{tuple(tensor.shape)} {tensor.dtype}", _shape_of(wanted, longest)
+            raise CheckpointError(f"'{path}': '{name}' is {found}, expected {shape} {wanted.dtype}")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CheckpointError(f"'{path}': '{name}' holds NaN or infinite values")
     return loaded
+
+
+def fits(tensor: Tensor, wanted: Tensor, longest: int | None = None, *, shortest: int = 0) -> bool:
+    """Whether a tensor has the shape of another; with ``longest`` the first axis may have any length up to that."""
+    if longest is None:
+        return tensor.shape == wanted.shape
+    return (
+        tensor.ndim == wanted.ndim and tensor.shape[1:] == wanted.shape[1:] and shortest <= tensor.shape[0] <= longest
+    )
+
+
+def _shape_of(wanted: Tensor, longest: int | None) -> str:
+    shape = tuple(wanted.shape)
+    return str(shape) if longest is None else f"({', '.join(map(str, (f'1 to {longest}', *shape[1:])))})"
 
 
 def _check_names(path: Path, found: set[str], expected: set[str]) -> None:

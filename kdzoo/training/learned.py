@@ -7,6 +7,7 @@ from torch import Tensor
 
 from kdzoo.errors import CheckpointError
 from kdzoo.methods.base import Method
+from kdzoo.training.checkpoint import fits
 
 
 def load_learned(method: Method, state: dict[str, Tensor]) -> None:
@@ -17,6 +18,8 @@ def load_learned(method: Method, state: dict[str, Tensor]) -> None:
     """
     check_learned(method, state)
     with torch.no_grad():
+        for name in method.lengths():
+            method.get_buffer(name).resize_(state[name].shape)
         for name, tensor in method.learned_state().items():
             tensor.copy_(state[name])
 
@@ -27,12 +30,12 @@ def check_learned(method: Method, state: dict[str, Tensor]) -> None:
     Raises:
         CheckpointError: a tensor is missing, unknown, misshapen, NaN or infinite.
     """
-    current = method.learned_state()
+    current, lengths = method.learned_state(), method.lengths()
     if set(state) != set(current):
         odd = min(set(state) ^ set(current))
         raise CheckpointError(f"the weights do not fit the method: '{odd}' is missing or unknown")
     for name, tensor in state.items():
-        if not isinstance(tensor, Tensor) or tensor.shape != current[name].shape:
+        if not isinstance(tensor, Tensor) or not fits(tensor, current[name], lengths.get(name)):
             raise CheckpointError(f"the weights do not fit the method: '{name}' has another shape")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CheckpointError(f"the weights do not fit the method: '{name}' holds NaN or infinite values")

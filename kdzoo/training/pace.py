@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from kdzoo.errors import ConfigError
 from kdzoo.methods.base import Stage
-from kdzoo.methods.config import MethodConfig
+from kdzoo.methods.config import MethodConfig, TrainedConfig
 from kdzoo.training.images import shuffled_batches
 
 _SHUFFLES = 1
@@ -28,13 +29,21 @@ class Pace:
     """The steps of one stage.
 
     Args:
-        config: the knobs that all methods have.
+        config: with the knobs that all methods of gradient steps have.
         stage: whose steps.
         images: of the train part.
         seed: of the trial and the stage: what makes their orders differ from others'.
+
+    Raises:
+        ConfigError: the method's configuration has no knobs for steps.
     """
 
     def __init__(self, config: MethodConfig, stage: Stage, images: int, seed: tuple[int, int]) -> None:
+        if not isinstance(config, TrainedConfig):
+            raise ConfigError(
+                f"stage '{stage.name}' takes gradient steps, and {type(config).__name__} has no knobs for them",
+                hint="the configuration of such a method is a kdzoo.methods.config.TrainedConfig",
+            )
         self._config, self._stage, self._images, self._seed = config, stage, images, seed
         self._a_pass = -(-images // config.batch_size)
 
@@ -91,3 +100,9 @@ class Pace:
         return torch.optim.AdamW(
             parameters, lr=asked.learning_rate, betas=asked.betas, weight_decay=self._config.weight_decay, fused=True
         )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Gives all weights of an optimizer the learning rate of its next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

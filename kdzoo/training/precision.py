@@ -97,3 +97,8 @@ def choose_precision(asked: str, hardware: Hardware) -> Precision:
         raise ConfigError("this GPU does not compute in bfloat16", hint="--precision auto trains in float32")
     products: Literal["float32", "bfloat16"] = "bfloat16" if asked == "bfloat16" else "float32"
     return Precision(kind=hardware.kind, products=products, tf32=hardware.tf32 and asked != "float32")
+
+
+def gpus(device: torch.device) -> list[torch.device]:
+    """The devices beside the CPU whose random generator a trial uses: as `torch.random.fork_rng` wants them."""
+    return [device] if device.type == "cuda" else []

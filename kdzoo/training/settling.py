@@ -6,18 +6,16 @@ The decision threshold rests on the same images. What the report is measured on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from kdzoo.methods.base import Method, Shown
+from kdzoo.methods.base import Method
 from kdzoo.training.evaluation import EVALUATION_BATCH, evaluating, exact
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
+from kdzoo.training.showing import shown
 from kdzoo.training.tiles import RowsInside
 
 MOST_SHOWN: Final = 64
@@ -52,24 +50,6 @@ def settle(
     normal = np.flatnonzero(labels == 0)
     count = min(max(PIXELS_SHOWN // int(np.prod(source.images.shape[1:3])), FEWEST_SHOWN), MOST_SHOWN)
     chosen = np.sort(np.random.default_rng(seed).permutation(normal)[:count])
-
-    def batches() -> Iterator[Shown]:
-        for start in range(0, len(chosen), EVALUATION_BATCH):
-            indices = chosen[start : start + EVALUATION_BATCH]
-            images = method.teacher.normalise(source.batch(indices))
-            yield Shown(
-                images=images,
-                features=None if features is None else features.batch(indices, images),
-                inside=None if inside is None else _inside_of(inside, indices).to(images.device),
-            )
-
     if len(chosen):
         with evaluating(method):
-            method.settle(batches())
-
-
-def _inside_of(inside: NDArray[np.bool_] | RowsInside, indices: NDArray[np.intp]) -> Tensor:
-    """``[B, S, S]`` bool, what counts of some of the images."""
-    if isinstance(inside, np.ndarray) and inside.ndim == 2:
-        return torch.from_numpy(inside).expand(len(indices), -1, -1)
-    return torch.from_numpy(inside[indices])
+            method.settle(shown(method, source, chosen, EVALUATION_BATCH, inside, features))

@@ -28,7 +28,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from kdzoo.errors import CheckpointError, StorageError
-from kdzoo.methods.base import Method, Stage
+from kdzoo.methods.base import Method, Phase, Stage
 from kdzoo.storage import write_file
 from kdzoo.training.checkpoint import load_tensors
 from kdzoo.training.digests import digest_of_sources, digest_of_tensors
@@ -73,7 +73,7 @@ class StageResults:
     keep: Mapping[str, int]
     teacher: str
 
-    def key(self, spec: TrialSpec, stage: Stage, method: Method, device: torch.device, data: Mapping[str, str]) -> str:
+    def key(self, spec: TrialSpec, stage: Phase, method: Method, device: torch.device, data: Mapping[str, str]) -> str:
         """What the result of a trial's first stage is found by.
 
         Args:
@@ -172,12 +172,15 @@ class StageResults:
         return digest_of_sources([package / part for part in _CODE])
 
 
-def sharable(stages: Sequence[Stage]) -> bool:
-    """Whether a method's first stage can be taken from elsewhere: another follows, and nothing is measured in it."""
-    return len(stages) > 1 and not stages[0].detects
+def sharable(stages: Sequence[Phase]) -> bool:
+    """Whether a method's first stage can be taken from elsewhere: another follows, and nothing is measured in it.
+
+    A single look at the images is not worth keeping.
+    """
+    return len(stages) > 1 and not stages[0].detects and isinstance(stages[0], Stage)
 
 
-def stage_tensors(stage: Stage) -> dict[str, Tensor]:
+def stage_tensors(stage: Phase) -> dict[str, Tensor]:
     """The weights and buffers of the modules that a stage trains, themselves."""
     return {
         f"{index}.{name}": tensor

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kdzoo.errors import CheckpointError, ConfigError, DeviceMemoryError, NonFiniteLossError
-from kdzoo.methods.base import Method, Stage
+from kdzoo.methods.base import Method, OnePass, Phase, Stage
 from kdzoo.methods.registry import build_method
 from kdzoo.metrics.report import Report
 from kdzoo.teachers.backbone import Teacher
@@ -33,10 +33,11 @@ from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, out_of_memory, release_memory
 from kdzoo.training.images import ImageSource
 from kdzoo.training.learned import load_learned
-from kdzoo.training.pace import Pace
-from kdzoo.training.precision import Hardware, choose_precision
+from kdzoo.training.pace import Pace, set_rate
+from kdzoo.training.precision import Hardware, choose_precision, gpus
 from kdzoo.training.scoring import score_set
 from kdzoo.training.settling import settle
+from kdzoo.training.showing import take_pass
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
 from kdzoo.training.trial_features import TrialFeatures
@@ -70,7 +71,7 @@ class Trainer:
         self.spec, self.data, self.device = spec, data, device
         self.precision = choose_precision(spec.options.precision, Hardware.of(device))
         self.precisions = [self.precision.label]
-        with torch.random.fork_rng(devices=_gpus(device)):
+        with torch.random.fork_rng(devices=gpus(device)):
             torch.manual_seed(spec.options.seed)
             method = build_method(spec.method, spec.config, teacher)
         # Batches come in channels-last order from the decoded cache; convolutions are fastest when weights follow.
@@ -206,9 +207,9 @@ class Trainer:
                 raise CheckpointError("a trial that was over left its best weights alone: nothing to go on from")
             load_learned(self.method, state["weights"])
             self.precisions = list(dict.fromkeys([*self.precisions, self.precision.label]))
-            if self._position()[1] > 0:
-                stage = self.stages[self._position()[0]]
-                self._optimizer = self._pace().optimizer(stage.modules)
+            stage = self.stages[self._position()[0]]
+            if self._position()[1] > 0 and isinstance(stage, Stage):
+                self._optimizer = self._pace(stage).optimizer(stage.modules)
                 self._optimizer.load_state_dict(state["optimizer"])
                 self._average = self._make_average(stage)
                 if self._average is not None:
@@ -276,58 +277,66 @@ class Trainer:
             left -= done
         return counted
 
-    def _due(self, stage: Stage, done: int) -> bool:
+    def _due(self, stage: Phase, done: int) -> bool:
         if not stage.detects:
             return False
         wanted = min(self.spec.options.evaluations, stage.epochs)
         # Where the count of evaluations that are due steps up; the last epoch always is one.
         return done * wanted // stage.epochs > (done - 1) * wanted // stage.epochs
 
-    def _pace(self) -> Pace:
+    def _pace(self, stage: Stage) -> Pace:
         """Of the stage that is due."""
-        index, _ = self._position()
-        return Pace(self.spec.config, self.stages[index], len(self._source), (self.spec.options.seed, index))
+        return Pace(self.spec.config, stage, len(self._source), (self.spec.options.seed, self._position()[0]))
 
     def _make_average(self, stage: Stage) -> WeightAverage | None:
         decay = self.spec.options.ema
         return WeightAverage(stage.modules, decay) if decay else None
 
-    def _enter(self, stage: Stage, stage_epoch: int) -> torch.optim.Optimizer:
-        """Freezes all but the stage's modules, and gives the optimizer with the rate of the epoch's first step."""
-        pace = self._pace()
-        self.method.eval()
-        self.method.requires_grad_(False)
+    def _enter(self, stage: Stage, pace: Pace, stage_epoch: int) -> torch.optim.Optimizer:
+        """Unfreezes the stage's modules alone, and gives the optimizer with the rate of the epoch's first step."""
         for module in stage.modules:
             module.train()
             module.requires_grad_(True)
         if stage_epoch == 0 or self._optimizer is None:
             self._optimizer, self._average = pace.optimizer(stage.modules), self._make_average(stage)
-        _set_rate(self._optimizer, pace.rate(stage_epoch, 0))
+        set_rate(self._optimizer, pace.rate(stage_epoch, 0))
         return self._optimizer
 
-    def _train_epoch(self, stage: Stage, index: int, stage_epoch: int) -> dict[str, float]:
-        optimizer, pace = self._enter(stage, stage_epoch), self._pace()
+    def _train_epoch(self, stage: Phase, index: int, stage_epoch: int) -> dict[str, float]:
+        self.method.eval()
+        self.method.requires_grad_(False)
         seeds = np.random.SeedSequence([self.spec.options.seed, index, stage_epoch])
         order = np.random.default_rng(seeds)
-        generator = torch.Generator(device=self.device).manual_seed(int(order.integers(2**62)))
-        batches = pace.batches(stage_epoch, order)
-        totals: dict[str, Tensor] = {}
-        with torch.random.fork_rng(devices=_gpus(self.device)), self.precision.training():
-            features = self._features.of_train(stage, self._source, passes=pace.passes(stage_epoch))
-            torch.manual_seed(int(order.integers(2**62)))
-            for step, indices in enumerate(batches):
-                _set_rate(optimizer, pace.rate(stage_epoch, step))
-                for name, value in self._train_batch(stage, optimizer, indices, generator, features).items():
-                    # Summed on the device: reading each step's loss would make the GPU wait.
-                    totals[name] = totals.get(name, 0.0) + value
-        means = {name: float(total) / len(batches) for name, total in totals.items()}
+        with torch.random.fork_rng(devices=gpus(self.device)):
+            if isinstance(stage, OnePass):
+                torch.manual_seed(int(order.integers(2**62)))
+                means = take_pass(stage, self.method, self.data, self._source, self._features, self.spec.config)
+            else:
+                means = self._train_steps(stage, stage_epoch, order)
         if not all(np.isfinite(value) for value in means.values()):
             raise NonFiniteLossError(
-                f"the loss became {means['loss']} in epoch {self.epoch + 1} (stage '{stage.name}') of "
+                f"the loss became {means.get('loss', means)} in epoch {self.epoch + 1} (stage '{stage.name}') of "
                 f"{self.spec.method} on {self.spec.category_name} with {self.spec.config.as_dict()}",
                 hint="lower the learning rate",
             )
         return means
+
+    def _train_steps(self, stage: Stage, stage_epoch: int, order: np.random.Generator) -> dict[str, float]:
+        """The steps of an epoch; gives the means of the losses."""
+        pace = self._pace(stage)
+        optimizer = self._enter(stage, pace, stage_epoch)
+        generator = torch.Generator(device=self.device).manual_seed(int(order.integers(2**62)))
+        batches = pace.batches(stage_epoch, order)
+        totals: dict[str, Tensor] = {}
+        with self.precision.training():
+            features = self._features.of_train(stage, self._source, passes=pace.passes(stage_epoch))
+            torch.manual_seed(int(order.integers(2**62)))
+            for step, indices in enumerate(batches):
+                set_rate(optimizer, pace.rate(stage_epoch, step))
+                for name, value in self._train_batch(stage, optimizer, indices, generator, features).items():
+                    # Summed on the device: reading each step's loss would make the GPU wait.
+                    totals[name] = totals.get(name, 0.0) + value
+        return {name: float(total) / len(batches) for name, total in totals.items()}
 
     def _train_batch(
         self,
@@ -388,12 +397,3 @@ class Trainer:
         report = measure(scored, self.data.selection, aupro_limit=options.aupro_limit)
         self.best.offer(report, options.objective, self.epoch, self.method.learned_state())
         return report
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _gpus(device: torch.device) -> list[torch.device]:
-    return [device] if device.type == "cuda" else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from kdzoo.data.cache.features import FeatureCache
-from kdzoo.methods.base import Frozen, Method, Stage
+from kdzoo.methods.base import Frozen, Method, Phase
 from kdzoo.settings import Settings
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import evaluating, exact
@@ -27,7 +27,7 @@ class TrialFeatures:
         self._stage: str | None = None
         self._open: dict[str, FeatureSource] = {}
 
-    def of_train(self, stage: Stage, images: ImageSource, *, passes: int) -> FeatureSource | None:
+    def of_train(self, stage: Phase, images: ImageSource, *, passes: int) -> FeatureSource | None:
         """What a stage's loss takes of the train images; None when it takes nothing of them as they are.
 
         Args:
@@ -43,7 +43,7 @@ class TrialFeatures:
             self._open["train"].keep(self._cache, passes=passes)
         return self._open["train"]
 
-    def of_selection(self, stage: Stage | None, images: ImageSource, *, passes: int) -> FeatureSource | None:
+    def of_selection(self, stage: Phase | None, images: ImageSource, *, passes: int) -> FeatureSource | None:
         """What the method's maps take of the selection images; None when it names nothing.
 
         Args:
@@ -72,7 +72,7 @@ class TrialFeatures:
             source.close()
         self._open.clear()
 
-    def _enter(self, stage: Stage | None) -> None:
+    def _enter(self, stage: Phase | None) -> None:
         # In another stage other modules are frozen.
         name = None if stage is None else stage.name
         if name != self._stage:

@@ -9,19 +9,28 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from helpers.trials import SIZE, TEACHER, TINY_VIT, in_new_process, small_config, small_trial, toy
+from helpers.methods import all_methods, shown_noise, stepping
+from helpers.trials import (
+    SIZE,
+    TEACHER,
+    TINY_VIT,
+    in_new_process,
+    small_config,
+    small_trial,
+    toy,
+)
 
 from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.detector import Detector
 from kdzoo.errors import NonFiniteLossError
-from kdzoo.methods.base import Batch
-from kdzoo.methods.registry import build_method, method_names
+from kdzoo.methods.base import Batch, OnePass, Shown
+from kdzoo.methods.registry import build_method, find_method
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training.checkpoint import load_state, save_state
 from kdzoo.training.gradients import BatchGradients
 from kdzoo.training.outcome import conclude
 
-pytestmark = pytest.mark.parametrize("name", method_names())
+pytestmark = pytest.mark.parametrize("name", all_methods())
 
 STAGE_EPOCHS = 2
 # Both of its stages see planted anomalies otherwise.
@@ -58,7 +67,7 @@ def trial(root, teacher, name):
 @pytest.fixture
 def method(name, teacher):
     torch.manual_seed(0)
-    return build_method(name, small_config(name), teacher).eval()
+    return shown_noise(build_method(name, small_config(name), teacher).eval())
 
 
 def snapshot(module):
@@ -108,7 +117,7 @@ def test_an_image_scores_the_same_twice_and_in_any_company(method):
 
 
 def test_losses_are_finite_and_reach_every_module_of_the_stage(method):
-    for stage in method.stages():
+    for stage in stepping(method):
         method.requires_grad_(False)
         for module in stage.modules:
             module.train().requires_grad_(True)
@@ -128,6 +137,21 @@ def test_stages_are_named_apart_and_the_last_detects(method):
     assert stages[-1].detects
     assert sum(stage.epochs for stage in stages) == method.config.total_epochs()
     assert all(set(stage.untouched_by) <= set(method.config.__dataclass_fields__) for stage in stages)
+
+
+def test_what_a_pass_keeps_is_as_long_as_it_may_be_and_no_gradient_leads_to_it(method):
+    state, lengths = method.learned_state(), method.lengths()
+    assert set(lengths) <= set(state)
+    assert all(1 <= len(state[name]) <= longest for name, longest in lengths.items())
+    for stage in method.stages():
+        if isinstance(stage, OnePass):
+            assert any(list(module.buffers()) for module in stage.modules)
+            assert not any(list(module.parameters()) for module in stage.modules)
+
+
+def test_a_new_method_has_nothing_yet_where_training_decides_how_much(name, teacher):
+    method = build_method(name, small_config(name), teacher)
+    assert [len(method.learned_state()[key]) for key in method.lengths()] == [0] * len(method.lengths())
 
 
 def test_learned_state_is_all_but_the_teacher(method):
@@ -159,7 +183,9 @@ def test_the_teacher_is_the_same_to_the_bit_after_training(trial, teacher):
 
 
 @pytest.mark.parametrize("pace", [{}, BY_STEPS], ids=["published", "by steps"])
-def test_going_on_from_any_epoch_equals_going_through(trial, tmp_path, pace):
+def test_going_on_from_any_epoch_equals_going_through(trial, tmp_path, name, pace):
+    if not set(pace) <= set(find_method(name).config.__dataclass_fields__):
+        pytest.skip("takes no gradient steps")
     through = trial(epochs=STAGE_EPOCHS, config=pace)
     results, files = [], []
     while not through.finished:
@@ -185,15 +211,30 @@ def test_kept_features_change_nothing(trial, monkeypatch, name):
 
     def told(limit, *, broken_off=0):
         monkeypatch.setenv("KDZOO_CACHE_LIMIT", limit)
-        trainer = trial(epochs=STAGE_EPOCHS + 1, config=WITHOUT_PUSH.get(name))
         kept, results = set(), []
+
+        def began():
+            trainer = trial(epochs=STAGE_EPOCHS + 1, config=WITHOUT_PUSH.get(name))
+            let_go = trainer._features.close
+
+            def close():
+                look(trainer)  # a trial of one epoch has let go of all by the end of it
+                let_go()
+
+            monkeypatch.setattr(trainer._features, "close", close)
+            return trainer
+
+        def look(trainer):
+            kept.update(part for part, source in trainer._features._open.items() if source.kept)
+
+        trainer = began()
         while not trainer.finished:
             if trainer.epoch == broken_off > 0:
                 monkeypatch.setenv("KDZOO_CACHE_LIMIT", "0")
-                state, trainer = trainer.state(), trial(epochs=STAGE_EPOCHS + 1, config=WITHOUT_PUSH.get(name))
+                state, trainer = trainer.state(), began()
                 trainer.load_state(state)
             results.append(trainer.step())
-            kept |= {part for part, source in trainer._features._open.items() if source.kept}
+            look(trainer)
         scored = trainer.selection_scores()
         return trainer, [(each.losses, each.report) for each in results], scored, kept
 
@@ -225,7 +266,7 @@ def test_a_loss_and_a_map_are_the_same_with_features_given(method):
     with torch.no_grad():
         if frozen is not None:
             assert torch.equal(method.anomaly_map(images, frozen.compute(images)), method.anomaly_map(images))
-        for stage in method.stages():
+        for stage in stepping(method, some=False):
             if stage.frozen is not None:
                 batch = batch_for(stage, method, count=4)
                 given = dataclasses.replace(batch, features=stage.frozen.compute(batch.images))
@@ -234,6 +275,23 @@ def test_a_loss_and_a_map_are_the_same_with_features_given(method):
                     torch.manual_seed(0)
                     losses.append(stage.loss(each))
                 assert losses[0] == losses[1]
+
+
+def test_a_pass_keeps_the_same_with_features_given(method):
+    images = torch.randn(4, 3, SIZE, SIZE)
+    looks = [stage for stage in method.stages() if isinstance(stage, OnePass)]
+    if not looks:
+        pytest.skip("has no stage of one pass")
+    for stage in looks:
+        kept = []
+        for features in (None, None if stage.frozen is None else stage.frozen.compute(images)):
+            torch.manual_seed(0)
+            with torch.no_grad():
+                told = stage.take(iter([Shown(images=images, features=features)]), len(images))
+            assert told and all(np.isfinite(value) for value in told.values())
+            kept.append((told, snapshot(method)))
+        assert kept[0][0] == kept[1][0]
+        assert all(torch.equal(kept[0][1][key], value) for key, value in kept[1][1].items())
 
 
 def test_a_finished_trial_comes_back_with_its_best_weights(trial, tmp_path):
@@ -256,7 +314,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trial):
 
 def test_it_overfits_four_images(method):
     """Each stage in turn, on the same four images with the same anomalies at every step."""
-    for stage in method.stages():
+    for stage in stepping(method):
         method.eval().requires_grad_(False)
         for module in stage.modules:
             module.train().requires_grad_(True)
@@ -305,7 +363,7 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(name, teacher):
     """Of equal halves for every loss, batch norm included; of unequal ones for means over the images."""
     torch.manual_seed(0)
     method = build_method(name, small_config(name, **WITHOUT_DICE.get(name, {})), teacher).eval()
-    for stage in method.stages():
+    for stage in stepping(method):
         method.requires_grad_(False)
         for module in stage.modules:
             module.train().requires_grad_(True)
@@ -324,8 +382,9 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(name, teacher):
 
 
 def test_a_nan_loss_stops_and_names_the_configuration(trial, name):
-    for index in range(len(trial().stages)):
+    for asked in stepping(trial().method):
         trainer = trial()
+        index = [stage.name for stage in trainer.stages].index(asked.name)
         trainer.epoch = sum(stage.epochs for stage in trainer.stages[:index])
         stage = trainer.stages[index]
         with torch.no_grad():
@@ -339,7 +398,7 @@ def test_a_nan_loss_stops_and_names_the_configuration(trial, name):
 
 def test_the_optimizer_follows_the_stages_rate(trial):
     trainer = trial(epochs=5, evaluations=1)
-    for stage in trainer.stages:
+    for stage in stepping(trainer.method):
         rates = []
         for _ in range(stage.epochs):
             trainer.step()

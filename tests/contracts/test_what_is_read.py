@@ -5,11 +5,12 @@ Of every registered method on backbones that timm builds with layers after the l
 
 import pytest
 import torch
+from helpers.methods import all_methods, shown_noise, stepping
 from helpers.trials import small_config
 
 from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.methods.base import Batch
-from kdzoo.methods.registry import build_method, method_names
+from kdzoo.methods.registry import build_method
 from kdzoo.teachers.backbone import Teacher, load_teacher
 
 SIDE = 64
@@ -29,7 +30,7 @@ def teacher(request):
 @pytest.fixture
 def method(teacher, name):
     torch.manual_seed(0)
-    return build_method(name, small_config(name), teacher).eval()
+    return shown_noise(build_method(name, small_config(name), teacher).eval())
 
 
 def batch_for(stage, method):
@@ -44,7 +45,7 @@ def batch_for(stage, method):
     return Batch(images=normalise(images), augmented=normalise(made), masks=masks, foreground=inside)
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", all_methods())
 def test_the_maps_depend_on_every_weight_of_the_teacher(method, monkeypatch):
     teacher = method.teacher
     monkeypatch.setattr(Teacher, "forward", lambda self, images: list(self.backbone(images)))
@@ -60,11 +61,11 @@ def test_the_maps_depend_on_every_weight_of_the_teacher(method, monkeypatch):
     assert unread == []
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", all_methods())
 def test_every_learned_weight_is_trained_by_a_stage(method):
     learned = {f"{part}.{key}" for part, module in method.learned() for key, _ in module.named_parameters()}
     trained = set()
-    for stage in method.stages():
+    for stage in stepping(method, some=False):
         method.requires_grad_(False)
         for module in stage.modules:
             module.train().requires_grad_(True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pytest
+from helpers.bank import BankConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,6 +169,13 @@ def test_a_long_first_stage_leaves_an_epoch_to_the_next_and_an_empty_stage_stays
     assert aand(amplify_epochs=1000, distil_epochs=1).epoch_split(5) == {"amplify_epochs": 4, "distil_epochs": 1}
     assert aand(amplify_epochs=100, distil_epochs=100).epoch_split(10) == {"amplify_epochs": 5, "distil_epochs": 5}
     assert aand(amplify_epochs=0).epoch_split(7) == {"amplify_epochs": 0, "distil_epochs": 7}
+
+
+def test_a_method_that_looks_once_has_no_epochs_to_split():
+    config = BankConfig()
+    assert (config.epoch_keys(), config.total_epochs(), config.last_epochs()) == ((), 1, (None, 1))
+    assert config.epoch_split(7) == {}
+    assert METHODS["aand"].config(distil_epochs=9).last_epochs() == ("distil_epochs", 9)
 
 
 def test_blend_bounds_must_be_in_order():

@@ -30,16 +30,22 @@ ANCHOR = re.compile(r"\]\(#(?P<anchor>[^)]+)\)")
 def test_the_page_is_made_of_whole_files():
     files = {match["path"]: match["text"] for match in FILE.finditer(PAGE.read_text())}
     assert sorted(files) == [
-        "kdzoo_stfpm/__init__.py",
-        "kdzoo_stfpm/config.py",
-        "kdzoo_stfpm/model.py",
-        "kdzoo_stfpm/space.yaml",
+        "kdzoo_matching/__init__.py",
+        "kdzoo_matching/config.py",
+        "kdzoo_matching/model.py",
+        "kdzoo_matching/space.yaml",
         "pyproject.toml",
     ]
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def announced():
+    """Names that packages installed here announce, kdzoo's own among them."""
+    return set(method_names()) - set(METHODS)
+
+
+@pytest.fixture(scope="module")
+def installed(announced, tmp_path_factory):
     """The page's package as an installer leaves it: its files, and beside them what its pyproject.toml announces."""
     folder = tmp_path_factory.mktemp("site")
     for match in FILE.finditer(PAGE.read_text()):
@@ -56,37 +62,38 @@ def installed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         yield folder
-    for name in [name for name in sys.modules if name.partition(".")[0] == "kdzoo_stfpm"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kdzoo_matching"]:
         del sys.modules[name]
     importlib.invalidate_caches()
 
 
-def test_the_method_is_found_by_its_name(installed, capsys):
-    assert "stfpm" not in METHODS
-    assert method_names() == (*METHODS, "stfpm")
-    assert find_method("stfpm").config().epochs == 100
+def test_the_method_is_found_by_its_name(announced, installed, capsys):
+    assert "matching" not in METHODS
+    assert method_names() == (*METHODS, *sorted({"matching"} | announced))
+    assert find_method("matching").config().epochs == 100
     listed = json.loads(run(capsys, "methods", "--json").out)
-    assert {row["name"] for row in listed} == {*METHODS, "stfpm"}
-    assert "merge" in run(capsys, "methods", "stfpm").out
+    assert {row["name"] for row in listed} == {*METHODS, *announced, "matching"}
+    assert "merge" in run(capsys, "methods", "matching").out
 
 
 def test_finding_it_loads_nothing_heavy(installed):
     script = (
         "import json, sys\nsys.path.insert(0, sys.argv[1])\nfrom kdzoo.methods.registry import find_method\n"
-        "print(json.dumps([find_method('stfpm').title, [name for name in ('torch', 'timm') if name in sys.modules]]))"
+        "heavy = [name for name in ('torch', 'timm') if name in sys.modules]\n"
+        "print(json.dumps([find_method('matching').title, heavy]))"
     )
     assert in_new_process(script, installed) == ["Student-Teacher Feature Pyramid Matching (BMVC 2021)", []]
 
 
 def test_its_space_is_valid(installed, capsys):
-    space = SpaceFile("stfpm").space("demo", "weave")
+    space = SpaceFile("matching").space("demo", "weave")
     assert space.start() == {"learning_rate": 0.001, "merge": "product"}
     assert space.assignment({"merge": "sum"}) == {"learning_rate": 0.001, "merge": "sum", "smoothing_sigma": 0.0}
-    assert "when merge = sum" in run(capsys, "space", "show", "stfpm", "--dataset", "demo").out
+    assert "when merge = sum" in run(capsys, "space", "show", "matching", "--dataset", "demo").out
 
 
 def test_it_trains_and_its_detector_opens_again(installed, tmp_path):
-    trainer = small_trial(tmp_path, "stfpm", epochs=1)
+    trainer = small_trial(tmp_path, "matching", epochs=1)
     before = {key: value.clone() for key, value in trainer.method.learned_state().items()}
     result = trainer.step()
     assert trainer.finished
@@ -102,7 +109,7 @@ def test_it_trains_and_its_detector_opens_again(installed, tmp_path):
 
 def test_the_suite_of_all_methods_checks_it(installed):
     """As the page says it is run, in a process of its own; a few of its checks, of both kinds of teachers."""
-    chosen = "stfpm and (overfits or maps_have or the_last_detects)"
+    chosen = "matching and (overfits or maps_have or the_last_detects)"
     done = subprocess.run(
         [
             sys.executable,
@@ -129,7 +136,7 @@ def test_its_map_is_larger_where_student_and_teacher_differ(installed, tmp_path)
     """Of an untrained student: the product of the levels' distances, or their sum, by hand at the smallest size."""
     maps = {}
     for merge in ("product", "sum"):
-        method = small_trial(tmp_path, "stfpm", config={"merge": merge}).method.eval()
+        method = small_trial(tmp_path, "matching", config={"merge": merge}).method.eval()
         with torch.no_grad():
             maps[merge] = method.anomaly_map(torch.ones(1, 3, 64, 64))
             pairs = list(zip(method.teacher(torch.ones(1, 3, 64, 64)), method.student(torch.ones(1, 3, 64, 64))))

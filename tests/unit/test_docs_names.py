@@ -17,7 +17,7 @@ HEADING = re.compile(r"^#+ (?P<title>.+)$", re.MULTILINE)
 ROW = re.compile(r"^\| (?P<change>[^|]+) \| (?P<room>[^|]+) \| (?P<follows>[^|]+) \|$", re.MULTILINE)
 ROOM = re.compile(r"\[`(?P<name>[\w./]+)`\]\(\.\./(?P<target>[\w./]+)\)")
 
-EXAMPLE = "stfpm"
+EXAMPLE = "matching"
 """The method that `docs/adding-a-method.md` adds; it is no part of kdzoo."""
 
 

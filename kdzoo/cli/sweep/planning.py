@@ -63,7 +63,7 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     objective, also = parse_objectives(given["objective"])
     strategy = _strategy(given, also)
     budget = None if given["time_budget"] is None else parse_duration(given["time_budget"])
-    find_method(method)  # an unknown one is told before a data set is downloaded
+    find_method(method).check_installed()  # what cannot be is told before a data set is downloaded
     opened = open_or_download(given["dataset"], settings, download=given["download"])
     asked = {key: given.get(key) for key in (*RunOptions.__dataclass_fields__, "foreground_masks", "tile")}
     trials = given["trials"] or opened.info.default_trials

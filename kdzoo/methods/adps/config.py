@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from kdzoo.config import knob
 from kdzoo.errors import ConfigError
-from kdzoo.methods.config import MethodConfig
+from kdzoo.methods.config import TrainedConfig
 
 PATCH_GRIDS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ADPSConfig(MethodConfig):
+class ADPSConfig(TrainedConfig):
     """Values of ADPS. None were published with code: all of them are this project's, chosen near those of `aand`.
 
     `patch_grid` is 2 because that is the finest grid that every allowed image size (a multiple of 32) can be cut by.

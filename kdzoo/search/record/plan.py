@@ -125,6 +125,6 @@ class SweepPlan:
         """The same of the trials of one category."""
         space = self.spaces[category]
         # The last stage is the one that detects in every method; an earlier one that does counts as well.
-        last = space.defaults.epoch_keys()[-1]
-        dimension = space.dimensions.get(last)
-        return int(dimension.ends[1]) if dimension else int(getattr(space.defaults, last))
+        last, epochs = space.defaults.last_epochs()
+        dimension = None if last is None else space.dimensions.get(last)
+        return int(dimension.ends[1]) if dimension else epochs

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,10 @@ def gigabytes(size: int) -> str:
 def _learned_bytes(method: str, config: MethodConfig, teacher: Teacher) -> int:
     with WithoutRandomInit():
         built = build_method(method, config, teacher)
-    return sum(tensor.numel() * tensor.element_size() for tensor in built.learned_state().values())
+    state = built.learned_state()
+    # Of a tensor that training makes as long as it needs, the longest it may be.
+    longest = {name: rows * prod(state[name].shape[1:]) for name, rows in built.lengths().items()}
+    return sum(longest.get(name, tensor.numel()) * tensor.element_size() for name, tensor in state.items())
 
 
 def _at_once(plan: SweepPlan, nodes: Sequence[Node]) -> int:

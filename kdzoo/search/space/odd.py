@@ -15,7 +15,7 @@ def space_notes(spaces: Mapping[str, SearchSpace]) -> list[str]:
     """
     notes: dict[str, None] = {}
     for space in spaces.values():
-        last = space.defaults.epoch_keys()[-1]
+        last, _ = space.defaults.last_epochs()
         for key, dimension in space.dimensions.items():
             one, other = dimension.ends
             if dimension.kind != "categorical" and one == other:

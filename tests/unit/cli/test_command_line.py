@@ -4,6 +4,7 @@ import errno
 
 import click
 import pytest
+from helpers.bank import register_bank
 from helpers.command import run
 from helpers.layouts import make_category, make_dataset
 
@@ -127,6 +128,15 @@ def test_too_few_epochs_for_the_stages(capsys, tmp_path):
     make_dataset(tmp_path / "cloth", ("weave",))
     ran = run(capsys, "train", "aand", "-d", tmp_path / "cloth", "--teacher", "random-resnet18", "--epochs", 1)
     assert ran.status == 2 and "2 stages" in ran.err
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_epochs_of_a_method_without_any(capsys, monkeypatch, tmp_path, command):
+    register_bank(monkeypatch)
+    make_dataset(tmp_path / "cloth", ("weave",))
+    ran = run(capsys, command, "bank", "-d", tmp_path / "cloth", "--teacher", "random-resnet18", "--epochs", 3)
+    assert ran.status == 2
+    assert "this method has no epochs" in ran.err and "leave --epochs out" in ran.err
 
 
 def test_a_sweep_of_no_categories(capsys, tmp_path):

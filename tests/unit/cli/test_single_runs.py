@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.bank import register_bank
 from helpers.command import run
 from PIL import Image
 
@@ -257,3 +258,14 @@ def test_left_out_images_are_told_and_counted(capsys, parts, tmp_path):
     assert ran.status == 0 and "Left out: train/good/3.png" in ran.err
     document = json.loads((tmp_path / "run" / "detector.json").read_text())
     assert document["dataset"]["skipped"] == ["train/good/3.png"] and document["dataset"]["train_images"] == 7
+
+
+def test_a_method_without_epochs_says_what_it_found(capsys, monkeypatch, parts, tmp_path):
+    register_bank(monkeypatch)
+    options = ("--teacher", "random-resnet18", "--image-size", 64, "--set", "rows=16", "--json")
+    ran = run(capsys, "train", "bank", "-d", parts, *options, "--out", tmp_path / "run")
+    assert ran.status == 0, ran.err
+    assert "epoch 1/1 fill rows 16.0000 images 8.0000, best image_auroc" in ran.err
+    result = json.loads(ran.out)
+    assert result["epochs"] == {"trained": 1, "best": 1, "planned": 1}
+    assert result["config"] == {"batch_size": 16, "smoothing_sigma": 4.0, "rows": 16}

@@ -1,15 +1,24 @@
 """Methods of other packages: found by entry point, and what is said of those that cannot be."""
 
+import json
+
 import pytest
+from helpers.command import run
 
 from kdzoo.errors import ConfigError, MissingDependencyError, UnknownNameError
-from kdzoo.methods.registry import METHODS, MethodEntry, find_method, method_names
+from kdzoo.methods.registry import METHODS, MethodEntry, build_method, find_method, method_names
 
 GOOD = """
 from kdzoo.methods.registry import MethodEntry
 from kdzoo.methods.rd.config import RDConfig
 METHOD = MethodEntry(name="{name}", title="Another", config=RDConfig, model="{module}:Model")
 """
+
+
+@pytest.fixture(scope="module")
+def announced():
+    """Names that packages installed here announce, kdzoo's own among them."""
+    return set(method_names()) - set(METHODS)
 
 
 @pytest.fixture
@@ -27,10 +36,10 @@ def package(tmp_path, monkeypatch):
     return package
 
 
-def test_a_method_of_another_package_is_found_after_kdzoos_own(package):
+def test_a_method_of_another_package_is_found_after_kdzoos_own(announced, package):
     package("other_zeta", "zeta")
     package("other_alpha", "alpha")
-    assert method_names() == (*METHODS, "alpha", "zeta")
+    assert method_names() == (*METHODS, *sorted({"alpha", "zeta"} | announced))
     assert find_method("zeta").title == "Another"
 
 
@@ -41,10 +50,10 @@ def test_a_misspelled_one_is_named(package):
     assert "aand" in caught.value.hint
 
 
-def test_kdzoos_own_names_cannot_be_taken(package):
+def test_kdzoos_own_names_cannot_be_taken(announced, package):
     package("other_rd", "rd")
     assert find_method("rd") is METHODS["rd"]
-    assert method_names() == tuple(METHODS)
+    assert method_names() == (*METHODS, *sorted(announced))
 
 
 @pytest.mark.parametrize(
@@ -78,3 +87,33 @@ def test_where_a_space_lies():
     assert METHODS["rd"].space_file.is_file()
     elsewhere = MethodEntry(name="x", title="", config=METHODS["rd"].config, model="", space="kdzoo.methods:base.py")
     assert elsewhere.space_file.is_file()
+
+
+NEEDY = GOOD.replace(':Model"', ':Model", needs=("json", "not_there"), install="kdzoo[x]"')
+
+
+def test_a_method_without_its_packages_is_listed_and_says_how_to_get_them(package, capsys):
+    package("other_needy", "needy", NEEDY.format(name="needy", module="other_needy"))
+    entry = find_method("needy")
+    assert entry.missing == ("not_there",)
+    told = "Another (not installed: pip install 'kdzoo[x]')"
+    assert f"needy    {told}" in run(capsys, "methods").out.splitlines()
+    assert run(capsys, "methods", "needy").out.splitlines()[0] == told
+    row = next(row for row in json.loads(run(capsys, "methods", "--json").out) if row["name"] == "needy")
+    assert (row["missing"], row["install"]) == (["not_there"], "kdzoo[x]")
+    for command in (
+        ("train", "needy", "--dataset", "nowhere", "--download"),
+        ("sweep", "needy", "--dataset", "nowhere", "--download"),
+        ("evaluate", "needy", "nowhere/x"),
+    ):
+        ran = run(capsys, *command)
+        assert ran.status == 1
+        said = ran.err
+        assert "the method 'needy' needs not_there, which is not installed" in said
+        assert "pip install 'kdzoo[x]'" in said
+    with pytest.raises(MissingDependencyError, match="needs not_there"):
+        build_method("needy", entry.config(), None)
+
+
+def test_kdzoos_own_methods_need_nothing_more():
+    assert not any(entry.missing or entry.needs for entry in METHODS.values())
