@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from kdzoo.addresses import file_address
+
 
 @contextmanager
 def reading(path: Path, *, seconds: float) -> Iterator[sqlite3.Connection]:
@@ -37,4 +39,4 @@ def reading(path: Path, *, seconds: float) -> Iterator[sqlite3.Connection]:
 
 
 def _opened(path: Path, mode: str, seconds: float) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=seconds)
+    return sqlite3.connect(f"{file_address(path)}?mode={mode}", uri=True, timeout=seconds)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from kdzoo.addresses import sqlite_path
 from kdzoo.champions import CHAMPION
 from kdzoo.errors import TrackingError
 from kdzoo.settings import Settings
-from kdzoo.tracking.environment import sqlite_path
 from kdzoo.tracking.reference import ReleaseRef, model_name
 from kdzoo.tracking.sender import make_store
 from kdzoo.zoo import manifest_digest

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kdzoo.addresses import sqlite_address
 from kdzoo.errors import UsageError
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -113,7 +114,7 @@ class Settings:
         return cls(
             home=home,
             zoo=value("KDZOO_ZOO") or str(home / "zoo"),
-            mlflow_uri=value("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}",
+            mlflow_uri=value("MLFLOW_TRACKING_URI") or sqlite_address(home / "mlflow" / "mlflow.db"),
             data=folder("KDZOO_DATA", home / "data"),
             cache=folder("KDZOO_CACHE", home / "cache"),
             ray_address=value("RAY_ADDRESS"),

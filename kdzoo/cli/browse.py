@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from kdzoo.addresses import file_address, sqlite_path
 from kdzoo.cli.say import say, tell
 from kdzoo.errors import TrackingError
-from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
+from kdzoo.tracking.environment import prepare_mlflow
 
 _START_SECONDS: Final = 180.0
 
@@ -55,7 +56,7 @@ def serve(uri: str, artifacts: Path, *, host: str, port: int, ready: Callable[[s
     address = f"http://{host}:{port}"
     tell(f"MLflow UI at {address} (Ctrl-C stops it)")
     command = [sys.executable, "-m", "mlflow", "ui"]
-    command += ["--default-artifact-root", artifacts.as_uri(), "--host", host, "--port", str(port)]
+    command += ["--default-artifact-root", file_address(artifacts), "--host", host, "--port", str(port)]
     # In the environment, not among the arguments, which every user of the machine can read: it may hold a password.
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri}
     environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}

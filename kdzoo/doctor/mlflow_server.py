@@ -7,11 +7,12 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from kdzoo.addresses import sqlite_path
 from kdzoo.doctor.finding import Asked, Finding
 from kdzoo.errors import TrackingError
 from kdzoo.settings import Settings
 from kdzoo.tracking.database import half_made, in_work, look_at
-from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
+from kdzoo.tracking.environment import prepare_mlflow
 from zoo_registry.addresses import without_credentials
 
 LEAST_SERVER = (3, 12)

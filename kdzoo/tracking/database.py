@@ -7,6 +7,7 @@ or one that is killed on the way, leave a file that no MLflow opens again.
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import uuid
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from kdzoo.addresses import sqlite_address
 from kdzoo.data.file_lock import advisory_lock, claim
 from kdzoo.databases import reading
 from kdzoo.errors import TrackingError
@@ -175,7 +177,7 @@ def _migrate(path: Path) -> None:
         if look_at(path).runs > look_at(before).runs:
             raise TrackingError(
                 f"'{path}' was being brought up to date when MLflow was killed, and holds runs from after that",
-                hint=f"bring it up to date by hand: mlflow db upgrade sqlite:///{path}; then remove '{before}'",
+                hint=f"bring it up to date by hand: {upgrade_command(path)}; then remove '{before}'",
             )
         _copy(before, path)
     else:
@@ -203,10 +205,15 @@ def _upgrade(path: Path) -> None:
     from mlflow.db import upgrade
 
     try:
-        upgrade.callback(f"sqlite:///{path}")
+        upgrade.callback(sqlite_address(path))
     except Exception as error:  # of SQLAlchemy, Alembic or MLflow
         said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise TrackingError(f"MLflow cannot make '{path}': {said}") from error
+
+
+def upgrade_command(path: Path) -> str:
+    """The command that brings a database up to date by hand, for a shell."""
+    return f"mlflow db upgrade {shlex.quote(sqlite_address(path))}"
 
 
 def known_revisions() -> list[str]:

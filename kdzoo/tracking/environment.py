@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import Final
 
 _DEFAULTS: Final = {
@@ -37,9 +36,3 @@ def prepare_mlflow() -> None:
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
             logger.setLevel(level)
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """The file behind a ``sqlite:///`` URI, or None when the URI is of another kind or in memory."""
-    name = uri.removeprefix("sqlite:///").partition("?")[0]
-    return Path(name) if name != uri and name and name != ":memory:" else None

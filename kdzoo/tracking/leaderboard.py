@@ -10,10 +10,11 @@ from operator import attrgetter
 from statistics import fmean
 from typing import Any, Final, TypeVar
 
+from kdzoo.addresses import sqlite_path
 from kdzoo.errors import KdzooError, TrackingError, UnknownNameError
 from kdzoo.metrics.binomial import Share
 from kdzoo.metrics.names import METRIC_NAMES
-from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
+from kdzoo.tracking.environment import prepare_mlflow
 from kdzoo.tracking.pages import all_pages
 from zoo_registry.addresses import without_credentials
 

@@ -15,9 +15,9 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from kdzoo.addresses import file_address, sqlite_path
 from kdzoo.errors import TrackingError
 from kdzoo.tracking.database import prepare_database
-from kdzoo.tracking.environment import sqlite_path
 from kdzoo.tracking.model_versions import ModelVersions, Version, version_tags
 from kdzoo.tracking.notes import NOTE_TAG, experiment_note
 from kdzoo.tracking.records import Record, RunRef, RunState
@@ -213,7 +213,7 @@ class MlflowStore:
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             local = not self._uri.startswith(("http://", "https://", "databricks"))
-            location = (self._artifacts / name).absolute().as_uri() if local else None
+            location = file_address(self._artifacts / name) if local else None
             try:
                 return str(client.create_experiment(name, artifact_location=location, tags=_experiment_tags(name)))
             except MlflowException as error:

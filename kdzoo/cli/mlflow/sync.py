@@ -29,10 +29,11 @@ def sync(zoo: str | None) -> None:
       kdzoo mlflow sync
       kdzoo mlflow sync --zoo s3://plant/zoo
     """
+    from kdzoo.addresses import sqlite_path
     from kdzoo.search.record.folder import SweepFolder
     from kdzoo.settings import Settings
     from kdzoo.tracking import replay
-    from kdzoo.tracking.environment import prepare_mlflow, sqlite_path
+    from kdzoo.tracking.environment import prepare_mlflow
     from zoo_registry.addresses import without_credentials
 
     settings = Settings.from_environment()
@@ -60,8 +61,8 @@ def sync(zoo: str | None) -> None:
 
 def _mirror(settings: Settings, zoo: str | None) -> None:
     """Brings the model registry up to the zoo, where there are both."""
+    from kdzoo.addresses import sqlite_path
     from kdzoo.mirror import mirror
-    from kdzoo.tracking.environment import sqlite_path
     from zoo_registry.errors import ZooNotFoundError
 
     path = sqlite_path(settings.mlflow_uri)

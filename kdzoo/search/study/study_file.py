@@ -8,6 +8,7 @@ from typing import Any, Final
 import optuna
 import sqlalchemy
 
+from kdzoo.addresses import sqlite_address
 from kdzoo.errors import StorageError
 from kdzoo.storage import refuse_link
 
@@ -25,7 +26,7 @@ def open_study_file(path: Path) -> optuna.storages.RDBStorage:
     refuse_link(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.RDBStorage(f"sqlite:///{path}")
+        backend = optuna.storages.RDBStorage(sqlite_address(path))
     except (OSError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         reason = str(error.strerror if isinstance(error, OSError) else error).splitlines()[0]
         raise StorageError(
