@@ -24,7 +24,7 @@ from kdzoo.data.roi import Roi, roi_of
 from kdzoo.detector_files import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
 from kdzoo.errors import CheckpointError, ImageError, UsageError
 from kdzoo.methods.base import Method
-from kdzoo.prediction import Picture, Prediction, rgb_of
+from kdzoo.prediction import Picture, Prediction, in_batches, rgb_of
 from kdzoo.rebuilding import rebuild
 from kdzoo.regions import RegionRule, find_regions
 from kdzoo.storage import write_file
@@ -169,15 +169,14 @@ class Detector:
         return next(self.predict_each([images]))  # type: ignore[list-item]
 
     def predict_each(self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH) -> Iterator[Prediction]:
-        """Judges images one after the other, in batches, holding no more than a batch of them in memory."""
+        """Judges images one after the other, in batches of a few dozen megabytes, of which one is held in memory."""
         for seen in self._seen(images, batch_size):
             yield from self.predict_rgb(seen)
 
     def _seen(self, images: Sequence[Picture], batch_size: int) -> Iterator[list[NDArray[np.uint8]]]:
         """The images as RGB, some at a time."""
-        step = min(batch_size, self.images_at_once)
-        for start in range(0, len(images), step):
-            yield [rgb_of(image, self.intensity) for image in images[start : start + step]]
+        read = (rgb_of(image, self.intensity) for image in images)
+        yield from in_batches(read, min(batch_size, self.images_at_once), lambda image: image.nbytes)
 
     def _inside(self, shape: tuple[int, ...], grid: tuple[int, int] | None = None) -> NDArray[np.bool_] | None:
         """What counts of an image: the region of interest without the border; None: all of it.

@@ -5,10 +5,11 @@ Shapes: H height, W width of the image as given.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,11 @@ from kdzoo.regions import Region, find_regions
 
 LONGEST_SIDE: Final = 2048
 """Of the pictures of predictions, pixels."""
+
+BATCH_BYTES: Final = 2**26
+"""Of the decoded images that are judged together: two dozen of 1024 x 1024, or one of any size."""
+
+_Item = TypeVar("_Item")
 
 _BOXES = 20
 """Regions that get a box in a picture; more would hide what they are about."""
@@ -77,6 +83,31 @@ class Prediction:
 def _shrunk_box(box: tuple[int, int, int, int], step: int) -> tuple[int, int, int, int]:
     left, top, right, bottom = box
     return left // step, top // step, -(-right // step), -(-bottom // step)
+
+
+def in_batches(items: Iterable[_Item], most: int, size: Callable[[_Item], int]) -> Iterator[list[_Item]]:
+    """Items in lists that are judged together: few enough, and of no more than `BATCH_BYTES` unless one alone has more.
+
+    Args:
+        items: taken one by one, so that no more than a list of them and one more are held; none is asked for before a
+            full list is used.
+        most: items of a list, 1 or more.
+        size: bytes of an item.
+    """
+    batch: list[_Item] = []
+    total = 0
+    for item in items:
+        own = size(item)
+        if batch and total + own > BATCH_BYTES:
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += own
+        if len(batch) == most:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
 
 def rgb_of(image: Picture, intensity: Intensity | None) -> NDArray[np.uint8]:

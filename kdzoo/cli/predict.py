@@ -20,6 +20,10 @@ from kdzoo.cli.source import load_source, region_options, set_tiles, source_opti
 from kdzoo.storage import growing_text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kdzoo.data.depth import Intensity
     from kdzoo.detector import Detector
     from kdzoo.prediction import Prediction
 
@@ -69,22 +73,19 @@ def predict(
     if roi is not None:
         detector.set_roi(roi)
     set_tiles(detector, tile, overlap, scale)
-    batch = min(_BATCH, detector.images_at_once)
     table = out / f"{TABLE}.{kind}"
     pictures = _picture_names(images) if heatmaps else []
     judged, alarms, skipped = 0, 0, 0
     with growing_text(table) as stream, _bar(len(images)) as bar:
         writer = _Table(stream, kind)
-        for start in range(0, len(images), batch):
-            chunk = [image.path for image in images[start : start + batch]]
-            for index, path, prediction in _judged(detector, chunk, start, skip_unreadable):
-                if prediction is None:
-                    skipped += 1
-                    continue
-                picture = _heatmap(prediction, out / HEATMAPS, pictures[index]) if heatmaps else None
-                writer.write(path, prediction, picture)
-                judged, alarms = judged + 1, alarms + prediction.anomalous
-            bar.update(len(chunk))
+        for index, prediction in _judged(detector, [image.path for image in images], skip_unreadable):
+            bar.update(1)
+            if prediction is None:
+                skipped += 1
+                continue
+            picture = _heatmap(prediction, out / HEATMAPS, pictures[index]) if heatmaps else None
+            writer.write(images[index].path, prediction, picture)
+            judged, alarms = judged + 1, alarms + prediction.anomalous
     if not judged:
         from kdzoo.errors import ImageError
 
@@ -94,26 +95,36 @@ def predict(
 
 
 def _judged(
-    detector: Detector, paths: list[Path], start: int, skip_unreadable: bool
-) -> Iterator[tuple[int, Path, Prediction | None]]:
-    """A prediction for each path, None for an unreadable one that is to be left out."""
+    detector: Detector, paths: Sequence[Path], skip_unreadable: bool
+) -> Iterator[tuple[int, Prediction | None]]:
+    """The place and the prediction of each image, None of an unreadable one that is to be left out."""
+    from kdzoo.prediction import in_batches
+
+    unreadable: list[int] = []
+    read = _read(paths, detector.intensity, unreadable if skip_unreadable else None)
+    for batch in in_batches(read, min(_BATCH, detector.images_at_once), lambda each: int(each[1].nbytes)):
+        predictions = detector.predict_rgb([image for _, image in batch])
+        yield from ((index, prediction) for (index, _), prediction in zip(batch, predictions, strict=True))
+    yield from ((index, None) for index in unreadable)
+
+
+def _read(
+    paths: Sequence[Path], intensity: Intensity | None, unreadable: list[int] | None
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Each image that can be read, with its place; the places of others go into a list, where there is one."""
     from kdzoo.errors import ImageError
     from kdzoo.prediction import rgb_of
 
-    read: list[tuple[int, Path, Any]] = []
-    for index, path in enumerate(paths, start):
+    for index, path in enumerate(paths):
         try:
-            read.append((index, path, rgb_of(path, detector.intensity)))
+            yield index, rgb_of(path, intensity)
         except ImageError as error:
-            if not skip_unreadable:
+            if unreadable is None:
                 raise ImageError(
                     error.message, hint=error.hint or "--skip-unreadable leaves such images out"
                 ) from error
             tell(f"Left out: {error}")
-            yield index, path, None
-    predictions = detector.predict_rgb([image for _, _, image in read])
-    for (index, path, _), prediction in zip(read, predictions, strict=True):
-        yield index, path, prediction
+            unreadable.append(index)
 
 
 def _picture_names(images: Sequence[NamedImage]) -> list[PurePath]:
