@@ -13,7 +13,7 @@ from typing import Any, Final
 from kdzoo._version import __version__
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
-_OURS: Final = ("kdzoo", "zoo_registry", "search_spaces", "pyproject.toml")
+_OURS: Final = ("kdzoo", "kdzoo_anomalib", "zoo_registry", "search_spaces", "pyproject.toml")
 _PATIENCE: Final = 20.0
 """Seconds that git is waited for."""
 

@@ -15,6 +15,7 @@ from kdzoo._version import __version__
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.errors import KdzooError, TrainingError
 from kdzoo.methods.base import Method
+from kdzoo.methods.registry import find_method
 from kdzoo.metrics.decisions import Decisions
 from kdzoo.metrics.maps import is_one
 from kdzoo.metrics.report import Report
@@ -226,7 +227,7 @@ def _document(
         "batches": batches(trainer),
         "precision": precision(trainer),
         "cost": cost(trainer),
-        "software": software(),
+        "software": software(find_method(spec.method).needs),
         "provenance": provenance(),
     }
 
@@ -273,7 +274,7 @@ def cost(trainer: Trainer) -> dict[str, float | str]:
     }
 
 
-def software() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    versions = {name: metadata.version(name) for name in ("torch", "timm", "numpy", "pillow", "scipy")}
+def software(needs: tuple[str, ...] = ()) -> dict[str, str]:
+    """Versions of what the numbers depend on, packages that the method needs among them."""
+    versions = {name: metadata.version(name) for name in ("torch", "timm", "numpy", "pillow", "scipy", *needs)}
     return {"kdzoo": __version__, "python": platform.python_version(), **versions}

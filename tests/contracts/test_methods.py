@@ -436,7 +436,7 @@ def reopened(request, root, teacher, tmp_path_factory):
     np.save(folder / "images.npy", images)
     asked = {item.callspec.params["name"] for item in request.session.items if item.parent is request.node}
     here = {}
-    for name in sorted(asked):
+    for name in sorted(name for name in asked if not find_method(name).missing):
         trainer = small_trial(root, name, teacher=teacher)
         trainer.run()
         outcome = conclude(trainer)
