@@ -13,7 +13,7 @@ from kdzoo.detector import Detector
 
 SMALL = (
     "--teacher",
-    "random-resnet18",
+    "random-test_resnet",
     "--image-size",
     "64",
     "--epochs",

@@ -10,7 +10,7 @@ from PIL import Image
 from kdzoo.detector import Detector
 
 WIDTH, HEIGHT = 96, 32
-SMALL = ("--teacher", "random-resnet18", "--image-size", "64", "--epochs", "2", "--set", "batch_size=4")
+SMALL = ("--teacher", "random-test_resnet", "--image-size", "64", "--epochs", "2", "--set", "batch_size=4")
 HOLE = (slice(10, 20), slice(60, 76))
 
 

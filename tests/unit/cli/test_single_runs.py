@@ -13,7 +13,7 @@ from kdzoo.cli.predict import _COLUMNS
 
 SMALL = (
     "--teacher",
-    "random-resnet18",
+    "random-test_resnet",
     "--image-size",
     "64",
     "--epochs",
@@ -111,7 +111,7 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     assert run(capsys, "zoo", "promote", "rd/lids/small", 1).out == "champion of rd/lids/small is release 1\n"
     assert run(capsys, "zoo", "promote", "rd/lids/small", 7).status == 1
     card = run(capsys, "zoo", "show", "rd/lids/small").out
-    assert "protocol" in card and "random-resnet18" in card
+    assert "protocol" in card and "random-test_resnet" in card
     assert "of 2 (0 to" in card and "2 normal images cannot show 1.0 %" in card
     manifest = json.loads(run(capsys, "zoo", "show", "rd/lids/small", "--json").out)
     assert manifest["document"]["metrics"] == result["metrics"]

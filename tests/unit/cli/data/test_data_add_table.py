@@ -68,7 +68,7 @@ def test_other_commands_know_it(capsys, tmp_path, photos):
     assert (listed["lids"]["state"], listed["lids"]["images"]) == ("there", 14)
     options = (
         "--teacher",
-        "random-resnet18",
+        "random-test_resnet",
         "--image-size",
         64,
         "--epochs",

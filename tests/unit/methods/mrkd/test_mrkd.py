@@ -20,7 +20,7 @@ NO_MASKS = {"mask_ratio_1": 0.0, "mask_ratio_2": 0.0, "mask_ratio_3": 0.0}
 
 @pytest.fixture(scope="module")
 def teacher():
-    return load_teacher("random-resnet18")
+    return load_teacher("random-test_resnet")
 
 
 def pass_through(generation):

@@ -21,7 +21,7 @@ HEADERS = 2 * 4096
 
 @pytest.fixture(scope="module")
 def teacher():
-    return load_teacher("random-resnet18")
+    return load_teacher("random-test_resnet")
 
 
 def plan_of(folder, method, **changes):
