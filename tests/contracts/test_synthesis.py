@@ -77,6 +77,20 @@ def test_the_share_of_anomalous_images_is_the_probability(name, probability):
 
 
 @every_kind
+def test_gray_images_stay_gray_and_colours_beside_them_stay_colours(name):
+    colour, room = batch()
+    gray = colour.mean(dim=1, keepdim=True).expand_as(colour)
+    mixed = torch.cat([colour[:3], gray[3:]])
+    for images in (gray, mixed, (mixed * 255).round() / 255):
+        result = made(name, images, room, probability=1.0)
+        spread = (result.images.amax(dim=1) - result.images.amin(dim=1)).flatten(1).amax(dim=1)
+        assert (spread[3:] < 0.5 / 255).all()
+        assert result.masks[3:].any()
+        if images is not gray:
+            assert (spread[:3] > 0.1).all()
+
+
+@every_kind
 def test_every_image_differs_where_its_mask_says(name):
     images, room = batch(16)
     result = made(name, images, room, probability=1.0)

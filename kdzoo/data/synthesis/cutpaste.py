@@ -20,10 +20,9 @@ from kdzoo.data.devices import constant
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.photometric import chroma_matrix
-from kdzoo.data.synthesis.pixels import Marked, above, as_mask, read_colours, with_colours
+from kdzoo.data.synthesis.pixels import Marked, above, as_luma, as_mask, read_colours, with_colours
 from kdzoo.errors import ConfigError
 
-_LUMA = (0.299, 0.587, 0.114)
 _PAIRS = (("area_low", "area_high"), ("scar_width_low", "scar_width_high"), ("scar_length_low", "scar_length_high"))
 
 
@@ -123,7 +122,7 @@ class CutPaste:
             return colour
         brightness, contrast, saturation, hue = (shades * 2 - 1) * self.config.jitter
         matrix = chroma_matrix(hue * (2 * math.pi), 1 + saturation) * ((1 + contrast) * (1 + brightness))[:, None, None]
-        luma = constant(_LUMA, colour.device) @ colour.float()
+        luma = as_luma(colour)
         # Not bincount, which asks a GPU for the largest number.
         number, total = (
             torch.zeros_like(hue).index_add_(0, image, marked.keep(each, 0.0)) for each in (torch.ones_like(luma), luma)

@@ -23,7 +23,15 @@ from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.fill import FormulaTextures, TextureSource
 from kdzoo.data.synthesis.photometric import augmented_pixels
-from kdzoo.data.synthesis.pixels import Marked, above, marked_places, read_colours, with_colours
+from kdzoo.data.synthesis.pixels import (
+    Marked,
+    above,
+    are_gray,
+    as_luma,
+    marked_places,
+    read_colours,
+    with_colours,
+)
 from kdzoo.errors import ConfigError
 
 
@@ -92,6 +100,9 @@ class Perlin:
         within = marked.places - owner * (height * width)
         rows = torch.div(within, width, rounding_mode="floor")
         filling = augmented_pixels(source, (owner, rows, within - rows * width), generator).to(images.dtype)
+        # What a monochrome camera sees has no colour, and what has one there would be too easy to find.
+        gray = are_gray(images.index_select(0, chosen)).index_select(0, owner)
+        filling = torch.where(gray, as_luma(filling).to(images.dtype), filling)
         low, high = self.config.blend_low, self.config.blend_high
         blend = torch.rand(len(chosen), generator=generator, device=device, dtype=images.dtype) * (high - low) + low
         targets = within + (chosen * (height * width)).index_select(0, owner)

@@ -18,7 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdzoo.data.devices import waits
+from kdzoo.data.devices import constant, waits
+
+_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +93,17 @@ def read_colours(images: Tensor, places: Tensor) -> Tensor:
     """
     values, offsets = _laid_out(images, places)
     return values.index_select(0, offsets.flatten()).view(3, -1)
+
+
+def are_gray(images: Tensor) -> Tensor:
+    """Which images have no colour at all, as those of a monochrome camera: ``[B, 3, H, W]`` to ``[B]`` bool."""
+    red, green, blue = images.unbind(dim=1)
+    return ((red == green) & (green == blue)).flatten(1).all(dim=1)
+
+
+def as_luma(colours: Tensor) -> Tensor:
+    """How bright colours are (Rec. 601): ``[3, R]`` to ``[R]``, in float32."""
+    return constant(_LUMA, colours.device) @ colours.float()
 
 
 def with_colours(images: Tensor, places: Tensor, colours: Tensor) -> Tensor:
