@@ -2,6 +2,7 @@
 
 from kdzoo.methods.registry import MethodEntry
 from kdzoo_anomalib.patchcore.config import PatchCoreConfig
+from kdzoo_anomalib.stfpm.config import STFPMConfig
 
 _NEEDS = ("anomalib",)
 _INSTALL = "kdzoo[anomalib]"
@@ -12,6 +13,16 @@ PATCHCORE = MethodEntry(
     config=PatchCoreConfig,
     model="kdzoo_anomalib.patchcore.model:PatchCore",
     space="kdzoo_anomalib:patchcore/space.yaml",
+    needs=_NEEDS,
+    install=_INSTALL,
+)
+
+STFPM = MethodEntry(
+    name="stfpm",
+    title="Student-Teacher Feature Pyramid Matching (BMVC 2021), around anomalib's",
+    config=STFPMConfig,
+    model="kdzoo_anomalib.stfpm.model:STFPM",
+    space="kdzoo_anomalib:stfpm/space.yaml",
     needs=_NEEDS,
     install=_INSTALL,
 )

@@ -12,10 +12,12 @@ try:
         warnings.simplefilter("ignore")
         from anomalib.models.components import KCenterGreedy, SparseRandomProjection
         from anomalib.models.image.patchcore.torch_model import PatchcoreModel
+        from anomalib.models.image.stfpm.anomaly_map import AnomalyMapGenerator as STFPMMap
+        from anomalib.models.image.stfpm.loss import STFPMLoss
 except ImportError as error:
     raise MissingDependencyError(
         f"anomalib {metadata.version('anomalib')} has not what is used of it: {error}",
         hint="pip install --upgrade 'kdzoo[anomalib]'",
     ) from error
 
-__all__ = ["KCenterGreedy", "PatchcoreModel", "SparseRandomProjection"]
+__all__ = ["KCenterGreedy", "PatchcoreModel", "STFPMLoss", "STFPMMap", "SparseRandomProjection"]

@@ -334,7 +334,7 @@ def test_it_overfits_four_images(method):
 # What a loss draws at random is drawn anew for each part of a batch.
 WITHOUT_DICE = {"mrkd": {"mask_ratio_1": 0.0, "mask_ratio_2": 0.0, "mask_ratio_3": 0.0}}
 # Stages whose loss is a mean over images, or over the same number of positions in each.
-MEANS = {("rd", "distil"), ("aand", "distil"), ("mrkd", "restore"), ("adps", "segment")}
+MEANS = {("rd", "distil"), ("aand", "distil"), ("mrkd", "restore"), ("adps", "segment"), ("stfpm", "match")}
 
 
 def gradients(method, stage, batch, *, parts):
