@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdzoo.blob_cache import open_cache
 from kdzoo.errors import TeacherError, TeacherUnavailableError, UnknownNameError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.storage import write_new
@@ -61,9 +62,8 @@ class TeacherZoo:
             zoo: a folder or ``s3://bucket/prefix``; default the settings' own.
             warn: as in `TeacherZoo`.
         """
-        folder = settings.cache / "zoo"
-        cache = BlobCache(folder, limit=settings.zoo_cache_limit)
-        return cls(open_store(zoo or settings.zoo, notes=folder), cache, settings, warn=warn)
+        store = open_store(zoo or settings.zoo, notes=settings.cache / "zoo")
+        return cls(store, open_cache(settings, warn=warn), settings, warn=warn)
 
     @property
     def uri(self) -> str:

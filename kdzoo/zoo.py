@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdzoo.blob_cache import open_cache
 from kdzoo.champions import CHAMPION, crown, judge
 from kdzoo.errors import CheckpointError, StorageError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.storage import write_new
 from kdzoo.trust import check_release, demand_signatures, sign_what_is_published
-from zoo_registry import BlobCache, EntryName, Registry, RegistryError, open_store
+from zoo_registry import EntryName, Registry, RegistryError, open_store
 
 if TYPE_CHECKING:
     import torch
@@ -81,8 +82,7 @@ def open_registry(
         warn: told when something other than what was asked for is used.
         ask: asks a person for the passphrase of the key when it is needed and not set.
     """
-    folder = settings.cache / "zoo"
-    store, cache = open_store(zoo or settings.zoo, notes=folder), BlobCache(folder, limit=settings.zoo_cache_limit)
+    store, cache = open_store(zoo or settings.zoo, notes=settings.cache / "zoo"), open_cache(settings, warn=warn)
     registry = Registry(store, cache, offline=settings.offline, on_warning=warn)
     sign_what_is_published(settings, registry.signatures, ask=ask)
     demand_signatures(settings, registry)

@@ -11,6 +11,7 @@ import click
 from kdzoo._version import __version__
 from kdzoo.cli.groups import LazyGroup
 from kdzoo.cli.say import only_text, tell_error, tell_usage
+from kdzoo.cli.utf8 import begin_again_in_utf8
 
 _COMMANDS = {
     "sweep": ("kdzoo.cli.sweep.group", "sweep", "Find the best configuration for every category, and publish it."),
@@ -56,6 +57,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits; every foreseen error ends in one clear message."""
+    if arguments is None:
+        begin_again_in_utf8()
     # Between Pillow's limit and ours, which refuses more in one clear line, images are large and welcome.
     warnings.filterwarnings("ignore", message="Image size .* could be decompression bomb")
     given = list(sys.argv[1:] if arguments is None else arguments)

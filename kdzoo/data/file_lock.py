@@ -5,8 +5,6 @@ Some network file systems (Lustre, NFS) have no working ``flock``; the system fr
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
 import time
@@ -15,15 +13,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from zoo_registry.store.files import open_kept
+from zoo_registry.store.files import open_kept, open_there
+from zoo_registry.store.locks import HELD, try_lock
 
 Claim = Literal["free", "in use", "unknown"]
 """Whether files are in use: ``unknown`` where locks do not work."""
 
 _log = logging.getLogger(__name__)
 
-# What flock answers when another holds the lock; anything else means that it does not work here.
-_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 _POLL_S = 0.05
 
 # How long `hold` waits for one who is deciding whether to delete; that takes a few system calls.
@@ -63,9 +60,9 @@ def hold(descriptor: int) -> None:
     deadline = time.monotonic() + _HOLD_S
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            try_lock(descriptor, shared=True)
         except OSError as error:
-            if error.errno not in _HELD or time.monotonic() > deadline:
+            if error.errno not in HELD or time.monotonic() > deadline:
                 _log.debug("a file cannot be marked as in use, going on without: %s", error)
                 return
         else:
@@ -91,14 +88,14 @@ def claim(paths: Iterable[Path]) -> Iterator[Claim]:
         answer: Claim = "free"
         for path in paths:
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+                descriptor = open_there(path)
             except FileNotFoundError:
                 continue
             opened.callback(os.close, descriptor)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                try_lock(descriptor)
             except OSError as error:
-                answer = "in use" if error.errno in _HELD else "unknown"
+                answer = "in use" if error.errno in HELD else "unknown"
                 break
         yield answer
 
@@ -106,9 +103,9 @@ def claim(paths: Iterable[Path]) -> Iterator[Claim]:
 def _acquire(descriptor: int, path: Path, deadline: float) -> bool:
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_lock(descriptor)
         except OSError as error:
-            if error.errno not in _HELD:
+            if error.errno not in HELD:
                 _log.debug("no lock on %s, going on without: %s", path, error)
                 return False
         else:

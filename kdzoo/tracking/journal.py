@@ -7,8 +7,6 @@ taken. Both are removed when all is sent.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from kdzoo.errors import StorageError, TrackingError
 from kdzoo.storage import appending, write_file
+from zoo_registry.store import locks
 from zoo_registry.store.files import open_kept
 
 
@@ -122,14 +121,14 @@ class Journal:
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.try_lock(self._file)
         except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            if error.errno in locks.HELD:
                 raise TrackingError(
                     f"the tracking journal {self.path} is in use",
                     hint="a running sweep sends its own records; wait for its process to end",
                 ) from error
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            if error.errno not in locks.NONE:
                 raise
 
     def _end_torn_line(self) -> None:

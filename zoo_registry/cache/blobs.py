@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -21,6 +22,9 @@ _FRESH_S = 600.0
 """Seconds within which a blob that was asked for is not evicted: whoever asked may be about to open it."""
 _ABANDONED_S = 24 * 3600.0
 """Seconds after which a fetch that has written nothing is taken for killed."""
+_UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+"""How a folder fails that this user can neither make nor write to, such as one under a home that is not there."""
+_ELSEWHERE = "or set KDZOO_CACHE (or KDZOO_HOME) to a folder of your own"
 
 
 class BlobCache:
@@ -34,15 +38,17 @@ class BlobCache:
         root: the folder; the first write makes it.
         limit: bytes that blobs may take; when one is added beyond that, those used longest ago go, but none that was
             asked for within ten minutes. None for no limit.
+        spare: gives a folder for blobs where the cache cannot be written, and is told why not; None: there is none.
     """
 
-    def __init__(self, root: Path, *, limit: int | None = None) -> None:
+    def __init__(self, root: Path, *, limit: int | None = None, spare: Callable[[str], Path] | None = None) -> None:
         self._root = root.absolute()
-        self._limit = limit
+        self._limit, self._spare = limit, spare
+        self._aside: Path | None = None
 
     def path(self, ref: BlobRef) -> Path:
         """Where the blob is or would be."""
-        return self._root / "sha256" / ref.sha256[:2] / ref.sha256
+        return _blob_path(self._root, ref)
 
     def find(self, ref: BlobRef, *, verify: bool = False) -> Path | None:
         """The blob's file, if it is here.
@@ -57,16 +63,21 @@ class BlobCache:
         Raises:
             StoreUnavailableError: the file cannot be read.
         """
-        path = self.path(ref)
-        with files.storage_errors("read", path):
-            try:
-                found = files.digest(path) if verify else (ref.sha256, path.stat().st_size)
-            except FileNotFoundError:
-                return None
-        if found == (ref.sha256, ref.size):
-            self._note_use(path)
-            return path
-        _log.warning("%s is damaged and is fetched again", path)
+        for root in (self._root, *((self._aside,) if self._aside is not None else ())):
+            path = _blob_path(root, ref)
+            with files.storage_errors("read", path, also=_ELSEWHERE):
+                try:
+                    found = files.digest(path) if verify else (ref.sha256, path.stat().st_size)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except PermissionError:
+                    if self._spare is None:
+                        raise
+                    continue
+            if found == (ref.sha256, ref.size):
+                self._note_use(path)
+                return path
+            _log.warning("%s is damaged and is fetched again", path)
         return None
 
     def add(self, ref: BlobRef, fill: Callable[[Path], str], *, origin: str) -> Path:
@@ -85,8 +96,9 @@ class BlobCache:
             BlobCorruptError: ``fill`` wrote other bytes; nothing was taken in.
             StoreUnavailableError: the cache cannot be written.
         """
-        path = self.path(ref)
-        with files.storage_errors("write", path), files.temporary(self._root / "tmp") as made:
+        root = self._written_to()
+        path = _blob_path(root, ref)
+        with files.storage_errors("write", path, also=_ELSEWHERE), files.temporary(root / "tmp") as made:
             try:
                 sha256, size = fill(made), made.stat().st_size
             except ObjectTooLargeError as error:
@@ -98,7 +110,8 @@ class BlobCache:
             files.make_folder(path.parent)
             made.replace(path)
             files.sync_folder(path.parent)
-        self._make_room()
+        if self._aside is None:
+            self._make_room()
         return path
 
     def remember(self, place: str, key: str, data: bytes) -> None:
@@ -113,7 +126,7 @@ class BlobCache:
             StoreUnavailableError: the cache cannot be written.
         """
         path = self.note_path(place, key)
-        with files.storage_errors("write", path):
+        with files.storage_errors("write", path, also=_ELSEWHERE):
             if path.is_file() and path.read_bytes() == data:
                 self._note_use(path, modified=True)
                 return
@@ -153,6 +166,20 @@ class BlobCache:
     def note_path(self, place: str, key: str) -> Path:
         """Where a small file of a store is or would be."""
         return self._root / "seen" / hashlib.sha256(place.encode()).hexdigest()[:32] / check_key(key)
+
+    def _written_to(self) -> Path:
+        """The cache, or the spare folder where this user can write no blobs to it."""
+        if self._aside is not None or self._spare is None:
+            return self._aside or self._root
+        inside = self._root / "tmp"
+        try:
+            files.make_folder(inside)
+            reason = "" if os.access(inside, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno in _UNWRITABLE else ""
+        if reason:
+            self._aside = self._spare(reason)
+        return self._aside or self._root
 
     def _note_use(self, path: Path, *, modified: bool = False) -> None:
         """Sets the time of last use, which many disks do not keep by themselves."""
@@ -203,6 +230,10 @@ def damage(file: CachedFile) -> str | None:
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
     return None if found == file.path.name else f"has sha256 {found}"
+
+
+def _blob_path(root: Path, ref: BlobRef) -> Path:
+    return root / "sha256" / ref.sha256[:2] / ref.sha256
 
 
 def _corrupt(ref: BlobRef, origin: str, found: str) -> BlobCorruptError:

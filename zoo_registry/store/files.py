@@ -19,17 +19,23 @@ Progress = Callable[[int], None]
 
 CHUNK = 1024 * 1024
 
+# Windows knows none of these, and takes a file for text unless told otherwise.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_OWN_BYTES = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
-def storage_errors(action: str, path: Path) -> Iterator[None]:
+def storage_errors(action: str, path: Path, *, also: str = "") -> Iterator[None]:
     """Turns an OSError inside into a `StoreUnavailableError` that names the path.
 
     Args:
         action: what is being done, such as ``"write"``.
         path: to what.
+        also: what else may help, to follow the hint.
     """
     try:
         yield
@@ -43,6 +49,7 @@ def storage_errors(action: str, path: Path) -> Iterator[None]:
             hint = "check the rights of the folder, or choose another one"
         elif error.errno == errno.ELOOP:
             hint = "remove the link"
+        hint = f"{hint}, {also}" if also else hint
         raise StoreUnavailableError(f"cannot {action} {path}: {error.strerror or error}", hint=hint) from error
 
 
@@ -68,7 +75,7 @@ def create(path: Path, *, mode: int = 0o666) -> BinaryIO:
         FileExistsError: there is something, if only a link that leads nowhere.
         OSError: as the system gives it.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _OWN_BYTES
     return os.fdopen(os.open(path, flags, mode), "wb")
 
 
@@ -86,7 +93,7 @@ def open_kept(path: Path, *, append: bool = False, mode: int = 0o666) -> int:
     Raises:
         OSError: it is a symbolic link, a folder, a pipe or a device; or as the system gives it.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _NO_WAIT | _OWN_BYTES
     try:
         handle = os.open(path, flags | (os.O_APPEND if append else 0), mode)
     except OSError as error:
@@ -99,6 +106,18 @@ def open_kept(path: Path, *, append: bool = False, mode: int = 0o666) -> int:
     return handle
 
 
+def open_there(path: Path) -> int:
+    """Opens a file for reading and writing that must be there, and follows no symbolic link.
+
+    Returns:
+        A descriptor, which the caller closes.
+
+    Raises:
+        OSError: it is not there, or a link; or as the system gives it.
+    """
+    return os.open(path, os.O_RDWR | _NO_FOLLOW | _OWN_BYTES)
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """Writes a new file that is on the disk when this returns; the name is on the disk after `sync_folder`."""
     with create(path) as file:
@@ -108,7 +127,9 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk."""
+    """Waits until the names in a folder are on the disk; Windows opens no folder, and has no way to wait."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -131,7 +152,7 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         OSError: it is not there, or is a folder, pipe or device, which could be read for ever.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | _NO_WAIT | _OWN_BYTES)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise OSError(errno.EINVAL, "not a plain file", str(path))

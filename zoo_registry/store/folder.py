@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from zoo_registry.errors import ObjectTooLargeError, StoreRefusedError
-from zoo_registry.store import files
+from zoo_registry.store import files, locks
 from zoo_registry.store.files import Progress
 from zoo_registry.store.probing import probe
 from zoo_registry.store.proof import Dialect, Proof
@@ -21,7 +20,6 @@ from zoo_registry.store.protocol import SMALL, Leftover, Listed, ObjectInfo, cha
 _TEMPORARY = ".tmp"
 _LOCKS = ".locks"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
@@ -317,20 +315,17 @@ class FolderStore:
         folder = self._own_folder(_LOCKS)
         # Keys share 256 locks, so that a zoo does not collect one for every key there ever was.
         path = folder / hashlib.sha256(key.encode()).hexdigest()[:2]
-        handle = files.open_kept(path)
-        try:
+        with ExitStack() as held:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                held.enter_context(locks.exclusive(path))
             except OSError as error:
-                if error.errno not in _NO_LOCKS:
+                if error.errno not in locks.NONE:
                     raise
                 raise StoreRefusedError(
                     f"the disk of {self._root} has no file locks, so an alias cannot be moved safely",
                     hint="put the zoo on a local disk or on S3",
                 ) from error
             yield
-        finally:
-            os.close(handle)
 
 
 def _etag(data: bytes) -> str:

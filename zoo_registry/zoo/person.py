@@ -13,6 +13,6 @@ def this_person() -> str:
     """Who runs this process, as ``user@host``: what a move says of its mover unless told otherwise."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has a number and no name
-        user = f"uid{os.getuid()}"
+    except (KeyError, OSError, ImportError):  # a container's user often has a number and no name
+        user = f"uid{os.getuid()}" if hasattr(os, "getuid") else "somebody"
     return plain(f"{user}@{socket.gethostname()}", longest=MAX_WHO)

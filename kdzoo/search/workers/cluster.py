@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kdzoo.errors import SweepError, UsageError
 from kdzoo.search.workers.keys import DRIVERS_ALONE, hidden
+from kdzoo.search.workers.ray_folder import ray_folder
 from kdzoo.search.workers.signals import interrupt_afterwards, terminated_as_interrupted
 from kdzoo.storage import appending
 
@@ -54,12 +55,13 @@ def cluster(address: str | None, *, log: Path, shared: int = 0) -> Iterator[None
         os.environ.setdefault(name, value)
     import ray
 
-    with _logged_to(log):
+    with _logged_to(log), ExitStack() as scratch:
         started = not ray.is_initialized()
         try:
             if started:
+                folder = scratch.enter_context(ray_folder()) if address in _LOCAL else None
                 with interrupt_afterwards():
-                    _start(address, _OBJECT_STORE_BYTES + shared)
+                    _start(address, _OBJECT_STORE_BYTES + shared, folder)
             with terminated_as_interrupted():
                 yield
         finally:
@@ -89,10 +91,12 @@ def check_address(address: str | None) -> None:
     _check(str(address))
 
 
-def _start(address: str | None, store: int) -> None:
+def _start(address: str | None, store: int, folder: str | None) -> None:
     import ray
 
-    local = {"include_dashboard": False, "object_store_memory": store} if address in _LOCAL else {}
+    local: dict[str, object] = {}
+    if address in _LOCAL:
+        local = {"include_dashboard": False, "object_store_memory": store, "_temp_dir": folder}
     try:
         # Whatever is started here inherits the environment, and so do all its workers.
         with hidden(DRIVERS_ALONE):
@@ -103,7 +107,8 @@ def _start(address: str | None, store: int) -> None:
         if address in _LOCAL:
             raise SweepError(
                 f"Ray did not start on this machine: {said}",
-                hint="a machine that is busy with other work may be too slow for it: try again later",
+                hint="a machine that is busy with other work may be too slow for it: try again later. Its files go to "
+                "TMPDIR, unless RAY_TMPDIR names another folder",
             ) from error
         raise SweepError(
             f"cannot reach Ray at '{address}': {said}", hint="check RAY_ADDRESS, or unset it to run on this machine"

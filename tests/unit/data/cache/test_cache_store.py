@@ -50,7 +50,7 @@ def no_locks(monkeypatch):
     def unsupported(descriptor, operation):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(file_lock.fcntl, "flock", unsupported)
+    monkeypatch.setattr("fcntl.flock", unsupported)
 
 
 def sample_of(tmp_path, name):

@@ -346,7 +346,7 @@ class TestManyAtOnce:
         def unsupported(descriptor, operation):
             raise OSError(errno.ENOLCK, "No locks available")
 
-        monkeypatch.setattr(file_lock.fcntl, "flock", unsupported)
+        monkeypatch.setattr("fcntl.flock", unsupported)
         started = threading.Barrier(4)
         builds = []
 

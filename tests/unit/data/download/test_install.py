@@ -271,7 +271,7 @@ def test_without_working_locks_two_do_not_write_one_part(place, web, monkeypatch
     def broken(*_):
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr("kdzoo.data.file_lock.fcntl.flock", broken)
+    monkeypatch.setattr("fcntl.flock", broken)
     place.downloads.mkdir(parents=True)
     place.part.write_bytes(b"of another process")
     fresh = place.data / f"{place.scratch_prefix}abc"
