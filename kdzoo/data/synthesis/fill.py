@@ -11,12 +11,12 @@ from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 
 from kdzoo.data.devices import beside, constant, uploaded
+from kdzoo.data.files import images_below
 from kdzoo.data.formula.textures import formula_textures
 from kdzoo.data.synthesis.filling import Filling
 from kdzoo.data.synthesis.pixels import read_colours
 from kdzoo.errors import DatasetNotFoundError, ImageError, UsageError
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 _TILES = 4
 _LEAST_SIDE = 64
 _USES = 2
@@ -115,7 +115,7 @@ class FolderTextures:
     def __init__(self, path: Path, size: int, *, most: int = 2000, seed: int = 0) -> None:
         if size < 1 or most < 1:
             raise UsageError(f"cannot keep {most} textures of {size} pixels", hint="both must be 1 or more")
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES) if path.is_dir() else []
+        files = images_below(path) if path.is_dir() else []
         if not files:
             raise DatasetNotFoundError(
                 f"no textures in {path}", hint="give a folder of photographs, or none to use textures by formula"
