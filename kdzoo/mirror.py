@@ -33,6 +33,7 @@ class Mirrored:
 
     Attributes:
         versions: how many versions were made.
+        renewed: how many named the zoo at another address until now.
         moved: entries whose alias was set, moved or taken away.
         strange: releases that came from no run of this MLflow, and so have no version, as ``entry:release``.
         apart: models of this zoo that have its id in their names, since the plain ones are another zoo's.
@@ -40,6 +41,7 @@ class Mirrored:
     """
 
     versions: int = 0
+    renewed: int = 0
     moved: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     apart: list[str] = field(default_factory=list)
@@ -87,7 +89,10 @@ def _mirror_entry(store: MlflowStore, registry: Registry, entry: EntryName, done
     name = versions.names.find(str(entry), zoo, zoo_id)
     known = {} if name is None else versions.of(name, zoo, zoo_id)
     for release in registry.releases(entry):
-        if release not in known and (made := _make_version(store, registry, entry, release, done)) is not None:
+        there = known.get(release)
+        if (there is None or there.zoo != zoo) and (
+            made := _make_version(store, registry, entry, release, done)
+        ) is not None:
             known[release] = made
     if not known:
         return
@@ -141,6 +146,7 @@ def _make_version(
     )
     version = store.add_version(ref, run_id)
     done.versions += version.made
+    done.renewed += version.renewed
     return version
 
 

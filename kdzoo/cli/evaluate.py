@@ -16,7 +16,9 @@ from kdzoo.cli.source import load_source, set_tiles, source_options
 from kdzoo.metrics.decision_words import calibrated_text, share_text, stated_text
 
 if TYPE_CHECKING:
+    from kdzoo.data.catalog import Dataset
     from kdzoo.detector import Detector
+    from kdzoo.settings import Settings
     from kdzoo.training.data import TrialData
 
 
@@ -73,7 +75,7 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
     from kdzoo.training.scoring import score_set
 
     document, settings = detector.document, Settings.from_environment()
-    opened = open_or_download(dataset or document["dataset"]["name"], settings, download=download)
+    opened = _opened(dataset, document["dataset"]["name"], settings, download=download)
     options, category = detector.options, document["dataset"]["category"]
     with Bar("Decoding images") as bar:
         data: TrialData = TrialData(opened, category, options, cache=settings.cache, progress=bar)
@@ -105,6 +107,20 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
         "defective_images": decided.misses.of,
         "miss_interval": [decided.misses.low, decided.misses.high],
     }
+
+
+def _opened(given: str | None, name: str, settings: Settings, *, download: bool) -> Dataset:
+    """The data set: the one that is given, else the detector's own, which is known here only if it has a name."""
+    from kdzoo.data.catalog import CATALOG
+    from kdzoo.data.registered import registered
+    from kdzoo.errors import UsageError
+
+    if given is None and name != "demo" and name not in CATALOG and name not in registered(settings):
+        raise UsageError(
+            f"the detector was trained on '{name}', a folder that has no name here: where is it?",
+            hint=f"--dataset PATH; or give it the name: kdzoo data add {name} PATH",
+        )
+    return open_or_download(given or name, settings, download=download)
 
 
 def _lines(result: dict[str, Any]) -> list[str]:

@@ -42,9 +42,16 @@ def registered(settings: Settings) -> dict[str, Path]:
     except OSError as error:
         raise StorageError(f"cannot read '{file}': {error.strerror or error}", hint="check its rights") from error
     try:
-        return dict(sorted(_checked(parse(data, f"'{file}'"), file).items()))
+        known = _checked(parse(data, f"'{file}'"), file)
     except RegistryError as error:
         raise _damaged(file, str(error)) from error
+    return {name: _here(folder, settings) for name, folder in sorted(known.items())}
+
+
+def _here(folder: Path, settings: Settings) -> Path:
+    """A registered folder; of a table, that of this home, which may have been moved or copied since."""
+    ours = settings.tables / folder.name
+    return ours if folder.parent.name == settings.tables.name and ours.is_dir() else folder
 
 
 def register(name: str, folder: Path, settings: Settings) -> Path | None:

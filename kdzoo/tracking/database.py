@@ -20,6 +20,7 @@ from kdzoo.addresses import sqlite_address
 from kdzoo.data.file_lock import advisory_lock, claim
 from kdzoo.databases import reading
 from kdzoo.errors import TrackingError
+from kdzoo.tracking.places import adopt_home
 
 State = Literal["absent", "empty", "half", "old", "ready"]
 """``half``: made or migrated in part; ``old``: this MLflow has steps for it that were not taken."""
@@ -50,6 +51,8 @@ class Look:
 def prepare_database(path: Path) -> None:
     """Sees to it that a database can be opened by MLflow: makes it, or brings it up to date, where that is needed.
 
+    One in a home that was moved or copied then speaks of that home (`kdzoo.tracking.places`).
+
     Args:
         path: the file; made, with its folder, if absent.
 
@@ -58,21 +61,26 @@ def prepare_database(path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     known = known_revisions()
-    if look_at(path, known).state == "ready" and not _before(path).exists():
-        return
     try:
-        with advisory_lock(_lock(path), patience_s=_PATIENCE_SECONDS) as held:
-            seen = look_at(path, known)
-            if seen.state == "ready" and held:
-                _before(path).unlink(missing_ok=True)  # of one that was killed once all was done
-            elif seen.state in ("absent", "empty"):
-                _make(path, replace=seen.state == "empty", clean=held)
-            elif seen.state == "old":
-                _migrate(path)
-            elif seen.state == "half":
-                raise half_made(path, seen, busy=not held)
+        if look_at(path, known).state != "ready" or _before(path).exists():
+            _make_ready(path, known)
+        adopt_home(path)
     except (OSError, sqlite3.Error) as error:
         raise TrackingError(f"cannot make the MLflow database '{path}': {error}") from error
+
+
+def _make_ready(path: Path, known: Sequence[str]) -> None:
+    """Makes the database or brings it up to date, one process at a time."""
+    with advisory_lock(_lock(path), patience_s=_PATIENCE_SECONDS) as held:
+        seen = look_at(path, known)
+        if seen.state == "ready" and held:
+            _before(path).unlink(missing_ok=True)  # of one that was killed once all was done
+        elif seen.state in ("absent", "empty"):
+            _make(path, replace=seen.state == "empty", clean=held)
+        elif seen.state == "old":
+            _migrate(path)
+        elif seen.state == "half":
+            raise half_made(path, seen, busy=not held)
 
 
 def look_at(path: Path, known: Sequence[str] = ()) -> Look:

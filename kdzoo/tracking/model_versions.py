@@ -31,13 +31,17 @@ class Version:
         model: its registered model.
         number: as MLflow gave it, which need not be the release's.
         run_id: the run it came from.
+        zoo: the zoo's address, as it says.
         made: whether it was made just now.
+        renewed: whether it named the zoo at another address until now.
     """
 
     model: str
     number: str
     run_id: str
+    zoo: str = ""
     made: bool = False
+    renewed: bool = False
 
 
 def version_tags(run_tags: Mapping[str, str]) -> dict[str, str]:
@@ -94,7 +98,7 @@ class ModelVersions:
         query = f"name = '{name}' AND tags.`{_DIGEST}` = '{ref.manifest_sha256}'"
         found = self._ask(lambda: self._client.search_model_versions(query, max_results=10))
         if found:
-            return _version(min(found, key=lambda version: int(version.version)))
+            return self._renewed(min(found, key=lambda version: int(version.version)), ref)
         # A run of another zoo's keeps that one's reference as it is.
         folder = MODEL_FOLDER if name == ref.model_name else f"{MODEL_FOLDER}-{zoo_mark(ref.zoo_id or ref.zoo)}"
         self._log_reference(ref, run_id, folder)
@@ -153,6 +157,20 @@ class ModelVersions:
         except TrackingError:
             self._ask(lambda: self._client.get_registered_model(name))  # MLflow is well, so the run was deleted
 
+    def _renewed(self, found: Any, ref: ReleaseRef) -> Version:
+        """A version that is there, with the zoo's address as it is now: the zoo was moved since."""
+        version = _version(found)
+        if version.zoo == ref.zoo:
+            return version
+        run, _, folder = str(found.source).removeprefix("runs:/").partition("/")
+        if run and folder:
+            self._log_reference(ref, run, folder)
+        self._ask(
+            lambda: self._client.update_model_version(version.model, version.number, description=version_note(ref))
+        )
+        self._ask(lambda: self._client.set_model_version_tag(version.model, version.number, ZOO, ref.zoo))
+        return dataclasses.replace(version, zoo=ref.zoo, renewed=True)
+
     def _log_reference(self, ref: ReleaseRef, run_id: str, folder: str) -> None:
         described = {"artifact_path": folder, "flavors": _FLAVORS, "run_id": run_id}
         files = {REFERENCE_FILE: ref.to_bytes(), "MLmodel": yaml.safe_dump(described).encode()}
@@ -166,4 +184,5 @@ def _is_of(tags: Mapping[str, str], zoo: str, zoo_id: str) -> bool:
 
 
 def _version(found: Any) -> Version:
-    return Version(model=str(found.name), number=str(found.version), run_id=str(found.run_id))
+    zoo = str(found.tags.get(ZOO, ""))
+    return Version(model=str(found.name), number=str(found.version), run_id=str(found.run_id), zoo=zoo)

@@ -63,6 +63,7 @@ def _mirror(settings: Settings, zoo: str | None) -> None:
     """Brings the model registry up to the zoo, where there are both."""
     from kdzoo.addresses import sqlite_path
     from kdzoo.mirror import mirror
+    from zoo_registry.addresses import without_credentials
     from zoo_registry.errors import ZooNotFoundError
 
     path = sqlite_path(settings.mlflow_uri)
@@ -77,6 +78,8 @@ def _mirror(settings: Settings, zoo: str | None) -> None:
         return  # nothing was ever published
     moved = f": {_some(done.moved)}" if done.moved else ""
     say(f"{done.versions} versions made in the model registry, the champion of {len(done.moved)} entries moved{moved}")
+    if done.renewed:
+        say(f"{done.renewed} versions now name the zoo where it is: {without_credentials(registry.uri)}")
     if done.apart and (done.versions or done.moved):
         tell_note(f"the plain names are another zoo's: this one's models are {_some(done.apart)}")
     if done.strange:

@@ -38,10 +38,11 @@ def resumed_plan(
     told = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if "name" in told:
         raise UsageError("--resume already names the sweep", hint="leave --name out")
-    written = PlanFile.read(sweep_folder(settings, given["resume"]).plan, settings)
+    place = given["dataset"] if method is None else None
+    written = PlanFile.read(sweep_folder(settings, given["resume"]).plan, settings, dataset=place)
     before = written.plan
     if method is None:
-        settled = sorted(told - _MAY_CHANGE)
+        settled = sorted(told - _MAY_CHANGE - {"dataset"})
         if settled:
             option = "--" + ("set" if settled[0] == "changes" else settled[0].replace("_", "-"))
             raise UsageError(

@@ -99,6 +99,7 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
       kdzoo sweep rd -d ./my-parts --protocol synthetic --zoo s3://plant/zoo --gpus-per-trial 0.25
       kdzoo sweep aand -d visa --objective aupro,latency_ms --priority worst-first --gpu-hours 40
       kdzoo sweep --resume night --trials 64
+      kdzoo sweep --resume night --dataset /mnt/new/parts
     """
     from kdzoo.cli.sweep.results import show_results
     from kdzoo.search.workers.cluster import check_address

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from kdzoo.data.catalog import CATALOG, Dataset, open_dataset
 from kdzoo.data.registered import registered
-from kdzoo.errors import KdzooError, SweepError
+from kdzoo.errors import DatasetNotFoundError, KdzooError, SweepError
 from kdzoo.methods.registry import find_method
 from kdzoo.search.record.plan import CHECKPOINT_MINUTES, SweepPlan
 from kdzoo.search.space.condition import Condition
@@ -86,24 +86,33 @@ class PlanFile:
             "gpu_hours": plan.gpu_hours,
             "loans": [asdict(loan) for loan in plan.loans],
             "root": str(plan.dataset.root),
+            "home": str(plan.settings.home),
             **_decisive(plan, self.data),
         }
         write_file(path, json.dumps(told, indent=1, allow_nan=False).encode())
 
     @classmethod
-    def read(cls, path: Path, settings: Settings) -> PlanFile:
+    def read(cls, path: Path, settings: Settings, *, dataset: str | Dataset | None = None) -> PlanFile:
         """Reads a plan and opens its data set.
+
+        Args:
+            path: the file.
+            settings: where things are.
+            dataset: where the data set is now, or what was opened there; default where it was. That it is the same is
+                for whoever goes on with the sweep to see: its digests stand in the plan.
 
         Raises:
             SweepError: there is none, it is damaged, or this kdzoo cannot follow it.
             DatasetError: its data set is no longer there.
         """
         told = read_plan(path)
+        home = told.get("home")
         try:
+            told |= {"root": moved_home(told["root"], home, settings), "zoo": moved_home(told["zoo"], home, settings)}
             plan = SweepPlan(
                 name=path.parent.name,
                 method=told["method"],
-                dataset=_dataset(told["dataset"], told["root"], settings),
+                dataset=_dataset(told["dataset"], told["root"], settings, dataset),
                 spaces={name: _space(told["method"], space) for name, space in told["spaces"].items()},
                 options=_options(told["options"], settings),
                 trials=int(told["trials"]),
@@ -226,11 +235,37 @@ def _options(values: dict[str, Any], settings: Settings) -> RunOptions:
     return options.replace(teacher=full_name(options.teacher, teachers=LocalTeachers.of(settings)))
 
 
-def _dataset(name: str, root: str, settings: Settings) -> Dataset:
-    """Opens the data set: by its name where that is known here, else where it was."""
+def moved_home(place: str, home: str | None, settings: Settings) -> str:
+    """A place that a plan names, where the home that it lay in was moved since.
+
+    Args:
+        place: a path, or an address, which stays as it is.
+        home: the home that the plan was written in; None where an earlier kdzoo wrote it.
+        settings: with the home of now.
+    """
+    if home is None or not Path(place).is_relative_to(home) or not Path(home).is_absolute():
+        return place
+    return str(settings.home / Path(place).relative_to(home))
+
+
+def _dataset(name: str, root: str, settings: Settings, now: str | Dataset | None) -> Dataset:
+    """Opens the data set: where it is said to be now, else by its name where that is known here, else where it was.
+
+    Raises:
+        DatasetNotFoundError: it is no longer where it was.
+        DatasetError: it cannot be read.
+    """
+    if now is not None:
+        found = now if isinstance(now, Dataset) else open_dataset(now, settings)
+        return replace(found, info=replace(found.info, name=name))
     known = name == "demo" or name in registered(settings)
     in_place = name in CATALOG and not Path(root).is_dir()
-    return open_dataset(name if known or in_place else root, settings)
+    try:
+        return open_dataset(name if known or in_place else root, settings)
+    except DatasetNotFoundError as error:
+        raise DatasetNotFoundError(
+            error.message, hint=f"where is the data set '{name}' now? --dataset PATH, beside --resume"
+        ) from error
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -65,7 +65,7 @@ def run_sweep(
     """
     check_address(plan.settings.ray_address)
     folder = SweepFolder(plan.folder)
-    before = PlanFile.read(folder.plan, plan.settings) if resume else None
+    before = PlanFile.read(folder.plan, plan.settings, dataset=plan.dataset) if resume else None
     if before is None:
         check_new(folder)
     registry = open_registry(plan.settings, zoo, warn=view.note)

@@ -180,3 +180,16 @@ def test_a_fallback_of_the_default_protocol_is_told(tmp_path, settings):
     assert dataset.info.default_protocol == "synthetic"
     (note,) = dataset.notes
     assert note.endswith("which are not in bolt0, bolt1, bolt2, bolt3, bolt4 and 2 more")
+
+
+def test_a_table_is_that_of_the_home_of_now(tmp_path, settings):
+    """What a table became lies in the home, which may be moved or copied."""
+    old, ours = tmp_path / "old/tables/lids-0a1b", settings.tables / "lids-0a1b"
+    register("lids", old, settings)
+    assert registered(settings) == {"lids": old}
+    ours.mkdir(parents=True)
+    assert registered(settings) == {"lids": ours}
+    old.mkdir(parents=True)
+    assert registered(settings) == {"lids": ours}, "a copy does not lean on the original"
+    register("parts", tmp_path / "parts", settings)
+    assert registered(settings)["parts"] == tmp_path / "parts"

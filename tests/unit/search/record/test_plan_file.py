@@ -8,8 +8,8 @@ from helpers.layouts import make_dataset, write_mask
 from helpers.sweeps import small_plan
 from PIL import Image
 
-from kdzoo.errors import SweepError
-from kdzoo.search.record.plan_file import DataDigests, PlanFile
+from kdzoo.errors import DatasetNotFoundError, SweepError
+from kdzoo.search.record.plan_file import DataDigests, PlanFile, moved_home
 from kdzoo.search.run.preparation import Preparation
 from kdzoo.search.study.strategy import Strategy
 
@@ -154,3 +154,35 @@ def test_a_space_of_another_form_is_an_error(written):
 def test_a_sweep_that_is_not_there(written, tmp_path):
     with pytest.raises(SweepError, match="no sweep 'day'"):
         PlanFile.read(tmp_path / "day" / "plan.json", written.plan.settings)
+
+
+def test_what_lies_in_a_home_that_was_moved_is_found_in_the_home_of_now(written, tmp_path):
+    plan = written.plan
+    inside = plan.settings.home / "parts"
+    (tmp_path / "parts").rename(inside)
+    dataset = dataclasses.replace(plan.dataset, root=inside)
+    there = dataclasses.replace(
+        written, plan=dataclasses.replace(plan, dataset=dataset), zoo=str(plan.settings.home / "zoo")
+    )
+    there.write(plan.folder / "plan.json")
+    now = tmp_path / "moved"
+    plan.settings.home.rename(now)
+    found = PlanFile.read(now / "sweeps/night/plan.json", dataclasses.replace(plan.settings, home=now))
+    assert (found.plan.dataset.root, found.zoo) == (now / "parts", str(now / "zoo"))
+    assert found.differences(found.plan, DATA) == []
+    assert moved_home("s3://bucket/zoo", "/old", plan.settings) == "s3://bucket/zoo"
+    assert moved_home("/older/parts", "/old", plan.settings) == "/older/parts"
+
+
+def test_a_data_set_that_is_elsewhere_now_is_opened_there_under_its_name(written, tmp_path):
+    (tmp_path / "parts").rename(tmp_path / "mounted elsewhere")
+    with pytest.raises(DatasetNotFoundError) as caught:
+        read(written)
+    assert caught.value.hint == "where is the data set 'parts' now? --dataset PATH, beside --resume"
+    now = str(tmp_path / "mounted elsewhere")
+    found = PlanFile.read(written.plan.folder / "plan.json", written.plan.settings, dataset=now)
+    assert (found.plan.dataset.name, found.plan.dataset.root) == ("parts", tmp_path / "mounted elsewhere")
+    assert Preparation(found.plan).digests == Preparation(dataclasses.replace(found.plan)).digests
+    assert found.differences(dataclasses.replace(written.plan, dataset=found.plan.dataset), DATA) == []
+    again = PlanFile.read(written.plan.folder / "plan.json", written.plan.settings, dataset=found.plan.dataset)
+    assert again.plan == found.plan
