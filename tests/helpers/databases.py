@@ -8,6 +8,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from functools import cache
+from pathlib import Path
 
 from helpers.processes import environ_of_python
 
@@ -66,9 +69,41 @@ def upgrade_to(path, revision):
 
 def make_old(path):
     """A database as an older MLflow left it, with one run in it."""
+    _put(path, _old())
+
+
+def make_whole(path):
+    """A database as this MLflow needs it, with nothing in it, where there is none. Each takes MLflow over a second."""
+    if not path.exists():
+        _put(path, _whole())
+
+
+def _put(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+@cache
+def _old():
+    with tempfile.TemporaryDirectory() as folder:
+        _build_old(Path(folder, "old.db"))
+        return Path(folder, "old.db").read_bytes()
+
+
+@cache
+def _whole():
+    from kdzoo.tracking.database import prepare_database
+    from kdzoo.tracking.environment import prepare_mlflow
+
+    prepare_mlflow()
+    with tempfile.TemporaryDirectory() as folder:
+        prepare_database(Path(folder, "whole.db"))
+        return Path(folder, "whole.db").read_bytes()
+
+
+def _build_old(path):
     from mlflow.store.db.utils import InitialBase, create_sqlalchemy_engine
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_sqlalchemy_engine(f"sqlite:///{path}")
     InitialBase.metadata.create_all(engine)
     engine.dispose()

@@ -8,6 +8,8 @@ from pathlib import Path
 from ray.cluster_utils import Cluster
 
 _STORE = 100 * 2**20
+_LETS_IN = ("HOME", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+"""Where a node sees whether its head asks for a token, and for which: an earlier Ray here may have left one."""
 
 
 class RayNodes:
@@ -21,6 +23,8 @@ class RayNodes:
     def __init__(self, count, *, dashboard=False):
         head = {"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": dashboard}
         head |= {"dashboard_port": 0} if dashboard else {}
+        # Tests have a home each: a node that joins in a later one would be turned away until its time is up.
+        self._environ = {name: os.environ[name] for name in _LETS_IN if name in os.environ}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address, self.dashboard = self._cluster.address, self._cluster.webui_url
         self.session = Path(self._cluster.head_node.get_session_dir_path())
@@ -29,7 +33,7 @@ class RayNodes:
     def add(self, *, environ=None):
         """One more worker; ``environ`` for its processes."""
         # On a busy machine workers at Ray's own low priority would hardly begin.
-        environ = {"RAY_worker_niceness": "0", **(environ or {})}
+        environ = {"RAY_worker_niceness": "0", **self._environ, **(environ or {})}
         return self._cluster.add_node(num_cpus=1, object_store_memory=_STORE, env_vars=environ)
 
     def node_of(self, pid):

@@ -4,10 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+from helpers.databases import make_whole
+
 from kdzoo.data.catalog import open_dataset
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.space.space import SpaceFile
 from kdzoo.settings import Settings
+from kdzoo.tracking.environment import sqlite_path
 from kdzoo.training.spec import RunOptions
 
 SMALL = {"amplify_epochs": 1, "distil_epochs": 3, "epoch_steps": 0, "batch_size": 4, "width": 0.25}
@@ -32,6 +35,9 @@ class Watcher:
 def small_plan(folder, *, name, trials, changes=None, environ=None, **given):
     """A sweep of `aand` over ``folder/parts``, with a checkpoint after each epoch; ``changes`` by category."""
     settings = Settings.from_environment({"KDZOO_HOME": str(folder / "home"), **(environ or {})})
+    database = sqlite_path(settings.mlflow_uri)
+    if database is not None:
+        make_whole(database)
     dataset = open_dataset(str(folder / "parts"), settings)
     file = SpaceFile("aand")
     return SweepPlan(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command import run
-from helpers.databases import OLDER, leave_half, leave_hot, make_old, opened, openers, upgrade_to
+from helpers.databases import OLDER, leave_half, leave_hot, make_old, make_whole, opened, openers, upgrade_to
 from helpers.processes import environ_of_python
 
 from kdzoo.doctor.child import run_check
@@ -67,14 +67,14 @@ def test_one_that_is_killed_while_it_makes_a_file_leaves_none(path):
 
 
 def test_one_whose_writer_was_killed_is_read_and_written_again(path):
-    prepare_database(path)
+    make_whole(path)
     leave_hot(path, "experiments", "name")
     assert look_at(path).state == "ready"
     leave_hot(path, "experiments", "name")
     prepare_database(path)
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT name FROM experiments").fetchall() == []
-    assert sorted(one.name for one in path.parent.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+    assert sorted(one.name for one in path.parent.iterdir()) == ["mlflow.db"]
 
 
 def test_an_empty_file_is_made_a_database(path):
@@ -192,14 +192,14 @@ def test_what_was_written_since_is_not_thrown_away(path):
 
 
 def test_a_copy_that_is_needed_no_more_goes_and_is_never_put_back(path):
-    prepare_database(path)
+    make_whole(path)
     Path(f"{path}.before-upgrade").write_bytes(b"of long ago")
     prepare_database(path)
     assert not Path(f"{path}.before-upgrade").exists() and look_at(path).state == "ready"
 
 
 def test_a_newer_mlflows_file_is_left_alone(path):
-    prepare_database(path)
+    make_whole(path)
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     before = path.read_bytes()
