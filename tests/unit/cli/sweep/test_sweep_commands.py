@@ -1,6 +1,7 @@
 """`kdzoo sweep list`, `show`, `stop` and `--resume`, as far as nothing trains."""
 
 import json
+import shutil
 
 import pytest
 from helpers.command import run
@@ -13,12 +14,12 @@ from kdzoo.search.record.plan_file import DataDigests, PlanFile
 from kdzoo.search.study.studies import CategoryStudies
 
 
-@pytest.fixture
-def night(tmp_path, monkeypatch):
-    """A sweep of which three trials ended and one was under way when its driver died."""
-    make_dataset(tmp_path / "parts")
-    monkeypatch.setenv("KDZOO_HOME", str(tmp_path / "home"))
-    plan = small_plan(tmp_path, name="night", trials=3)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a data set and a home in which the sweep of `night` is; the home is kept in ``kept`` as well."""
+    place = tmp_path_factory.mktemp("place")
+    make_dataset(place / "parts")
+    plan = small_plan(place, name="night", trials=3)
     folder = SweepFolder(plan.folder)
     data = dict.fromkeys(plan.spaces, DataDigests(fingerprint="f", split="s"))
     written = PlanFile(plan=plan, data=data, run_key="night-1", created=0.0, zoo=plan.settings.zoo)
@@ -36,7 +37,17 @@ def night(tmp_path, monkeypatch):
     folder.keep_outcome(
         "cable", {"best": 0, "objective": 0.9, "metrics": metrics, "published": published, "reason": ""}
     )
-    return folder
+    shutil.copytree(place / "home", place / "kept")
+    return place
+
+
+@pytest.fixture
+def night(place, monkeypatch):
+    """A sweep of which three trials ended and one was under way when its driver died."""
+    shutil.rmtree(place / "home")
+    shutil.copytree(place / "kept", place / "home")
+    monkeypatch.setenv("KDZOO_HOME", str(place / "home"))
+    return SweepFolder(place / "home" / "sweeps" / "night")
 
 
 def test_no_sweeps(capsys):
@@ -115,21 +126,21 @@ def test_stop_asks_the_driver(capsys, night):
         (["aand", "-d", "{parts}", "--gpu-hours", "1", "--gpus-per-trial", "0"], "hold no GPU", "--time-budget"),
     ],
 )
-def test_wrong_usage(capsys, night, tmp_path, arguments, named, hinted):
-    ran = run(capsys, "sweep", *(word.format(parts=tmp_path / "parts") for word in arguments))
+def test_wrong_usage(capsys, night, place, arguments, named, hinted):
+    ran = run(capsys, "sweep", *(word.format(parts=place / "parts") for word in arguments))
     assert ran.status == 2
     assert named in ran.err and hinted in ran.err
     assert "Making" not in ran.err
 
 
-def test_a_command_that_asks_for_another_plan_is_refused(capsys, night, tmp_path):
-    ran = run(capsys, "sweep", "rd", "-d", tmp_path / "parts", "--teacher", "random-resnet18", "--resume", "night")
+def test_a_command_that_asks_for_another_plan_is_refused(capsys, night, place):
+    ran = run(capsys, "sweep", "rd", "-d", place / "parts", "--teacher", "random-resnet18", "--resume", "night")
     assert ran.status == 1
     assert "method is rd, was aand" in ran.err
 
 
-def test_another_way_to_search_is_refused_on_resume(capsys, night, tmp_path):
-    same = ["aand", "-d", tmp_path / "parts", "--teacher", "random-resnet18", "--image-size", "64", "--resume", "night"]
+def test_another_way_to_search_is_refused_on_resume(capsys, night, place):
+    same = ["aand", "-d", place / "parts", "--teacher", "random-resnet18", "--image-size", "64", "--resume", "night"]
     ran = run(capsys, "sweep", *same, "--sampler", "random", "--priority", "worst-first", "--no-warm-start")
     assert ran.status == 1
     for difference in (
