@@ -110,14 +110,16 @@ class Withdrawals:
         records.check_schema(fields, what, SCHEMA)
         records.check_keys(fields, what, required=_REQUIRED, optional={"signature"})
         try:
-            block = fields.get("signature")
+            signature = None
+            if "signature" in fields:  # null is none of the two: signed is what has one, unsigned what has not
+                signature = Signature.of_block(records.mapping(fields["signature"], "signature"))
             return cls(
                 entry=EntryName.parse(records.text(fields["entry"], "entry", longest=200)),
                 number=fields["number"],
                 updated=fields["updated"],
                 write_id=fields["write_id"],
                 releases=dict(_release(*one) for one in records.mapping(fields["releases"], "releases").items()),
-                signature=None if block is None else Signature.of_block(records.mapping(block, "signature")),
+                signature=signature,
             )
         except ValueError as error:  # also a name that is none
             raise ManifestInvalidError(f"{what} is not valid: {error}") from error

@@ -194,6 +194,13 @@ def test_a_changed_file_ends_in_a_registry_error_or_is_valid_by_its_schema(zoo, 
     assert wrong(kind, made) == []
 
 
+def test_withdrawals_with_a_signature_of_null_are_neither_signed_nor_unsigned(zoo):
+    made = json.loads(next(zoo.rglob("withdrawn.json")).read_bytes()) | {"signature": None}
+    assert wrong("withdrawals", made)
+    with pytest.raises(ManifestInvalidError, match="signature is None, not an object"):
+        Withdrawals.parse(json.dumps(made).encode())
+
+
 @example(10**6 - 1)
 @given(st.integers(2, 10**6 - 1))
 @settings(max_examples=20, deadline=None)
