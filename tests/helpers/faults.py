@@ -155,14 +155,14 @@ def _row(drive, at, *, fault, promised, outcome):
 
 
 def _busy_node(rig, drive):
-    """A node whose trial is past its first checkpoint, by the newest word of the driver."""
+    """A node that trains at this moment, once a trial was past its first checkpoint."""
     drive.reached(INTERVAL + 2)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for node in rig.ray.nodes:
-            if rig.ray.trial_workers(node):
+            if rig.ray.trains(node):
                 return node
-        time.sleep(0.2)
+        time.sleep(0.02)
     raise AssertionError(f"no node trains: {drive.said()}")
 
 

@@ -54,6 +54,10 @@ class RayNodes:
         """Those in which trials run."""
         return [pid for pid in self.processes(node) if b"Trainable" in _command(pid)]
 
+    def trains(self, node):
+        """Whether a trial runs on it at this moment; its worker stays from one trial to the next."""
+        return any(b"Trainable.train" in _command(pid) for pid in self.trial_workers(node))
+
     def kill(self, node):
         """As if its plug was pulled."""
         pids = self.processes(node)
