@@ -11,13 +11,15 @@ from kdzoo.addresses import sqlite_path
 from kdzoo.doctor.finding import Asked, Finding
 from kdzoo.errors import TrackingError
 from kdzoo.settings import Settings
-from kdzoo.tracking.database import half_made, in_work, look_at
+from kdzoo.tracking.database import check_upgrade, half_made, in_work, known_revisions, look_at
 from kdzoo.tracking.environment import prepare_mlflow
 from zoo_registry.addresses import without_credentials
 
 LEAST_SERVER = (3, 12)
 _SECONDS = 5.0
 _MOST_BYTES = 64
+_MOST_TRIED = 2**28
+"""Bytes of a file that is copied to see whether it can be brought up to date; a larger one would take too long."""
 _START = "start one (infra/local-stack does, for trying out), or unset MLFLOW_TRACKING_URI for a file under KDZOO_HOME"
 
 
@@ -87,7 +89,7 @@ def _file(path: Path) -> Finding:
     """A database in a file: read without MLflow, which would bring an older one up to date."""
     if not path.exists():
         return Finding(check="mlflow", state="ok", what=f"{path} is made at its first use")
-    seen = look_at(path)
+    seen = look_at(path, known_revisions())
     if seen.state == "empty":
         return Finding(check="mlflow", state="ok", what=f"{path} is empty, and made at its first use")
     if seen.state == "half":
@@ -96,7 +98,24 @@ def _file(path: Path) -> Finding:
                 check="mlflow", state="warn", what=f"{path} is being brought up to date", hint="ask again in a minute"
             )
         raise half_made(path, seen)
+    if seen.state == "old":
+        return _old(path)
     return Finding(check="mlflow", state="ok", what=f"{path}: {seen.experiments} experiments")
+
+
+def _old(path: Path) -> Finding:
+    """One of an older MLflow, which the next command that opens it brings up to date.
+
+    Raises:
+        TrackingError: it cannot be.
+    """
+    what = f"{path} is an older MLflow's, and is brought up to date at its next use"
+    if path.stat().st_size <= _MOST_TRIED:
+        check_upgrade(path)
+        what += ": a copy of it could be"
+    return Finding(
+        check="mlflow", state="warn", what=what, hint="from then on other programs need this MLflow to open it, too"
+    )
 
 
 def _line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
+import tempfile
 import uuid
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -65,7 +66,9 @@ def prepare_database(path: Path) -> None:
         if look_at(path, known).state != "ready" or _before(path).exists():
             _make_ready(path, known)
         adopt_home(path)
-    except (OSError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
+        raise _unread(path, error) from error
+    except OSError as error:
         raise TrackingError(f"cannot make the MLflow database '{path}': {error}") from error
 
 
@@ -109,12 +112,13 @@ def look_at(path: Path, known: Sequence[str] = ()) -> Look:
                 )
             experiments, runs = (_count(database, name) if name in there else 0 for name in ("experiments", "runs"))
     except sqlite3.Error as error:
-        raise TrackingError(
-            f"'{path}' is no MLflow database that can be read: {error}", hint="move it away; a new one is made"
-        ) from error
+        raise _unread(path, error) from error
     is_old = bool(known) and revisions != [known[0]]
     if is_old and any(one not in known for one in revisions):
-        raise TrackingError(f"'{path}' was written by a newer MLflow", hint="pip install --upgrade mlflow")
+        raise TrackingError(
+            f"'{path}' was written by a newer MLflow, or another variety of it: this one does not know its tables",
+            hint=f"pip install --upgrade mlflow, or {_begin_anew(path)}",
+        )
     state: State = "half" if left or len(revisions) != 1 else "old" if is_old else "ready"
     why = f"the table '{left[0].removeprefix(_LEFTOVER)}' was being rewritten" if left else "its tables were being made"
     return Look(state=state, why=why if state == "half" else "", experiments=experiments, runs=runs)
@@ -142,12 +146,61 @@ def half_made(path: Path, seen: Look, *, busy: bool = False) -> TrackingError:
     what = f"'{path}' is half made: {seen.why} when MLflow was killed, or met another process that did the same"
     before = _before(path)
     if before.exists():
-        return TrackingError(what, hint=f"put back what was kept of it before: mv '{before}' '{path}'")
+        return TrackingError(what, hint=f"put back what was kept of it before: mv {_quoted(before)} {_quoted(path)}")
     kept = f"; the {seen.runs} runs in the old file stay there" if seen.runs else ""
     return TrackingError(
         what,
-        hint=f"move it away, so that a new one is made: mv '{path}' '{path}.broken' && kdzoo mlflow sync{kept}",
+        hint=f"{_begin_anew(path)}{kept}",
     )
+
+
+def check_upgrade(path: Path) -> None:
+    """Tries on a copy, in a scratch folder, whether a database of an older MLflow can be brought up to date.
+
+    Raises:
+        TrackingError: it cannot; says why, and what to do.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / path.name
+        try:
+            _copy(path, copy)
+            _upgrade(copy)
+        except (TrackingError, OSError, sqlite3.Error) as error:
+            raise _not_upgraded(path, error) from error
+
+
+def _not_upgraded(path: Path, error: Exception) -> TrackingError:
+    why = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+    return TrackingError(
+        f"'{path}' was made by another version of MLflow, and this one cannot bring it up to date: {why[0][:300]}",
+        hint=f"keep a copy, and see what this says: {upgrade_command(path)}; or {_begin_anew(path)}",
+    )
+
+
+def _begin_anew(path: Path) -> str:
+    moved = f"mv {_quoted(path)} {_quoted(path.with_name(f'{path.name}.broken'))}"
+    return f"move it away, so that a new one is made: {moved} && kdzoo mlflow sync"
+
+
+def _unread(path: Path, error: sqlite3.Error) -> TrackingError:
+    """What to say of a file that SQLite cannot read: one that is in use, or closed to us, is not to be thrown away."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return TrackingError(
+            f"'{path}' is locked: another process has been writing to it for {_READ_SECONDS:.0f} s and more",
+            hint=f"wait for it, or see which it is and end it: fuser -v {_quoted(path)}",
+        )
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
+        return TrackingError(f"'{path}' cannot be read: {error}", hint="check its rights, its folder's, and the disk")
+    return TrackingError(
+        f"'{path}' is no MLflow database that can be read: {error}", hint="move it away; a new one is made"
+    )
+
+
+def _quoted(path: Path) -> str:
+    """A path for a shell, always in quotes: a reader sees where it begins and ends."""
+    text = shlex.quote(str(path))
+    return text if text.startswith("'") else f"'{text}'"
 
 
 def _make(path: Path, *, replace: bool, clean: bool) -> None:
@@ -185,7 +238,7 @@ def _migrate(path: Path) -> None:
         if look_at(path).runs > look_at(before).runs:
             raise TrackingError(
                 f"'{path}' was being brought up to date when MLflow was killed, and holds runs from after that",
-                hint=f"bring it up to date by hand: {upgrade_command(path)}; then remove '{before}'",
+                hint=f"bring it up to date by hand: {upgrade_command(path)} && rm {_quoted(before)}",
             )
         _copy(before, path)
     else:
@@ -195,10 +248,10 @@ def _migrate(path: Path) -> None:
         beside.replace(before)
     try:
         _upgrade(path)
-    except TrackingError:
+    except TrackingError as error:
         _copy(before, path)
         before.unlink()  # the file is what it was, and may be written to by the MLflow that it is of
-        raise
+        raise _not_upgraded(path, error) from error
     before.unlink(missing_ok=True)
 
 

@@ -15,6 +15,7 @@ from kdzoo.errors import KdzooError, TrackingError, UnknownNameError
 from kdzoo.metrics.binomial import Share
 from kdzoo.metrics.names import METRIC_NAMES
 from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.tracking.hints import what_to_do
 from kdzoo.tracking.pages import all_pages
 from zoo_registry.addresses import without_credentials
 
@@ -198,7 +199,7 @@ def _read(uri: str, ask: Callable[[Any], T]) -> T | None:
         reason = (without_credentials(str(error)).strip().splitlines() or [type(error).__name__])[0][:300]
         raise TrackingError(
             f"cannot read the leaderboard from MLflow at {without_credentials(uri)}: {reason}",
-            hint="is the server running? MLFLOW_TRACKING_URI says where it is looked for",
+            hint=what_to_do(uri, error),
         ) from error
 
 

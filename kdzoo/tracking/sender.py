@@ -18,6 +18,7 @@ from zoo_registry.addresses import without_credentials
 if TYPE_CHECKING:
     from kdzoo.tracking.store import MlflowStore
 
+_START: Final = "start the server, or name another with MLFLOW_TRACKING_URI"
 REST_SECONDS: Final = 10.0
 """Between two tries while MLflow is down."""
 
@@ -118,7 +119,9 @@ class Sender:
                     self.tell("refused", refusal)
         except (TrackingError, OSError) as error:
             self._rest_until = time.monotonic() + REST_SECONDS
-            self.tell("down", f"{error}; the sweep goes on, its records are kept in {self._journal.path}")
+            hint = getattr(error, "hint", None)
+            kept = f"the sweep goes on, its records are kept in {self._journal.path}"
+            self.tell("down", f"{error}; {kept}" + (f" ({hint})" if hint else ""))
 
     def _release(self) -> None:
         """Closes the journal once both the thread and the caller are done with it."""
@@ -157,7 +160,7 @@ def replay(spool: Path, uri: str, *, artifacts: Path) -> int:
             except TrackingError as error:
                 raise TrackingError(
                     f"{error.message}; {sent} records were sent, {journal.unsent_count()} are still in {spool}",
-                    hint="start the server, or name another with MLFLOW_TRACKING_URI, and run `kdzoo mlflow sync`",
+                    hint=f"{error.hint or _START}, and run `kdzoo mlflow sync`",
                 ) from error
             journal.mark_sent(offset)
             if refusal is None:

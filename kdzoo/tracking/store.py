@@ -18,6 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from kdzoo.addresses import file_address, sqlite_path
 from kdzoo.errors import TrackingError
 from kdzoo.tracking.database import prepare_database
+from kdzoo.tracking.hints import restore_command, what_to_do
 from kdzoo.tracking.model_versions import ModelVersions, Version, version_tags
 from kdzoo.tracking.notes import NOTE_TAG, experiment_note
 from kdzoo.tracking.records import Record, RunRef, RunState
@@ -223,7 +224,7 @@ class MlflowStore:
         if experiment.lifecycle_stage == "deleted":
             raise TrackingError(
                 f"the MLflow experiment '{name}' is deleted",
-                hint=f"restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}",
+                hint=f"restore it: {restore_command(self._uri, str(experiment.experiment_id))}",
             )
         return str(experiment.experiment_id)
 
@@ -242,11 +243,14 @@ class MlflowStore:
         except TrackingError:
             raise
         except MlflowException as error:
-            kind = RefusedError if error.error_code in _FINAL else TrackingError
-            raise kind(f"MLflow at {self._shown}: {short(error)}") from error
+            what = f"MLflow at {self._shown}: {short(error)}"
+            if error.error_code in _FINAL:
+                raise RefusedError(what) from error
+            raise TrackingError(what, hint=what_to_do(self._uri, error)) from error
         except Exception as error:
             # Databases, disks and object stores raise their own kinds through MLflow; none may reach the training.
-            raise TrackingError(f"MLflow at {self._shown}: {type(error).__name__}: {short(error)}") from error
+            what = f"MLflow at {self._shown}: {type(error).__name__}: {short(error)}"
+            raise TrackingError(what, hint=what_to_do(self._uri, error)) from error
 
 
 def _quoted(key: str) -> str:
