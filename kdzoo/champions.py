@@ -32,6 +32,9 @@ _FORMER_RESIZE = "bilinear-antialiased-square"
 """What a document does not say that is older than any other way."""
 
 
+_FORMER_MASKS = "nearest-pixel"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """How a document stands against the champion.
@@ -348,6 +351,10 @@ def terms_of(document: Mapping[str, Any]) -> dict[str, str | None]:
         "data": _part(document, "dataset").get("fingerprint"),
         "input size": seen.get("size"),
         "resizing": f"{seen.get('resize', _FORMER_RESIZE)}{cut}" if seen else None,
+        # Of images alone nothing depends on how masks are made smaller.
+        "masks": _part(document, "dataset").get("masks", _FORMER_MASKS)
+        if not str(_part(document, "objective").get("name")).startswith("image_")
+        else "any",
     }
     return {name: None if value is None else str(value) for name, value in said.items()}
 
@@ -355,6 +362,8 @@ def terms_of(document: Mapping[str, Any]) -> dict[str, str | None]:
 def _differences(ours: Mapping[str, str | None], theirs: Mapping[str, str | None]) -> str:
     """Which terms keep two results from being compared, in words; empty where they can be."""
     other = [name for name, value in ours.items() if None not in (value, theirs[name]) and value != theirs[name]]
+    if "objective" in other and "masks" in other:
+        other.remove("masks")  # which follows from it
     unsaid = [name for name, value in ours.items() if None in (value, theirs[name])]
     said = [f"another {_listed(other)}"] if other else []
     return "; ".join([*said, *([f"{_listed(unsaid)} not said by both"] if unsaid else [])])

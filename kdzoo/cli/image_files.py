@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
@@ -43,58 +44,69 @@ def named_images(words: Sequence[str]) -> list[NamedImage]:
     Raises:
         UsageError: nothing named, a name that is not there, or no image in a folder.
     """
-    from kdzoo.data.files import printable
+    from kdzoo.data.files import few, printable
     from kdzoo.data.layouts.left_out import is_known_as_none
     from kdzoo.errors import UsageError
 
     if not words:
         raise UsageError("no images named", hint="kdzoo predict METHOD DATASET/CATEGORY FILES... --out DIR")
     images: list[NamedImage] = []
-    none: list[Path] = []
+    none: list[str] = []
     for word in words:
         path = Path(word)
-        if path.is_dir():
-            images += _of_folder(path)
-        elif not path.exists():
+        try:
+            there = path.exists()
+        except OSError as error:
+            raise UsageError(f"there is no file '{printable(path)}': {error.strerror}") from error
+        if not there:
             raise UsageError(f"there is no file '{printable(path)}'")
+        if path.is_dir():
+            found = _of_folder(path)
+            images += found
+            none += [] if found else [f"the folder '{printable(path)}' holds no images"]
         elif is_known_as_none(path):  # as Thumbs.db is among photos/*
-            none.append(path)
+            none.append(f"'{printable(path)}' is no image")
         else:
             images.append(NamedImage(path=path, name=PurePath(path.name)))
-    if none and not images:
-        raise UsageError(f"'{printable(none[0])}' is no image")
-    tell_notes(f"'{printable(path)}' is left out: it is no image" for path in none)
+    if not images:
+        raise UsageError(none[0])
+    tell_notes(few([f"{each}, and left out" for each in none], "that are left out"))
     return images
 
 
 def _of_folder(folder: Path) -> list[NamedImage]:
-    """The images below a folder."""
-    from kdzoo.data.files import images_below, printable
+    """The images below a folder, without those that an earlier run drew."""
+    from kdzoo.data.files import images_below
     from kdzoo.data.layouts.left_out import left_out
-    from kdzoo.errors import UsageError
 
-    found = list(images_below(folder))
-    drawn = {path.parent for path in found if _is_drawn(path.parent)}
-    own = [path for path in found if path.parent not in drawn and not drawn.intersection(path.parents)]
-    if not own:
-        raise UsageError(f"the folder '{printable(folder)}' holds no images")
-    tell_notes(_drawn_notes(found, drawn))
-    tell_notes(left_out(folder, [*own, *drawn], where=printable(folder)))
+    found = images_below(folder)
+    drawn = {path: place for path in found if (place := _drawn_in(path.parent, folder)) is not None}
+    own = [path for path in found if path not in drawn]
+    tell_notes(_drawn_notes(Counter(drawn.values())))
+    tell_notes(left_out(folder, [*own, *drawn.values()], why="links that lead nowhere are not followed"))
     return [NamedImage(path=path, name=path.relative_to(folder)) for path in own]
 
 
-def _is_drawn(folder: Path) -> bool:
-    """Whether a folder, or one that it lies in, holds the pictures of an earlier `kdzoo predict`, beside its table."""
-    places = [folder, *folder.parents]
-    return any(
-        place.name == HEATMAPS and any((place.parent / f"{TABLE}.{kind}").is_file() for kind in KINDS)
-        for place in places
-    )
+def _drawn_in(place: Path, named: Path) -> Path | None:
+    """The folder of pictures of an earlier `kdzoo predict`, beside its table, that a folder is or lies in; else None.
+
+    Args:
+        place: the folder.
+        named: the one that the command line names, above which nothing is looked at.
+    """
+    for each in (place, *place.parents):
+        if each.name == HEATMAPS and any((each.parent / f"{TABLE}.{kind}").is_file() for kind in KINDS):
+            return each
+        if each == named:
+            return None
+    return None
 
 
-def _drawn_notes(found: Iterable[Path], drawn: set[Path]) -> Iterable[str]:
-    from kdzoo.data.files import printable
+def _drawn_notes(counts: Mapping[Path, int]) -> Iterable[str]:
+    from kdzoo.data.files import few, printable
 
-    for folder in sorted(drawn):
-        count = sum(path.parent == folder for path in found)
-        yield f"{count} pictures of an earlier run are left out: {printable(folder)}"
+    notes = [
+        f"{count} picture{'' if count == 1 else 's'} of an earlier run left out: {printable(folder)}"
+        for folder, count in sorted(counts.items())
+    ]
+    return few(notes, "folders of earlier runs")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _LARGEST = ("left", "top", "right", "bottom", "area", "share", "peak")
 _COLUMNS = ("file", "score", "threshold", "anomalous", "heatmap", "regions", *_LARGEST)
 _BATCH = 16
+_LONGEST = 80
+"""Bytes of a part of a picture's name; disks take 255, a number, a suffix and a name beside it included."""
 
 
 @click.command()
@@ -130,27 +132,35 @@ def _read(
 def _picture_names(images: Sequence[NamedImage]) -> list[PurePath]:
     """The name of each image's picture: the image's own, with the sub-folders that it lies in.
 
-    Where two would have the same, also on a disk that tells no capitals from small letters, the later one keeps its
-    suffix, or is given its number.
+    Where that is another one's, or the name of a folder of some, also on a disk that tells no capitals from small
+    letters, it keeps its suffix, or is given its number.
     """
-    names, taken = list[PurePath](), set[str]()
-    for index, image in enumerate(images):
-        whole = PurePath(*map(_plain, image.name.parts))
-        short = whole.with_name(_plain(whole.stem))
-        name, more = short, iter(count())
-        while name.as_posix().casefold() in taken:
-            name = whole if name == short != whole else whole.with_name(f"{index}-{next(more) or ''}{whole.name}")
-        taken.add(name.as_posix().casefold())
-        names.append(name.with_name(f"{name.name}.png"))
+    plain = [PurePath(*map(_plain, image.name.parts)) for image in images]
+    taken = {_same(parent) for whole in plain for parent in whole.parents}
+    names = list[PurePath]()
+    for index, whole in enumerate(plain):
+        number = count()
+        name = whole.with_name(f"{_plain(whole.stem)}.png")
+        while _same(name) in taken:
+            more = next(number)
+            name = whole.with_name(f"{whole.name}.png" if more == 0 else f"{index}-{more - 1 or ''}{whole.name}.png")
+        taken.add(_same(name))
+        names.append(name)
     return names
 
 
+def _same(name: PurePath) -> str:
+    """A name as a disk takes it that tells no capitals from small letters."""
+    return name.as_posix().casefold()
+
+
 def _plain(part: str) -> str:
-    """A part of a path as any disk takes it."""
+    """A part of a path as any disk takes it: of few bytes, the last ones, since numbers stand there."""
     from kdzoo.data.files import printable
 
-    kept = "".join(char if char.isalnum() or char in "._-" else "_" for char in printable(part))[-80:]
-    return kept.lstrip(".") or "_"
+    kept = "".join(char if char.isalnum() or char in "._-" else "_" for char in printable(part))
+    short = kept.encode()[-_LONGEST:].decode(errors="ignore")
+    return short.lstrip(".") or "_"
 
 
 def _heatmap(prediction: Prediction, folder: Path, name: PurePath) -> Path:

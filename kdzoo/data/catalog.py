@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kdzoo.data.files import images_below, is_hidden, printable, slug, unspelt
+from kdzoo.data.files import few, images_below, is_hidden, printable, slug, unspelt
 from kdzoo.data.known_datasets import CATALOG, EVERYWHERE, DatasetInfo, ExpectedCounts
 from kdzoo.data.layouts import mvtec, table
 from kdzoo.data.layouts.pairing import one_spelling
@@ -116,11 +117,12 @@ class Dataset:
         for folder in sorted(path for path in self.root.iterdir() if path.is_dir() and path not in used):
             images = [] if is_hidden(folder.name) else images_below(folder)
             if images:
+                what = f"{len(images)} image" + ("s" if len(images) > 1 else "")
                 found.append(
-                    f"the folder {printable(folder.name)} is left out, with {len(images)} images: it is no category, "
-                    "which holds train/good"
+                    f"the folder {printable(folder.name)} is left out, with {what}: it is no category, which holds "
+                    "train/good"
                 )
-        return tuple(found)
+        return few(found, "folders that are no category")
 
     def _folders(self) -> dict[str, Path]:
         """The folder of each category that is there, by the category's name, ordered."""
@@ -130,8 +132,11 @@ class Dataset:
         if mvtec.is_category(self.root):
             return {self.name: self.root}
         found: dict[str, Path] = {}
+        spelt = Counter(slug(folder.name) for folder in there.values())
         for folder in there.values():
             name = slug(folder.name) or unspelt(folder.name)
+            if spelt[name] > 1 and not folder.name.isascii():
+                name = f"{name[:50]}-{unspelt(folder.name)}"  # what sets it apart is in letters that a name lacks
             if name in found:
                 raise DatasetError(
                     f"the folders {printable(found[name])} and {printable(folder)} would both be the category '{name}'",

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 from kdzoo.errors import DatasetError
@@ -23,6 +24,9 @@ IMAGE_SUFFIXES = frozenset(
     }
 )
 """Suffixes of all images that `kdzoo.data.images` can decode, lower case; compared without regard to case."""
+
+_NAMED = 5
+"""Notes of a kind that are told; of more than these the number is said."""
 
 # Names that cannot be a file on Windows, where a zoo may be kept too.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -79,6 +83,12 @@ def image_files(folder: Path) -> list[Path]:
             raise DatasetError(f"{printable(path)} is {kind}", hint="restore the image, or delete this entry")
         found.append(path)
     return found
+
+
+def few(notes: Sequence[str], what: str) -> tuple[str, ...]:
+    """The first of many notes, and how many more there are of the kind ``what``."""
+    more = len(notes) - _NAMED
+    return tuple(notes) if more <= 0 else (*notes[:_NAMED], f"and {more} more {what}")
 
 
 def images_below(folder: Path) -> list[Path]:

@@ -47,6 +47,9 @@ _BILINEAR = Image.Resampling.BILINEAR
 _ON_ITS_SIDE = (5, 6, 7, 8)
 """Of EXIF's orientations, those that change width for height."""
 
+_WEBP_HEAD = 4096
+"""Bytes of a WebP in which it says how it is compressed, after a colour profile perhaps."""
+
 _ASKED = 32
 """Images whose values say how many bits their camera has."""
 
@@ -62,13 +65,13 @@ class DecodedImage:
         image: in the file's own mode; of colour of 16 bits a channel the high bytes.
         low: of colour of 16 bits a channel the low bytes, where they were asked for; else None.
         layout: `deep_layout` of the file.
-        lossy: whether it is a JPEG.
+        lossy: whether it was compressed as photographs are: a JPEG, or such a WebP.
     """
 
     image: Image.Image
     low: Image.Image | None
     layout: str | None
-    lossy: bool = False
+    lossy: bool
 
 
 def read_image(path: Path, intensity: Intensity | None = None) -> Image.Image:
@@ -227,7 +230,15 @@ def decoded_image(path: Path, *, low: bool) -> Iterator[DecodedImage]:
             take_other_byte(other)
             other.load()
             below = low_bytes(_upright(other), layout)
-        yield DecodedImage(image=_upright(image), low=below, layout=layout, lossy=image.format == "JPEG")
+        yield DecodedImage(image=_upright(image), low=below, layout=layout, lossy=_is_lossy(image, file))
+
+
+def _is_lossy(image: ImageFile.ImageFile, file: BinaryIO) -> bool:
+    """Whether a file's pixels are not what was saved, as at edges in a JPEG; MPO is what some cameras call theirs."""
+    if image.format != "WEBP":
+        return image.format in ("JPEG", "MPO")
+    file.seek(0)
+    return b"VP8L" not in file.read(_WEBP_HEAD)
 
 
 @contextmanager

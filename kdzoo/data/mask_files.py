@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from PIL import Image
@@ -20,8 +20,15 @@ from kdzoo.data.images import Pixels, decoded_image
 from kdzoo.data.placement import Place, Resize
 from kdzoo.errors import ImageError
 
+MASK_RULE: Final = "any-pixel"
+"""How pixel truth is made smaller, as documents call it; before there was a name for it, it was ``nearest-pixel``."""
+
 Shrink = Literal["any", "nearest"]
 """What a pixel of a smaller mask is: marked where any of the pixels that it covers is, or as the one nearest to it."""
+
+
+_FAINT = 16
+"""What compression leaves beside edges is no brighter than this."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +202,7 @@ def _read(path: Path) -> tuple[Pixels, bool, int]:
         image = decoded.image
         if decoded.lossy:
             values = np.asarray(image.convert("L"))
-            return np.asarray(values > values.max() / 2, dtype=np.uint8), True, 1
+            return np.asarray(values > max(values.max() / 2, _FAINT), dtype=np.uint8), True, 1
         marked = _not_black(image)
         grays = _grays(image)
         return (marked if decoded.low is None else marked | _not_black(decoded.low)), False, grays

@@ -43,7 +43,7 @@ def spare_masks(layout: Layout, index: CategoryIndex) -> Iterator[SpareMask]:
 
 
 def _spare(folder: Path, used: set[Path | None], *, of_normal: bool) -> Iterator[SpareMask]:
-    for path in image_files(folder):
+    for path in mask_files(folder).values():
         if path not in used:
             yield SpareMask(path=path, of_normal=of_normal)
 

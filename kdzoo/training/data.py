@@ -23,6 +23,7 @@ from kdzoo.data.foreground.masks import read_foreground_masks
 from kdzoo.data.foreground.placed import find_placed_foreground
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.images import found_intensity
+from kdzoo.data.mask_files import MASK_RULE
 from kdzoo.data.placement import Place, places_of
 from kdzoo.data.roi import Roi, counted, roi_of
 from kdzoo.data.samples import Sample
@@ -177,6 +178,7 @@ class TrialData:
             "select_images": len(self.parts.select) - self._skipped_of(self.parts.select),
             "report_images": len(self.parts.report) - self._skipped_of(self.parts.report),
             "skipped": sorted(self.skipped),
+            "masks": MASK_RULE,
             "foreground": self._describe_foreground(),
             **self._describe_what_counts(),
         }

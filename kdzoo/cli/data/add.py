@@ -152,6 +152,7 @@ def _where(folder: Path) -> str:
 def _described(name: str, root: Path) -> dict[str, Any]:
     """What a folder holds; every category is read, so that a folder which cannot be used is refused here."""
     from kdzoo.data.catalog import open_folder
+    from kdzoo.data.files import few
     from kdzoo.data.texture_sets import TEXTURE_SETS, texture_images
 
     if name in TEXTURE_SETS:
@@ -160,7 +161,8 @@ def _described(name: str, root: Path) -> dict[str, Any]:
     tell_notes(dataset.notes)
     indexes = {category: dataset.category(category) for category in dataset.categories()}
     tell_notes(dataset.left_out())
-    tell_notes(f"{category}: {note}" for category, index in indexes.items() for note in index.notes)
+    notes = [f"{category}: {note}" for category, index in indexes.items() for note in index.notes]
+    tell_notes(few(notes, f"notes; `kdzoo data verify {name}` has all"))
     categories = [
         {
             "category": category,

@@ -143,6 +143,7 @@ def _tell_notes(plan: SweepPlan, *, asked: bool) -> None:
         ProtocolError: a category has not the images that the protocol needs.
         DatasetError: a category cannot be read.
     """
+    from kdzoo.data.files import few
     from kdzoo.data.splits import split
 
     notes: dict[str, list[str]] = {}
@@ -150,8 +151,14 @@ def _tell_notes(plan: SweepPlan, *, asked: bool) -> None:
         parts = split(plan.dataset.category(category), plan.options.protocol, seed=plan.options.split_seed)
         for note in parts.notes:
             notes.setdefault(note, []).append(category)
-    shared = (f"{note} ({', '.join(where)})" if len(plan.spaces) > 1 else note for note, where in notes.items())
-    tell_notes([*(() if asked else plan.dataset.notes), *shared])
+    shared = [f"{note} ({_listed(where)})" if len(plan.spaces) > 1 else note for note, where in notes.items()]
+    tell_notes([*(() if asked else plan.dataset.notes), *few(shared, "notes; `kdzoo data verify` has all")])
+
+
+def _listed(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    most = 8
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _watched(plan: SweepPlan, zoo: str | None, *, resume: bool) -> SweepBoard:

@@ -7,6 +7,7 @@ one, as MVTec LOCO does. Where others write ``Good``, ``OK`` or ``normal``, that
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +20,13 @@ from kdzoo.errors import DatasetError, DatasetNotFoundError
 
 def is_category(root: Path) -> bool:
     """Whether a folder is a category: it holds ``train/good``."""
-    return bool(_normal_folders(root, "train"))
+    if (root / "train" / GOOD).is_dir():
+        return True
+    try:
+        # Not by `folders`, which refuses odd names: whatever lies beside the categories is none of a reader's concern.
+        return any(is_normal(entry.name) and entry.is_dir() for entry in os.scandir(root / "train"))
+    except OSError:
+        return False
 
 
 def categories(root: Path) -> dict[str, Path]:
@@ -131,7 +138,7 @@ def _notes(root: Path, samples: Sequence[Sample]) -> list[str]:
     # Masks that belong to no image are told of by `kdzoo data verify`.
     masks = [truth, *folders(truth)] if truth.is_dir() else []
     parts = [*(f"{split}/{GOOD}" for split in ("train", "validation")), "test/<defect>", "ground_truth/<defect>"]
-    where = ", ".join(parts[:-1]) + f" and {parts[-1]}"
+    why = f"images are taken from {', '.join(parts[:-1])} and {parts[-1]}, and from no folder within"
     taken = [
         folder.relative_to(root).as_posix()
         for split in ("train", "validation", "test")
@@ -139,7 +146,7 @@ def _notes(root: Path, samples: Sequence[Sample]) -> list[str]:
         if folder.name != GOOD
     ]
     found = [f"{printable(name)} is taken for normal images, as {GOOD} is" for name in taken]
-    return [*found, *left_out(root, used, where=where, passed_over=masks)]
+    return [*found, *left_out(root, used, why=why, passed_over=masks)]
 
 
 def _refuse_strays(folder: Path) -> None:

@@ -45,19 +45,26 @@ def test_what_an_earlier_run_drew_is_not_judged(photos, capsys):
     write_image(photos / "b/heatmaps/000.png")
     assert names(photos) == ["a/000.PNG", "a/deep/000.pgm", "b/001.jpg", "b/heatmaps/000.png", "top.jfif"]
     said = capsys.readouterr().err.splitlines()
-    assert [line.partition(": ")[2].partition(" of")[0] for line in said] == ["1 pictures"] * 2
+    assert [line.partition(": ")[2].partition(" of")[0] for line in said] == ["1 picture"] * 2
     assert names(photos / "judged/heatmaps/a/000.png") == ["000.png"], "a file that is named is judged"
     with pytest.raises(UsageError, match="holds no images"):
         names(photos / "judged")
+    assert names(photos / "judged", photos / "top.jfif") == ["top.jfif"], "as photos/* names both"
+    # A folder of that name below the one that is named is no earlier run's because of what lies above that one.
+    (photos / "a/predictions.csv").write_text("")
+    write_image(photos / "a/heatmaps/in/x.png")
+    assert names(photos / "a/heatmaps/in") == ["x.png"]
 
 
 def test_among_files_that_are_named_what_is_no_image_is_left_out(photos, capsys):
     (photos / "Thumbs.db").write_text("")
     assert names(photos / "Thumbs.db", photos / "top.jfif") == ["top.jfif"]
-    assert "Thumbs.db' is left out: it is no image" in capsys.readouterr().err
+    assert "Thumbs.db' is no image, and left out" in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"Thumbs.db' is no image"):
         names(photos / "Thumbs.db")
-    for words, problem in (((), "no images named"), ((photos / "none.png",), "there is no file")):
+    for words, problem in (
+        ((), "no images named"), ((photos / "none.png",), "there is no file"), (("n" * 300,), "there is no file"),
+    ):  # fmt: skip
         with pytest.raises(UsageError, match=problem):
             names(*words)
 
@@ -84,5 +91,8 @@ def test_pictures_are_called_as_their_images_with_the_sub_folder():
         "A/3-0.PNG.png",
     ]
     assert called("0.png", "2-0.png.png", "0.png", "0.png") == ["0.png", "2-0.png.png", "0.png.png", "3-0.png.png"]
+    assert called("a.jpg", "a.png/b.jpg") == ["a.jpg.png", "a.png/b.png"], "a folder is called like a picture"
+    wide = called("𠀀" * 60 + ".png")
+    assert len(wide[0].encode()) < 100
     assert called("a b/c:d.png", "..x/.y.png") == ["a_b/c_d.png", "x/y.png"]
     assert len(called("n" * 300 + ".png")[0]) < 100

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import unicodedata
@@ -220,6 +221,14 @@ def test_categories_in_other_scripts_have_a_name_of_their_own(tmp_path):
     names = opened.categories()
     assert len(set(names)) == 3 and "lid" in names and all(re.fullmatch(r"lid|x-[0-9a-f]{8}", name) for name in names)
     assert opened.category(opened.category_name("瓶")).root == tmp_path / "parts/瓶"
+    make_dataset(tmp_path / "sides", ("正面1", "背面1", "2"))
+    sides = open_dataset(str(tmp_path / "sides"), Settings.from_environment())
+    assert len(sides.categories()) == 3 and sum(name.startswith("1-x-") for name in sides.categories()) == 2
+    assert sides.category(sides.category_name("背面1")).root.name == "背面1"
+    # What lies beside the categories is none of theirs, whatever it is called.
+    (tmp_path / "sides/backup/train").mkdir(parents=True)
+    (tmp_path / "sides/backup/train" / os.fsdecode(b"\xff.txt")).write_text("")
+    assert len(sides.categories()) == 3
     # The same text in another spelling is the same category on every machine.
     (tmp_path / "parts/ボトル").rename(tmp_path / "parts" / unicodedata.normalize("NFD", "ボトル"))
     assert opened.categories() == names

@@ -85,6 +85,17 @@ def test_a_jpeg_marks_what_is_brighter_than_half(tmp_path, value):
     assert 0.8 < read_full_mask(tmp_path / "85.png").sum() / drawn_pixels < 1.2
 
 
+def test_other_lossy_files_are_read_as_jpegs_are(tmp_path):
+    mask = drawn(64, (10, 10, 10, 10))
+    for name, options in (("lossy.webp", {"quality": 60}), ("camera.mpo", {"quality": 80})):
+        path = save(tmp_path / name, mask, **options)
+        assert 80 < read_full_mask(path).sum() < 120
+        assert look_at_mask(path, (64, 64), image_path=path).lossy
+    lossless = save(tmp_path / "exact.webp", mask, lossless=True)
+    assert read_full_mask(lossless).sum() == 100 and not look_at_mask(lossless, (64, 64), image_path=lossless).lossy
+    assert not read_full_mask(save(tmp_path / "faint.jpg", np.full((64, 64), 2, np.uint8))).any()
+
+
 def test_the_masks_of_a_folder_are_one(tmp_path):
     folder = tmp_path / "000"
     save(folder / "000.png", drawn(32, (2, 2, 3, 3)))

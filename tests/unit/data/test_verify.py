@@ -205,7 +205,7 @@ def test_odd_masks_and_what_is_left_out_are_told_of(parts):
     check = verify_dataset(opened(parts))
     assert not check.count
     (told,) = check.notes
-    assert told.startswith("the folder spare is left out, with 1 images: it is no category")
+    assert told.startswith("the folder spare is left out, with 1 image: it is no category")
     said = {each.category: each.notes for each in check.categories}
     assert said["cup"] == ()
     left, jpegs = said["lid"]

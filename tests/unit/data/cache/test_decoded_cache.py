@@ -19,7 +19,7 @@ from helpers.layouts import HEIGHT, WIDTH, make_category, write_image, write_mas
 
 from kdzoo.data import file_lock
 from kdzoo.data.cache import entry as cache_entry
-from kdzoo.data.cache.decoded import DECODER_VERSION, decode
+from kdzoo.data.cache.decoded import DECODER_VERSION, MASK_VERSION, decode
 from kdzoo.data.images import read_rgb
 from kdzoo.data.layouts.mvtec import read_category
 from kdzoo.data.mask_files import read_mask
@@ -432,7 +432,7 @@ class TestShapes:
     def test_stretched_images_have_the_entry_that_they_always_had(self, samples, cache):
         part = decoded(samples, cache, resize="stretch")
         assert part.shapes is None
-        digest = hashlib.sha256(json.dumps([DECODER_VERSION, SIZE, True, False]).encode())
+        digest = hashlib.sha256(json.dumps([DECODER_VERSION, SIZE, True, False, {"masks": MASK_VERSION}]).encode())
         for sample in samples:
             files = [sample.path, sample.mask_path] if sample.label else [sample.path]
             told = [file.stat() for file in files]

@@ -1,5 +1,7 @@
 """Each file of a category is used, known to be no image, or left out and named."""
 
+import os
+
 import pytest
 from helpers.layouts import make_category, write_image, write_mask
 
@@ -51,16 +53,47 @@ def test_files_that_may_be_images_are_named_by_their_suffix(tmp_path):
 def test_of_many_the_first_are_named_and_the_rest_counted(tmp_path):
     for number in range(8):
         write_image(tmp_path / f"{number}/000.png")
-    said = left_out(tmp_path, (), where="elsewhere")
+    said = left_out(tmp_path, (), why="elsewhere")
     assert len(said) == 6 and said[-1] == "and 3 more folders with images that are left out"
 
 
-def test_folders_that_are_links_are_looked_into_once(tmp_path):
+def test_links_to_folders_are_named_and_not_followed(tmp_path):
     root = make_category(tmp_path / "nut")
     write_image(tmp_path / "other/000.png")
     (root / "train/good/linked").symlink_to(tmp_path / "other")
     (root / "train/good/round").symlink_to(root)
-    assert [note.partition(" is")[0] for note in notes(root)] == ["1 image in train/good/linked"]
+    (root / "all").symlink_to("/")
+    assert notes(root) == (
+        "1 link in the folder itself is left out, first all: links to folders are not followed",
+        "2 links in train/good are left out, first linked: links to folders are not followed",
+    )
+
+
+def test_a_used_folder_may_be_a_link(tmp_path):
+    root = make_category(tmp_path / "nut")
+    (root / "train/good").rename(tmp_path / "elsewhere")
+    (root / "train/good").symlink_to(tmp_path / "elsewhere")
+    index = read_category("parts", "nut", root)
+    assert index.count("train") == 4 and index.notes == ()
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
+    root, walk = make_category(tmp_path / "nut"), os.walk
+
+    def closed(top, onerror=None):
+        onerror(PermissionError(13, "Permission denied", str(root / "private")))
+        return walk(top)
+
+    monkeypatch.setattr("kdzoo.data.layouts.left_out.os.walk", closed)
+    assert notes(root) == ("the folder private cannot be listed, and is left out",)
+
+
+def test_files_without_a_suffix_are_named_unless_they_are_known(tmp_path):
+    root = make_category(tmp_path)
+    for name in ("README", "LICENSE", "train/good/IMG0001"):
+        (root / name).write_bytes(b"?")
+    (said,) = notes(root)
+    assert said.startswith("1 file without a suffix in train/good is left out, first IMG0001")
 
 
 @pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
