@@ -16,7 +16,7 @@ import kdzoo
 from kdzoo.errors import KdzooError
 from zoo_registry.errors import RegistryError
 
-SMALL = ("--teacher", "random-resnet18", "--image-size", "64", "--epochs", "1", "--set", "width=0.25")
+SMALL = ("--teacher", "random-test_resnet", "--image-size", "64", "--epochs", "1", "--set", "width=0.25")
 SMALL = (*SMALL, "--set", "batch_size=4", "--set", "epoch_steps=0")
 
 

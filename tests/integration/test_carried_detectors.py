@@ -20,7 +20,7 @@ def site(capsys, isolated, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(capsys, "zoo", "keygen", "key").status == 0
     monkeypatch.setenv("KDZOO_SIGNING_KEY", "key")
-    trained = ("train", "rd", "-d", "elpv", "-c", "mono", "--teacher", "random-resnet18", *SMALL)
+    trained = ("train", "rd", "-d", "elpv", "-c", "mono", "--teacher", "random-test_resnet", *SMALL)
     assert run(capsys, *trained, "--out", "own", "--publish").status == 0
     good = tmp_path / "good"
     good.mkdir()

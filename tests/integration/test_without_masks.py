@@ -7,7 +7,7 @@ from helpers.command import run
 from helpers.public_layouts import make_elpv
 
 SMALL = ("--set", "width=0.25", "--set", "batch_size=4", "--set", "epoch_steps=0", "--epochs", 2, "--image-size", 64)
-TEACHER = ("--teacher", "random-resnet18")
+TEACHER = ("--teacher", "random-test_resnet")
 PIXELS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 
 
