@@ -13,6 +13,7 @@ from kdzoo.errors import TrackingError
 from kdzoo.settings import Settings
 from kdzoo.tracking.database import check_upgrade, half_made, in_work, known_revisions, look_at
 from kdzoo.tracking.environment import prepare_mlflow
+from kdzoo.tracking.hints import is_web_page, no_mlflow
 from zoo_registry.addresses import without_credentials
 
 LEAST_SERVER = (3, 12)
@@ -43,6 +44,8 @@ def check(asked: Asked, settings: Settings) -> list[Finding]:
     try:
         open_client(uri).search_experiments(max_results=1)
     except Exception as error:  # MLflow lets through whatever its database or its HTTP library raises
+        if is_web_page(error):
+            raise no_mlflow(uri) from error
         raise TrackingError(f"MLflow at {shown} refuses: {_line(error)}", hint=_START) from error
     return [_judged(shown, version)]
 

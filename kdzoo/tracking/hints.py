@@ -6,9 +6,11 @@ import shlex
 from typing import Final
 
 from kdzoo.addresses import sqlite_path
+from kdzoo.errors import KdzooError, TrackingError
 from zoo_registry.addresses import without_credentials
 
 _OLD_SCHEMA: Final = "out-of-date database schema"
+_PAGES: Final = ("<!doctype html", "<html")
 
 
 def what_to_do(uri: str, error: BaseException) -> str:
@@ -28,6 +30,20 @@ def what_to_do(uri: str, error: BaseException) -> str:
     if uri.startswith(("http://", "https://")):
         return "is the server running? start it, or name another with MLFLOW_TRACKING_URI"
     return "is the database running? start it, or name another with MLFLOW_TRACKING_URI"
+
+
+def is_web_page(error: BaseException) -> bool:
+    """Whether an error of MLflow's client is about a page for people, such as the sign-in page of a proxy."""
+    text = str(error).lower()
+    return any(word in text for word in _PAGES) and not isinstance(error, KdzooError)
+
+
+def no_mlflow(uri: str) -> TrackingError:
+    """What to say where a web page answers in MLflow's place: it may be gone the next time."""
+    return TrackingError(
+        f"{without_credentials(uri)} answers with a web page, and not as MLflow does",
+        hint="check MLFLOW_TRACKING_URI. A proxy's or a network's sign-in page may be in between: a browser shows it",
+    )
 
 
 def restore_command(uri: str, experiment_id: str) -> str:

@@ -15,7 +15,7 @@ from kdzoo.errors import KdzooError, TrackingError, UnknownNameError
 from kdzoo.metrics.binomial import Share
 from kdzoo.metrics.names import METRIC_NAMES
 from kdzoo.tracking.environment import prepare_mlflow
-from kdzoo.tracking.hints import what_to_do
+from kdzoo.tracking.hints import is_web_page, no_mlflow, what_to_do
 from kdzoo.tracking.pages import all_pages
 from zoo_registry.addresses import without_credentials
 
@@ -195,6 +195,8 @@ def _read(uri: str, ask: Callable[[Any], T]) -> T | None:
     except KdzooError:
         raise
     except Exception as error:
+        if is_web_page(error):
+            raise no_mlflow(uri) from error
         # MLflow lets through whatever its database, its HTTP library or the disk raises.
         reason = (without_credentials(str(error)).strip().splitlines() or [type(error).__name__])[0][:300]
         raise TrackingError(

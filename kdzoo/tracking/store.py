@@ -18,7 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from kdzoo.addresses import file_address, sqlite_path
 from kdzoo.errors import TrackingError
 from kdzoo.tracking.database import prepare_database
-from kdzoo.tracking.hints import restore_command, what_to_do
+from kdzoo.tracking.hints import is_web_page, no_mlflow, restore_command, what_to_do
 from kdzoo.tracking.model_versions import ModelVersions, Version, version_tags
 from kdzoo.tracking.notes import NOTE_TAG, experiment_note
 from kdzoo.tracking.records import Record, RunRef, RunState
@@ -243,6 +243,8 @@ class MlflowStore:
         except TrackingError:
             raise
         except MlflowException as error:
+            if is_web_page(error):
+                raise no_mlflow(self._uri) from error
             what = f"MLflow at {self._shown}: {short(error)}"
             if error.error_code in _FINAL:
                 raise RefusedError(what) from error

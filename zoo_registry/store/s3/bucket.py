@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from zoo_registry.addresses import without_credentials
 from zoo_registry.errors import NameInvalidError, RegistryError, StoreUnavailableError
 from zoo_registry.store.protocol import ObjectInfo, check_key
+from zoo_registry.store.s3 import checksums
 from zoo_registry.store.s3 import errors as s3_errors
+from zoo_registry.store.s3.answers import check_answers
 from zoo_registry.store.s3.client import make_client
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -38,6 +41,7 @@ class Bucket:
         self.name = name
         self.prefix = f"{check_key(prefix)}/" if prefix else ""
         self._client = client
+        self._checked = False
         self._lock = threading.Lock()
 
     @property
@@ -53,9 +57,53 @@ class Bucket:
             StoreRefusedError: the AWS settings cannot be used.
         """
         with self._lock:
-            if self._client is None:
-                self._client = make_client(self.uri)
+            if not self._checked:
+                if self._client is None:
+                    self._client = make_client(self.uri)
+                check_answers(self._client)
+                self._checked = True
             return self._client
+
+    def write(self, operation: str, **arguments: Any) -> Any:
+        """Calls a method of the client that writes. A server that refuses boto3's checksums is asked again without.
+
+        Args:
+            operation: such as ``put_object``.
+            arguments: as boto3 takes them; bytes, and nothing that can be read but once.
+
+        Raises:
+            BotoCoreError, ClientError: as boto3 does; of two tries what the first one said.
+        """
+        client = self.client
+        call, endpoint = getattr(client, operation), str(client.meta.endpoint_url)
+        server = checksums.checksums_of(endpoint)
+        if server.refused:
+            checksums.leave_out(client)
+        sent = checksums.are_sent(client)  # by this call; what others find out meanwhile changes it for the next
+        try:
+            return call(**arguments)
+        except ClientError as error:
+            if not sent or not checksums.may_be_refused(error) or checksums.is_asked_for():
+                raise
+            first = error
+        arguments.pop("ChecksumAlgorithm", None)
+        checksums.leave_out(client)
+        try:
+            answer = call(**arguments)
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and not s3_errors.is_alike(first, error):
+                self._without_checksums(server, endpoint)  # such as a condition that is not met: the rest was well
+                raise
+            checksums.leave_out(client, leave=server.refused)
+            raise (first if isinstance(error, ClientError) else error) from None
+        self._without_checksums(server, endpoint)
+        return answer
+
+    @staticmethod
+    def _without_checksums(server: checksums.Checksums, endpoint: str) -> None:
+        if not server.refused:
+            server.refused = True
+            checksums.note(endpoint)
 
     @property
     def server(self) -> str:
@@ -87,6 +135,11 @@ class Bucket:
             raise s3_errors.translate(error, action, self.where(key)) from error
         except RegistryError:
             raise
+        except ResponseParserError as error:
+            raise StoreUnavailableError(
+                f"cannot {action} {self.where(key)}: {self.server} does not answer as S3 does: {str(error)[:200]}",
+                hint="check AWS_ENDPOINT_URL",
+            ) from error
         except ValueError as error:  # of a damaged answer: botocore takes a time in it for one and does not check
             raise StoreUnavailableError(
                 f"cannot {action} {self.where(key)}: the answer is damaged: {error}", hint="try again"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from botocore import exceptions as boto
 
+from zoo_registry.addresses import without_credentials
 from zoo_registry.errors import RegistryError, StoreLacksError, StoreRefusedError, StoreUnavailableError
+from zoo_registry.store.s3.answers import NotS3Error
 
 ABSENT = frozenset({"NoSuchKey", "NotFound", "404"})
 
+_WORDS = 300
+"""Characters of a server's message that are shown."""
 _BUCKET = frozenset({"NoSuchBucket"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _CREDENTIALS = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefreshRequired"})
@@ -33,6 +37,11 @@ def code(error: boto.ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_alike(error: boto.ClientError, other: boto.ClientError) -> bool:
+    """Whether two refusals are for the same reason, as far as their codes say."""
+    return (status(error), code(error)) == (status(other), code(other))
+
+
 def is_failure(error: Exception) -> bool:
     """Whether the server answered that it failed (500), which leaves open what it did."""
     return isinstance(error, boto.ClientError) and status(error) == 500
@@ -51,6 +60,11 @@ def translate(error: boto.BotoCoreError | boto.ClientError, action: str, where: 
     """
     if isinstance(error, boto.ClientError):
         return _refusal(error, action, where)
+    if isinstance(error, NotS3Error):
+        return StoreUnavailableError(
+            f"cannot {action} {where}: {error}",
+            hint="check AWS_ENDPOINT_URL. A proxy's or a network's sign-in page may be in between: a browser shows it",
+        )
     if isinstance(error, _NO_CREDENTIALS):
         return StoreRefusedError(
             f"cannot {action} {where}: no usable AWS credentials ({error})",
@@ -66,7 +80,13 @@ def translate(error: boto.BotoCoreError | boto.ClientError, action: str, where: 
 def _refusal(error: boto.ClientError, action: str, where: str) -> RegistryError:
     name, number = code(error), status(error)
     said = f"{name or 'error'} (HTTP {number})" if number else name or str(error)
-    message = f"cannot {action} {where}: {said}"
+    # In the server's own words, too: what its code alone leaves open often stands there.
+    words = " ".join(without_credentials(str(error.response.get("Error", {}).get("Message", ""))).split())[:_WORDS]
+    message = f"cannot {action} {where}: {said}" + (f": {words}" if words and words != name else "")
+    if "checksum" in words.lower() and number < 500:
+        return StoreRefusedError(
+            message, hint="a server that refuses checksums takes AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
+        )
     if name in _BUCKET:
         return StoreRefusedError(
             f"cannot {action} {where}: there is no such bucket", hint="create it, or check its name"

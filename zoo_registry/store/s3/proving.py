@@ -126,7 +126,7 @@ class _Ground:
         """
         key = f"{PROBE}{uuid.uuid4().hex}"
         self.put_if_absent(key, b"probe")
-        upload = MultipartUpload(self._bucket.client, self._bucket.at(key), {})
+        upload = MultipartUpload(self._bucket, self._bucket.at(key), {})
         try:
             with self._bucket.errors("send in parts", key), tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / "part").write_bytes(b"probe, in parts")

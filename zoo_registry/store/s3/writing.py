@@ -18,6 +18,7 @@ from zoo_registry.store.files import Progress
 from zoo_registry.store.proof import Dialect
 from zoo_registry.store.protocol import changed
 from zoo_registry.store.s3 import errors as s3_errors
+from zoo_registry.store.s3.answers import NotS3Error
 from zoo_registry.store.s3.attempts import Attempts
 from zoo_registry.store.s3.bucket import Bucket
 from zoo_registry.store.s3.multipart import MultipartUpload
@@ -80,7 +81,7 @@ class S3Writer:
             self._attempts.begin()
             condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": _spelled(expected, bare=bare)}
             try:
-                self._bucket.client.put_object(**place, Body=data, Metadata=metadata, **condition)
+                self._bucket.write("put_object", **place, Body=data, Metadata=metadata, **condition)
                 if expected is not None:
                     self._bare, self._settled = bare, True
                 return True
@@ -108,7 +109,7 @@ class S3Writer:
         metadata = {WRITE_ID: mine} | ({SHA256: sha256} if sha256 is not None else {})
         for attempt in range(_TRIES):
             report.restart()
-            upload = MultipartUpload(self._bucket.client, self._bucket.at(key), metadata)
+            upload = MultipartUpload(self._bucket, self._bucket.at(key), metadata)
             try:
                 with self._bucket.errors("write", key):
                     found = upload.send(source, report)
@@ -179,7 +180,7 @@ class S3Writer:
             return None if number == 409 or gone else False
         never_sent = self._attempts.was_never_sent(error)  # there is nothing to be unsure about
         reason = s3_errors.translate(error, "write", self._bucket.where(key))
-        if not isinstance(reason, StoreUnavailableError):
+        if not isinstance(reason, StoreUnavailableError) or isinstance(error, NotS3Error):
             raise reason from error
         try:
             found = self._bucket.head(key)
