@@ -30,7 +30,7 @@ import torch
 from kdzoo.data.cache.store import stored_entries
 from kdzoo.data.catalog import open_dataset
 from kdzoo.data.demo.build import DemoCounts, ensure_demo
-from kdzoo.methods.registry import find_method, method_names
+from kdzoo.methods.registry import METHODS, find_method
 from kdzoo.settings import Settings
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training import trainer as trainer_module
@@ -107,7 +107,7 @@ def compare(method, teacher, dataset, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", default="random-resnet18")
-    parser.add_argument("--method", action="append", help="default all; repeatable")
+    parser.add_argument("--method", action="append", help="default all of kdzoo's own; repeatable")
     parser.add_argument("--category", default="weave")
     parser.add_argument("--size", type=int, default=128, help="side of the input, pixels")
     parser.add_argument("--images", type=int, default=32, help="train images")
@@ -126,7 +126,7 @@ def main():
         settings = Settings.from_environment({"KDZOO_HOME": folder})
         counts = DemoCounts(train=options.images, test_good=8, per_defect=4)
         dataset = open_dataset(str(ensure_demo(Path(folder) / "drawn", counts=counts)), settings)
-        found = {method: compare(method, teacher, dataset, options) for method in options.method or method_names()}
+        found = {method: compare(method, teacher, dataset, options) for method in options.method or METHODS}
     if options.out is not None:
         options.out.write_text(json.dumps(found, indent=1))
 

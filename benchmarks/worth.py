@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.schedules import mean_of, measured
 from benchmarks.teachers import METRICS
 from kdzoo.data.catalog import open_dataset
-from kdzoo.methods.registry import method_names
+from kdzoo.methods.registry import find_method, method_names
 from kdzoo.search.space.space import SpaceFile
 from kdzoo.settings import Settings
 from kdzoo.teacher_zoo import obtain_teacher
@@ -30,7 +30,7 @@ def main():
     parser.add_argument("--dataset", action="append", required=True, help="name or folder; repeatable")
     parser.add_argument("--category", action="append", help="only these; repeatable")
     parser.add_argument("--teacher", action="append", required=True, help="repeatable")
-    parser.add_argument("--method", action="append", help="default all; repeatable")
+    parser.add_argument("--method", action="append", help="default all that are installed; repeatable")
     parser.add_argument("--size", type=int, default=128, help="side of the input, pixels")
     parser.add_argument("--device")
     parser.add_argument("--out", type=Path, help="also write all numbers here, as JSON, after each run")
@@ -40,7 +40,7 @@ def main():
     with tempfile.TemporaryDirectory() as cache:
         for name in options.teacher:
             teacher = obtain_teacher(name, settings, note=print)
-            for method in options.method or method_names():
+            for method in options.method or usable():
                 for dataset, category in chosen(datasets, options.category):
                     config = SpaceFile(method).space(dataset.name, category).defaults
                     row = measured(teacher, dataset, category, method, config, options, Path(cache))
@@ -48,10 +48,15 @@ def main():
                         {"teacher": name, "method": method, "dataset": dataset.name, "category": category} | row
                     )
                     numbers = " ".join(f"{row[key]:.3f}" if row[key] is not None else "    –" for key in METRICS)
-                    print(f"{name:14} {method:5} {category:12} {numbers} {row['seconds']:7.1f} s", flush=True)
+                    print(f"{name:14} {method:9} {category:12} {numbers} {row['seconds']:7.1f} s", flush=True)
                     if options.out:
                         options.out.write_text(json.dumps({"options": vars(options) | {"out": None}, "rows": rows}))
     tell(rows)
+
+
+def usable():
+    """The methods whose packages are installed."""
+    return [name for name in method_names() if not find_method(name).missing]
 
 
 def chosen(datasets, categories):
