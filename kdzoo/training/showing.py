@@ -12,7 +12,7 @@ from torch import Tensor
 from kdzoo.methods.base import Method, OnePass, Shown
 from kdzoo.methods.config import MethodConfig
 from kdzoo.training.data import TrialData
-from kdzoo.training.evaluation import evaluating, exact
+from kdzoo.training.evaluation import exact
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
 from kdzoo.training.tiles import RowsInside
@@ -33,11 +33,12 @@ def take_pass(
         kept: where their features come from, in blocks of one size as those of the selection part do.
         config: says how many images at once.
     """
-    with evaluating(method):
-        features = kept.of_train(stage, source, passes=1)
-        _, inside = data.set_of(data.train).by_row
-        batches = shown(method, source, np.arange(len(source)), config.batch_size, inside, features)
-        return stage.take(batches, len(source))
+    method.eval()
+    method.requires_grad_(False)
+    features = kept.of_train(stage, source, passes=1)
+    _, inside = data.set_of(data.train).by_row
+    batches = shown(method, source, np.arange(len(source)), config.batch_size, inside, features)
+    return stage.take(batches, len(source))
 
 
 def shown(

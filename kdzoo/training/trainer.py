@@ -292,8 +292,11 @@ class Trainer:
         decay = self.spec.options.ema
         return WeightAverage(stage.modules, decay) if decay else None
 
-    def _enter(self, stage: Stage, pace: Pace, stage_epoch: int) -> torch.optim.Optimizer:
-        """Unfreezes the stage's modules alone, and gives the optimizer with the rate of the epoch's first step."""
+    def _enter(self, stage: Stage, stage_epoch: int) -> torch.optim.Optimizer:
+        """Freezes all but the stage's modules, and gives the optimizer with the rate of the epoch's first step."""
+        pace = self._pace(stage)
+        self.method.eval()
+        self.method.requires_grad_(False)
         for module in stage.modules:
             module.train()
             module.requires_grad_(True)
@@ -303,8 +306,6 @@ class Trainer:
         return self._optimizer
 
     def _train_epoch(self, stage: Phase, index: int, stage_epoch: int) -> dict[str, float]:
-        self.method.eval()
-        self.method.requires_grad_(False)
         seeds = np.random.SeedSequence([self.spec.options.seed, index, stage_epoch])
         order = np.random.default_rng(seeds)
         with torch.random.fork_rng(devices=gpus(self.device)):
@@ -323,8 +324,7 @@ class Trainer:
 
     def _train_steps(self, stage: Stage, stage_epoch: int, order: np.random.Generator) -> dict[str, float]:
         """The steps of an epoch; gives the means of the losses."""
-        pace = self._pace(stage)
-        optimizer = self._enter(stage, pace, stage_epoch)
+        optimizer, pace = self._enter(stage, stage_epoch), self._pace(stage)
         generator = torch.Generator(device=self.device).manual_seed(int(order.integers(2**62)))
         batches = pace.batches(stage_epoch, order)
         totals: dict[str, Tensor] = {}
