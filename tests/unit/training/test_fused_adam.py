@@ -35,7 +35,7 @@ def test_a_step_is_that_of_adam_written_out(tmp_path, name):
     trainer = small_trial(tmp_path, name, epochs=1)
     stage = trainer.stages[0]
     rate, (first, second) = stage.optimizer.rate(0, stage.epochs), stage.optimizer.betas
-    optimizer = trainer._enter(stage, trainer._pace(stage), 0)
+    optimizer = trainer._enter(stage, 0)
     expected = []
     generator = torch.Generator().manual_seed(0)
     for weight in trained(stage):

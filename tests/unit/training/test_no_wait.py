@@ -87,7 +87,7 @@ def test_no_step_of_a_method_waits(gpu, name, tmp_path):
     data = TrialData(toy(tmp_path), spec.category, spec.options, cache=tmp_path / "cache")
     trainer = Trainer(spec, data, load_teacher(TEACHER), GPU)
     for stage in trainer.stages:
-        optimizer = trainer._enter(stage, trainer._pace(stage), 0)
+        optimizer = trainer._enter(stage, 0)
         features = trainer._features.of_train(stage, trainer._source, passes=2)
         gpu.trained = [parameter for module in stage.modules for parameter in module.parameters()]
         # The first step copies constants and makes the optimizer's moments.
@@ -113,7 +113,7 @@ def test_nothing_in_a_step_and_its_gradients_waits(monkeypatch, name, tmp_path):
     monkeypatch.setattr("kdzoo.data.synthesis.perlin.waits", lambda device: True)
     monkeypatch.setattr("kdzoo.methods.aand.losses.waits", lambda device: True)
     for stage in trainer.stages:
-        optimizer = trainer._enter(stage, trainer._pace(stage), 0)
+        optimizer = trainer._enter(stage, 0)
         features = trainer._features.of_train(stage, trainer._source, passes=2)
         with HostWaits() as waits:
             trainer._train_batch(stage, optimizer, np.array([2, 0]), torch.Generator().manual_seed(1), features)
@@ -129,7 +129,7 @@ def test_no_step_on_a_gpu_that_is_there_waits(name, tmp_path):
     trainer = Trainer(spec, data, load_teacher(TEACHER), device)
     generator = torch.Generator(device)
     for stage in trainer.stages:
-        optimizer = trainer._enter(stage, trainer._pace(stage), 0)
+        optimizer = trainer._enter(stage, 0)
         features = trainer._features.of_train(stage, trainer._source, passes=2)
         trainer._train_batch(stage, optimizer, np.array([2, 0]), generator, features)
         torch.cuda.set_sync_debug_mode("error")
