@@ -90,10 +90,13 @@ class ModelNames:
         return bool(first.get(ZOO) == zoo)
 
     def _say_whose(self, name: str, ref: ReleaseRef) -> None:
-        """Writes the owner into a model that an earlier kdzoo made."""
+        """Writes the owner into a model of an earlier kdzoo, and where the zoo is into one whose zoo was moved."""
         model = self._ask(lambda: self._client.get_registered_model(name))
         if ref.zoo_id and not model.tags.get(ZOO_ID):
             self._ask(lambda: self._client.set_registered_model_tag(name, ZOO_ID, ref.zoo_id))
+        if model.tags.get(ZOO) != ref.zoo:
+            self._ask(lambda: self._client.set_registered_model_tag(name, ZOO, ref.zoo))
+            self._ask(lambda: self._client.update_registered_model(name, model_note(ref, name)))
 
     def _made(self, name: str, ref: ReleaseRef) -> bool:
         """Makes a model; False where there is one of that name."""

@@ -160,3 +160,4 @@ def test_a_zoo_that_was_moved_alone_is_named_where_it_is(before, tmp_path, monke
     assert "now name" not in second and "0 versions made" in second
     (reference_file,) = (home / "mlflow").rglob("reference.json")
     assert ReleaseRef.parse(reference_file.read_bytes()).zoo == str(zoo)
+    assert not [text for text in said(home) if f"{home / 'zoo'}" in text and not text.startswith(("params:", "tags:"))]
