@@ -6,11 +6,11 @@ from pathlib import Path
 
 from helpers.databases import make_whole
 
+from kdzoo.addresses import sqlite_path
 from kdzoo.data.catalog import open_dataset
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.space.space import SpaceFile
 from kdzoo.settings import Settings
-from kdzoo.tracking.environment import sqlite_path
 from kdzoo.training.spec import RunOptions
 
 SMALL = {"amplify_epochs": 1, "distil_epochs": 3, "epoch_steps": 0, "batch_size": 4, "width": 0.25}
