@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from kdzoo.data.placement import Place
-from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
 from kdzoo.metrics.maps import Maps
+from kdzoo.training.selection_anomalies import KINDS, SelectionAnomalies
 from kdzoo.training.tiles import RowsInside, Tiles
 
 _CHUNK = 16
@@ -57,13 +58,15 @@ class EvaluationSet:
         return labels, inside
 
 
-def with_synthetic_anomalies(normal: EvaluationSet, product: NDArray[np.bool_], *, seed: int) -> EvaluationSet:
+def with_synthetic_anomalies(
+    normal: EvaluationSet, product: NDArray[np.bool_], *, seed: int, kinds: Sequence[str] = KINDS
+) -> EvaluationSet:
     """Held-out normal images, and the same once more with an anomaly planted on each.
 
     Made on the CPU from the split's seed, so that every trial on every machine selects on the same pixels.
     """
     generator = torch.Generator().manual_seed(seed)
-    synthesizer = Perlin(PerlinConfig(probability=1.0))
+    synthesizer = SelectionAnomalies(kinds)
     foreground = torch.from_numpy(product)[:, None]
     planted, masks = [], []
     for start in range(0, len(normal.images), _CHUNK):

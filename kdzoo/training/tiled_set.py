@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from kdzoo.data.cache.decoded import DecodedPart
 from kdzoo.data.roi import Roi
-from kdzoo.data.synthesis.perlin import Perlin, PerlinConfig
 from kdzoo.data.tiling import Grid
 from kdzoo.metrics.maps import LazyImages
 from kdzoo.training.evaluation_set import EvaluationSet
 from kdzoo.training.scratch import joined
+from kdzoo.training.selection_anomalies import SelectionAnomalies
 from kdzoo.training.tiles import Tiles
 
 _CHUNK = 16
@@ -92,7 +92,7 @@ def with_synthetic_tiles(
         StorageError: there is no room for them.
     """
     generator = torch.Generator().manual_seed(seed)
-    synthesizer = Perlin(PerlinConfig(probability=1.0))
+    synthesizer = SelectionAnomalies()
     planted = _Planted(side=normal.images.shape[1], first=len(normal.images))
     for start in range(0, len(tiles), _CHUNK):
         numbers = range(start, min(start + _CHUNK, len(tiles)))
