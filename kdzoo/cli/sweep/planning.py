@@ -19,7 +19,6 @@ from kdzoo.errors import UnknownNameError, UsageError
 if TYPE_CHECKING:
     from kdzoo.search.record.plan import SweepPlan
     from kdzoo.search.study.strategy import Strategy
-    from kdzoo.search.study.warm_start import Loan
     from kdzoo.settings import Settings
 
 
@@ -53,7 +52,7 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     """
     from kdzoo.data.registered import registered
     from kdzoo.methods.registry import find_method
-    from kdzoo.search.record.lenders import loans_of
+    from kdzoo.search.record.lenders import portfolio_of, read_earlier
     from kdzoo.search.record.plan import SweepPlan
     from kdzoo.search.space.odd import space_notes
     from kdzoo.search.study.samplers import sampler_notes
@@ -75,9 +74,10 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     if given["foreground"] is not None or given["foreground_masks"] is not None:
         spaces = with_foreground(spaces, options.foreground)
     tell_notes([*space_notes(spaces), *sampler_notes(strategy.sampler, spaces)])
-    loans: tuple[Loan, ...] = ()
-    if strategy.warm_from is not None and given["resume"] is None:
-        loans = loans_of(strategy.warm_from, settings, method=method, dataset=opened, options=options)
+    earlier = {
+        name: read_earlier(name, settings, method=method, dataset=opened, options=options)
+        for name in (strategy.warm_from if given["resume"] is None else ())
+    }
     name = given["resume"] or given["name"] or f"{method}-{opened.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     return SweepPlan(
         name=check_name(name),
@@ -95,7 +95,8 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
         checkpoint_minutes=given["checkpoint_minutes"],
         gpu_hours=given["gpu_hours"],
         strategy=strategy,
-        loans=loans,
+        loans=tuple(loan for each in earlier.values() for loan in each.loans),
+        portfolio=portfolio_of(earlier, spaces.values()),
     )
 
 
@@ -124,14 +125,15 @@ def _strategy(given: dict[str, Any], also: tuple[str, ...]) -> Strategy:
     """
     from kdzoo.search.study.strategy import Strategy
 
-    if given["no_warm_start"] and given["warm_start"] is not None:
+    if given["no_warm_start"] and given["warm_start"]:
         raise UsageError("--warm-start and --no-warm-start disagree", hint="give one of them")
     return Strategy(
         sampler=given["sampler"],
         priority=given["priority"],
         also=also,
+        pool=given["pool"],
         warm_start=not given["no_warm_start"],
-        warm_from=given["warm_start"],
+        warm_from=tuple(dict.fromkeys(given["warm_start"])),
         seeds=given["seeds"] or 1,
         finalists=given["finalists"],
     )

@@ -67,8 +67,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whose trial is next: each category's in turn, or the worst one's.",
 )
+@click.option("--pool/--no-pool", default=False, help="Half of the trials are configurations that all categories try.")
 @click.option(
-    "--warm-start", metavar="NAME", help="Begin with what was best in an earlier sweep of the same method, too."
+    "--warm-start",
+    metavar="NAME",
+    multiple=True,
+    help="Begin with what did well in an earlier sweep of the same method; repeatable.",
 )
 @click.option("--no-warm-start", is_flag=True, help="Categories lend each other nothing.")
 @click.option(

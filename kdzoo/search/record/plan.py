@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kdzoo.data.catalog import Dataset
 from kdzoo.methods.config import MethodConfig
@@ -33,7 +33,8 @@ class SweepPlan:
         trials: a category.
         settings: where things are.
         strategy: how the search goes.
-        loans: what an earlier sweep lends, as it was when this one was planned.
+        loans: what earlier sweeps lend, as it was when this one was planned.
+        portfolio: the configurations of theirs that all categories try first.
         max_concurrent: trials at once; None for as many as fit.
         cpus_per_trial: CPU cores a trial holds.
         gpus_per_trial: GPUs, or the share of one, a trial holds; None for one where the cluster has any.
@@ -54,6 +55,7 @@ class SweepPlan:
     settings: Settings
     strategy: Strategy = field(default_factory=Strategy)
     loans: tuple[Loan, ...] = ()
+    portfolio: tuple[Mapping[str, Any], ...] = ()
     max_concurrent: int | None = None
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None

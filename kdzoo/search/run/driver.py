@@ -82,6 +82,7 @@ class SweepDriver:
             seed=plan.options.seed,
             strategy=plan.strategy,
             loans=plan.loans,
+            portfolio=plan.portfolio,
         )
         self._finals = FinalRound(plan, self._board, self._studies, self._champion)
         self._monitor = SweepMonitor(

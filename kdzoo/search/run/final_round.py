@@ -53,7 +53,10 @@ class FinalRound:
         there = {(final.of, final.seed): final for final in self._studies.finals(category)}
         ranked = [(row.number, row.config) for row in self._board.ranked(category) if _is_of_search(row)]
         wanted = plan_finals(
-            ranked, self._champion(category), finalists=self._plan.strategy.finalists, seeds=self._plan.seeds
+            ranked,
+            self._champion(category),
+            finalists=self._plan.strategy.finalists,
+            seeds=self._plan.seeds,
         )
         self._studies.enqueue_finals(category, [one for one in wanted if (one.of, one.seed) not in there])
         self._board.finals[category] = len(there) + sum((one.of, one.seed) not in there for one in wanted)

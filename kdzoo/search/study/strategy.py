@@ -26,8 +26,9 @@ class Strategy:
         sampler: what draws configurations, by the name that `kdzoo.search.study.samplers` has for it.
         priority: whose trial is next: each category's in turn, or the worst one's.
         also: objectives beside the run's own, which alone chooses the champion and stops trials early.
+        pool: whether half of a category's trials are of configurations that all categories try.
         warm_start: whether categories lend each other the configurations that did best.
-        warm_from: an earlier sweep that lends its own as well; None for none.
+        warm_from: earlier sweeps that lend their own as well.
         seeds: under which the best configurations are compared in the end, 1 to `MOST_SEEDS`; 1 for no final round.
         finalists: a category's configurations that are, beside the champion's, 1 to `MOST_FINALISTS`.
 
@@ -38,8 +39,9 @@ class Strategy:
     sampler: str = "tpe"
     priority: Priority = "fair"
     also: tuple[str, ...] = ()
+    pool: bool = False
     warm_start: bool = True
-    warm_from: str | None = None
+    warm_from: tuple[str, ...] = ()
     seeds: int = 1
     finalists: int = 3
 
@@ -56,12 +58,14 @@ class Strategy:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {**asdict(self), "also": list(self.also)}
+        return {**asdict(self), "also": list(self.also), "warm_from": list(self.warm_from)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `as_dict`, checked like any other construction."""
-        return cls(**{**values, "also": tuple(values["also"])})
+        """The inverse of `as_dict`, checked like any other construction; also of what earlier versions wrote."""
+        before = values.get("warm_from") or ()
+        warm_from = (before,) if isinstance(before, str) else tuple(before)
+        return cls(**{"pool": False, **values, "also": tuple(values["also"]), "warm_from": warm_from})
 
     def directions(self) -> tuple[Direction, ...]:
         """Of the run's own objective, and of each of `also`."""

@@ -15,15 +15,17 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from kdzoo.search.space.dimension import Dimension
 from kdzoo.search.space.space import SearchSpace
 from kdzoo.search.study.finals import FinalTrial
+from kdzoo.search.study.pool import Pool, pool_size
 from kdzoo.search.study.samplers import make_sampler
 from kdzoo.search.study.strategy import Strategy
 from kdzoo.search.study.study_file import close_study_file, open_study_file
+from kdzoo.search.study.suggesting import suggested
 from kdzoo.search.study.warm_start import Loan, WarmStart
 
 _OUTCOME, _INTERRUPTED, _AGAIN, _BORROWED, _FINAL = "outcome", "interrupted", "again", "borrowed", "final"
+_POOLED = "pooled"
 """What kdzoo notes of a trial in its user attributes."""
 
 
@@ -86,7 +88,8 @@ class CategoryStudies:
         trials: planned a category; decides how many are random before a sampler's model takes over.
         seed: of the samplers.
         strategy: how to search.
-        loans: what an earlier sweep lends.
+        loans: what earlier sweeps lend.
+        portfolio: whole configurations that all categories try first.
 
     Raises:
         StorageError: the file cannot be made or opened.
@@ -101,11 +104,13 @@ class CategoryStudies:
         seed: int,
         strategy: Strategy | None = None,
         loans: Iterable[Loan] = (),
+        portfolio: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._spaces, self._trials, self._seed = spaces, trials, seed
         self._strategy = strategy or Strategy()
         self._warm = WarmStart(spaces, trials=trials, loans=loans)
+        self._pool = self._make_pool(portfolio)
         self._waiting: dict[str, int] = {}
         self._best: dict[str, float] = {}
         self._backend = open_study_file(storage)
@@ -115,7 +120,7 @@ class CategoryStudies:
     def ask(self, category: str) -> Suggestion:
         """The next trial of a category; it has values for the knobs that matter in it, and for no others."""
         study = self._study(category)
-        self._borrow(category, study)
+        self._line_up(category, study)
         trial = study.ask()
         told = trial.user_attrs
         if (final := _final(told)) is not None:
@@ -123,15 +128,13 @@ class CategoryStudies:
             self._open[category, trial.number] = _Open(trial, {})
             again = tuple(told.get(_AGAIN, ()))
             return Suggestion(category=category, number=trial.number, values={}, again=again, final=final)
-        space, values = self._spaces[category], dict[str, Any]()
-        for key, dimension in space.dimensions.items():
-            if space.matters(key, values):
-                values[key] = _suggested(trial, key, dimension)
+        values = suggested(trial, self._spaces[category])
         self._waiting[category] = max(0, self._waiting[category] - 1)
         self._open[category, trial.number] = _Open(trial, values)
         again = tuple(told.get(_AGAIN, ()))
         if not again:
             self._warm.asked(category, values, borrowed=_BORROWED in told)
+        self._note_pooled(category, trial.number, told)
         return Suggestion(category=category, number=trial.number, values=values, again=again)
 
     def past(self, category: str) -> list[PastTrial]:
@@ -173,8 +176,8 @@ class CategoryStudies:
             return
         chain = [*trial.user_attrs.get(_AGAIN, ()), number]
         if not any(other.user_attrs.get(_AGAIN) == chain for other in trials):
-            borrowed = {key: value for key, value in trial.user_attrs.items() if key in (_BORROWED, _FINAL)}
-            study.enqueue_trial(trial_values(trial), user_attrs={_AGAIN: chain, **borrowed})
+            kept = {key: value for key, value in trial.user_attrs.items() if key in (_BORROWED, _FINAL, _POOLED)}
+            study.enqueue_trial(trial_values(trial), user_attrs={_AGAIN: chain, **kept})
             self._waiting[category] += 1
         # A study tells no trial of another process's anything; its storage does.
         self._backend.set_trial_user_attr(trial._trial_id, _INTERRUPTED, True)
@@ -238,10 +241,15 @@ class CategoryStudies:
         else:
             study.tell(trial, values)
         self._ended(category, open_trial.values, objective, stopped=stopped)
+        self._note_reached(category, trial.user_attrs, None if stopped or objective is None else values)
 
     def borrowed(self, category: str) -> int:
         """How many trials of a category tried what another one lent."""
         return self._warm.borrowed(category)
+
+    def pooled_best(self, category: str) -> int | None:
+        """The trial of a category that tried what did best over all categories; None where there is no pool."""
+        return None if self._pool is None else self._pool.best(category)
 
     def best(self, category: str) -> float | None:
         """The highest objective that an ended trial of a category reached; None before there is one."""
@@ -257,22 +265,61 @@ class CategoryStudies:
             self._best[category] = max(objective, self._best.get(category, objective))
         self._warm.ended(category, values, None if stopped else objective)
 
-    def _borrow(self, category: str, study: optuna.Study) -> None:
-        """Enqueues what another category lends, where it is time for that and nothing else waits to be tried."""
-        if not self._strategy.warm_start or self._waiting[category]:
+    def _make_pool(self, portfolio: Sequence[Mapping[str, Any]]) -> Pool | None:
+        """What all categories try; None where there is nothing that they could share."""
+        strategy = self._strategy
+        draws = strategy.pool and len(self._spaces) > 1
+        share = pool_size(self._trials)
+        first = tuple(portfolio)[: max(1, share // 2)]
+        if not draws and not first:
+            return None
+        return Pool(
+            self._spaces,
+            size=share if draws else 1 + len(first),
+            seed=self._seed,
+            sampler=strategy.sampler,
+            objectives=len(strategy.directions()),
+            portfolio=first,
+            draws=draws,
+        )
+
+    def _line_up(self, category: str, study: optuna.Study) -> None:
+        """Enqueues what all categories try, else what another one lends, where nothing else waits to be tried."""
+        if self._waiting[category]:
             return
-        offer = self._warm.offer(category)
+        pooled = None if self._pool is None else self._pool.offer(category, self._warm.tried(category))
+        if pooled is not None:
+            told = {"entry": pooled.entry, "shared": dict(pooled.shared)}
+            study.enqueue_trial(dict(pooled.values), user_attrs={_POOLED: told})
+            self._waiting[category] += 1
+            return
+        offer = self._warm.offer(category) if self._strategy.warm_start else None
         if offer is not None:
             lender, values = offer
             study.enqueue_trial(values, user_attrs={_BORROWED: lender})
             self._waiting[category] += 1
+
+    def _note_pooled(self, category: str, number: int, told: Mapping[str, Any]) -> None:
+        """Tells the pool that one of its configurations was handed out."""
+        if self._pool is not None and _POOLED in told:
+            self._pool.asked(category, number, told[_POOLED]["entry"], told[_POOLED]["shared"])
+
+    def _note_reached(self, category: str, told: Mapping[str, Any], values: Sequence[float] | None) -> None:
+        """Tells the pool what a trial of one of its configurations reached; None where it did not come to its end."""
+        if self._pool is not None and _POOLED in told:
+            signs = [1.0 if each == "maximize" else -1.0 for each in self._strategy.directions()]
+            reached = None if values is None else tuple(sign * value for sign, value in zip(signs, values, strict=True))
+            self._pool.ended(category, told[_POOLED]["entry"], reached)
 
     def _remember(self, category: str, study: optuna.Study) -> None:
         """Takes in what earlier drivers left of a study."""
         trials = study.get_trials(deepcopy=False)
         self._waiting[category] = sum(trial.state == TrialState.WAITING for trial in trials)
         for trial in trials:
-            if trial.state == TrialState.WAITING or _FINAL in trial.user_attrs:
+            if _FINAL in trial.user_attrs:
+                continue
+            self._note_pooled(category, trial.number, trial.user_attrs)  # one that waits has its entry, too
+            if trial.state == TrialState.WAITING:
                 continue
             values = trial_values(trial)
             if _AGAIN not in trial.user_attrs:
@@ -283,6 +330,8 @@ class CategoryStudies:
                 told = trial.user_attrs.get(_OUTCOME, {}).get("objective") if stopped else None
                 objective = trial.values[0] if trial.state == TrialState.COMPLETE else told
                 self._ended(category, values, objective, stopped=stopped)
+                ended = trial.values if trial.state == TrialState.COMPLETE else None
+                self._note_reached(category, trial.user_attrs, ended)
 
     def _known(self, category: str) -> int:
         """Trials that are there already: a sampler with the first one's seed would draw the same values once more."""
@@ -304,7 +353,8 @@ class CategoryStudies:
             load_if_exists=True,
         )
         if not study.get_trials(deepcopy=False):
-            study.enqueue_trial(self._spaces[category].start())
+            start = self._spaces[category].start()
+            study.enqueue_trial(start, user_attrs={_POOLED: {"entry": 0, "shared": start}})
         self._remember(category, study)
         self._studies[category] = study
         return study
@@ -315,19 +365,14 @@ def _final(told: Mapping[str, Any]) -> FinalTrial | None:
     return FinalTrial.from_dict(told[_FINAL]) if _FINAL in told else None
 
 
+def is_of_final_round(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a trial is of the final round, and so has no values of the space."""
+    return _FINAL in trial.user_attrs
+
+
 def trial_values(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     """Knob to value. One that was killed while its values were drawn has the rest from what it was to try."""
     return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-
-
-def _suggested(trial: optuna.trial.Trial, key: str, dimension: Dimension) -> Any:
-    """The value of one knob in a trial."""
-    if dimension.kind == "categorical":
-        return trial.suggest_categorical(key, dimension.choices)
-    if dimension.kind == "int":
-        step = int(dimension.step or 1)
-        return trial.suggest_int(key, int(dimension.low), int(dimension.high), log=dimension.log, step=step)
-    return trial.suggest_float(key, dimension.low, dimension.high, log=dimension.log, step=dimension.step)
 
 
 def _seed(seed: int, category: str, known: int) -> int:

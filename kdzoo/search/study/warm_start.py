@@ -123,6 +123,10 @@ class WarmStart:
                 reached = ledger.results[other]
                 self._judged.setdefault(other, {})[category] = reached is not None and reached > first
 
+    def tried(self, category: str) -> list[Mapping[str, Any]]:
+        """The values of all trials of a category that were asked for."""
+        return self._ledger(category).tried
+
     def borrowed(self, category: str) -> int:
         """How many trials of a category were borrowed."""
         return self._ledger(category).borrowed

@@ -9,8 +9,9 @@ from helpers.sweeps import small_plan
 from kdzoo.data.catalog import open_dataset
 from kdzoo.errors import SweepError, UnknownNameError
 from kdzoo.search.record.folder import SweepFolder
-from kdzoo.search.record.lenders import loans_of
+from kdzoo.search.record.lenders import portfolio_of, read_earlier
 from kdzoo.search.record.plan_file import DataDigests, PlanFile
+from kdzoo.search.study.strategy import Strategy
 from kdzoo.search.study.studies import CategoryStudies
 
 
@@ -43,7 +44,7 @@ def trained(plan):
 
 def loans(plan, **changes):
     given = {"method": plan.method, "dataset": plan.dataset, "options": plan.options} | changes
-    return loans_of("night", plan.settings, **given)
+    return read_earlier("night", plan.settings, **given).loans
 
 
 def test_the_best_fully_trained_configuration_of_each_category(earlier):
@@ -61,11 +62,33 @@ def test_loans_go_through_the_plan_file(earlier, tmp_path):
     assert PlanFile.read(SweepFolder(later.folder).plan, later.settings).plan == later
 
 
+def test_a_portfolio_of_two_sweeps_has_one_for_each_of_their_categories(earlier):
+    later = written(dataclasses.replace(earlier, name="day"))
+    given = {"method": earlier.method, "dataset": earlier.dataset, "options": earlier.options}
+    best, known = [], {}
+    for seed, plan in enumerate((earlier, later)):
+        storage = SweepFolder(plan.folder).studies
+        alone = Strategy(warm_start=False)
+        studies = CategoryStudies(plan.spaces, storage=storage, trials=3, seed=seed, strategy=alone)
+        for category in ("bottle", "cable"):
+            asked = [studies.ask(category) for _ in range(3)]
+            for place, (objective, stopped) in enumerate([(0.5, False), (0.7, False), (0.9, True)]):
+                studies.tell(category, asked[place].number, objective=objective, stopped=stopped)
+            best.append(plan.spaces[category].config(asked[1].values).as_dict())
+        studies.close()
+        known[plan.name] = read_earlier(plan.name, plan.settings, **given)
+    portfolio = portfolio_of(known, earlier.spaces.values())
+    assert [dict(config) for config in portfolio] == best
+    assert portfolio_of({}, earlier.spaces.values()) == ()
+    planned = written(dataclasses.replace(earlier, name="next", portfolio=portfolio))
+    assert PlanFile.read(SweepFolder(planned.folder).plan, planned.settings).plan == planned
+
+
 def test_a_sweep_that_has_nothing_to_lend(earlier):
     with pytest.raises(SweepError, match="nothing to lend"):
         loans(earlier)
     with pytest.raises(UnknownNameError, match="night"):
-        loans_of("nigth", earlier.settings, method="aand", dataset=earlier.dataset, options=earlier.options)
+        read_earlier("nigth", earlier.settings, method="aand", dataset=earlier.dataset, options=earlier.options)
 
 
 def test_a_sweep_of_another_method(earlier):

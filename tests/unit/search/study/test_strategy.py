@@ -40,7 +40,9 @@ def test_a_sampler_whose_package_is_missing_is_refused(monkeypatch):
 
 
 def test_it_goes_through_json():
-    strategy = Strategy(sampler="qmc", priority="worst-first", also=("pixel_ap",), warm_start=False, warm_from="night")
+    strategy = Strategy(
+        sampler="qmc", priority="worst-first", also=("pixel_ap",), warm_start=False, warm_from=("night",)
+    )
     assert Strategy.from_dict(strategy.as_dict()) == strategy
     assert strategy.as_dict()["also"] == ["pixel_ap"]
 
@@ -71,3 +73,9 @@ def test_knobs_that_a_sampler_leaves_to_chance_are_named():
     assert sampler_notes("tpe", spaces) == []
     assert sampler_notes("cmaes", spaces) == ["the sampler 'cmaes' draws these knobs at random: hkd_top_k, width"]
     assert sampler_notes("gp", spaces) == ["the sampler 'gp' draws these knobs at random: hkd_top_k"]
+
+
+def test_what_earlier_versions_wrote_is_read():
+    before = {key: value for key, value in Strategy().as_dict().items() if key not in ("pool", "seeds", "finalists")}
+    assert Strategy.from_dict({**before, "warm_from": None}) == Strategy(pool=False)
+    assert Strategy.from_dict({**before, "warm_from": "night"}) == Strategy(pool=False, warm_from=("night",))

@@ -31,9 +31,10 @@ SPACE = SearchSpace(
 def studies_of(tmp_path):
     opened = []
 
-    def studies_of(*categories, seed=0, file="studies.db", space=SPACE, loans=(), **strategy):
+    def studies_of(*categories, seed=0, file="studies.db", space=SPACE, loans=(), portfolio=(), **strategy):
         spaces, how = dict.fromkeys(categories, space), Strategy(**strategy)
-        opened.append(CategoryStudies(spaces, storage=tmp_path / file, trials=20, seed=seed, strategy=how, loans=loans))
+        lent = {"loans": loans, "portfolio": portfolio}
+        opened.append(CategoryStudies(spaces, storage=tmp_path / file, trials=20, seed=seed, strategy=how, **lent))
         return opened[-1]
 
     yield studies_of
@@ -217,3 +218,73 @@ def test_an_earlier_sweep_lends_before_anything_has_ended(studies_of):
     cold = studies_of("bottle", loans=loans, file="cold.db", warm_start=False)
     cold.ask("bottle")
     assert cold.ask("bottle").values != second
+
+
+def pooled(studies, categories, rounds):
+    """Asks the categories in turn and tells each how far its margin goes; the values, by round."""
+    found = []
+    for _ in range(rounds):
+        asked = [studies.ask(category) for category in categories]
+        for one in asked:
+            studies.tell(one.category, one.number, objective=one.values["margin"], stopped=False)
+        found.append([dict(one.values) for one in asked])
+    return found
+
+
+def test_half_of_the_trials_are_the_same_in_all_categories(studies_of):
+    studies = studies_of("bottle", "cable", pool=True, warm_start=False)
+    rounds = pooled(studies, ["bottle", "cable"], 14)
+    assert [one == other for one, other in rounds] == [True] * 10 + [False] * 4
+    best = max(range(10), key=lambda place: rounds[place][0]["margin"])
+    assert studies.pooled_best("bottle") == studies.pooled_best("cable") == best
+
+
+def test_one_category_alone_has_no_pool(studies_of):
+    alone, without = studies_of("bottle", pool=True), studies_of("bottle", file="without.db", pool=False)
+    assert pooled(alone, ["bottle"], 8) == pooled(without, ["bottle"], 8)
+    assert alone.pooled_best("bottle") is None
+
+
+def test_a_portfolio_is_what_all_categories_try_after_their_defaults(studies_of, tmp_path):
+    configs = [AANDConfig(margin=margin).as_dict() for margin in (0.9, 0.5)]
+    for pool, names in ((True, ("bottle", "cable")), (False, ("bottle", "cable")), (True, ("bottle",))):
+        studies = studies_of(*names, pool=pool, portfolio=configs, file=f"{pool}-{len(names)}.db")
+        rounds = pooled(studies, names, 3)
+        assert [{one["margin"] for one in each} for each in rounds] == [{0.3}, {0.9}, {0.5}]
+
+
+def test_a_trial_of_the_pool_that_waits_when_the_driver_dies_keeps_its_entry(studies_of):
+    names = ["bottle", "cable"]
+    before = studies_of(*names, pool=True, file="killed.db", warm_start=False)
+    pooled(before, names, 5)
+    before._line_up("bottle", before._study("bottle"))  # killed before it was asked for
+    before.close()
+    after = studies_of(*names, pool=True, file="killed.db", warm_start=False)
+    assert [len(after.past(name)) for name in names] == [5, 5]
+    other = after.ask("cable")
+    after.tell("cable", other.number, objective=0.1, stopped=False)
+    mine = after.ask("bottle")
+    assert mine.values == other.values
+    after.tell("bottle", mine.number, objective=0.2, stopped=False)
+    assert all(one == two for one, two in pooled(after, names, 4))
+
+
+def test_a_pool_goes_on_after_a_kill_as_if_nothing_had_been(studies_of):
+    names = ["bottle", "cable"]
+    whole = pooled(studies_of(*names, pool=True, file="whole.db"), names, 12)
+    before = studies_of(*names, pool=True, file="killed.db")
+    rounds = pooled(before, names, 5)
+    killed = before.ask("bottle")
+    before.close()
+    after = studies_of(*names, pool=True, file="killed.db")
+    assert [len(after.past(name)) for name in names] == [6, 5]
+    after.interrupt("bottle", killed.number)
+    again, other = after.ask("bottle"), after.ask("cable")
+    assert again.again == (killed.number,) and again.values == killed.values == other.values
+    for one in (again, other):
+        after.tell(one.category, one.number, objective=one.values["margin"], stopped=False)
+    rounds += [[dict(again.values), dict(other.values)], *pooled(after, names, 4)]
+    assert rounds == whole[:10]
+    best = max(range(10), key=lambda place: whole[place][0]["margin"])
+    assert after.pooled_best("cable") == best
+    assert after.pooled_best("bottle") == (best if best < 5 else best + 1)
