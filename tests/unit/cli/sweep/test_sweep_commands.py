@@ -180,9 +180,13 @@ def test_data_that_changed_is_refused_before_anything_runs(capsys, night):
     assert night.state() == "interrupted"
 
 
-def test_other_images_at_the_new_place_of_a_data_set_are_refused(capsys, night, tmp_path):
-    (tmp_path / "parts").rename(tmp_path / "elsewhere")
-    ran = run(capsys, "sweep", "--resume", "night")
-    assert ran.status == 1 and "--dataset PATH, beside --resume" in ran.err
-    ran = run(capsys, "sweep", "--resume", "night", "--dataset", tmp_path / "elsewhere")
-    assert ran.status == 1 and "data.bottle.fingerprint is " in ran.err  # the fixture's are made up
+def test_other_images_at_the_new_place_of_a_data_set_are_refused(capsys, night, place, tmp_path):
+    shutil.copytree(place / "parts", tmp_path / "elsewhere")
+    (place / "parts").rename(place / "gone")
+    try:
+        ran = run(capsys, "sweep", "--resume", "night")
+        assert ran.status == 1 and "--dataset PATH, beside --resume" in ran.err
+        ran = run(capsys, "sweep", "--resume", "night", "--dataset", tmp_path / "elsewhere")
+        assert ran.status == 1 and "data.bottle.fingerprint is " in ran.err  # the fixture's are made up
+    finally:
+        (place / "gone").rename(place / "parts")
