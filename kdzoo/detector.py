@@ -261,7 +261,7 @@ class Detector:
         resized = np.stack([resize_rgb(image, self.size, self.options.to_square) for image in seen])
         batch = torch.from_numpy(resized).to(self.device).permute(0, 3, 1, 2).float().div_(255)
         maps = self.method.anomaly_map(self.method.teacher.normalise(batch)).float()
-        # What does not count is silenced in the score alone: in a map it would spill over its edge when that is resized.
+        # What does not count is silenced in the score alone: in a map it would spill over its edge when it is resized.
         scored = maps.clone()
         self._silence(scored, seen)
         return list(maps), self.method.image_score(scored).cpu().tolist()
