@@ -89,7 +89,7 @@ def test_the_bank_is_a_share_of_the_patches_or_as_much_as_it_may_be(teacher):
     ):
         method, told = filled(teacher, **knobs)
         assert (told["rows"], told["patches"]) == (rows, patches)
-        assert method.memory.memory_bank.shape == (rows, 128 + 256)
+        assert method.memory.memory_bank.shape == (rows, sum(teacher.shape.channels[1:]))
         assert method.lengths() == {"memory.memory_bank": knobs.get("most_rows", 20_000)}
 
 
