@@ -26,6 +26,8 @@ def started(tmp_path, isolated):
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # What runs tests in the background of a script has its children ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         running.append(process)
         return process, lambda: (tmp_path / "said.txt").read_text()

@@ -18,7 +18,8 @@ ENTRY = entry_name("rd", "toy/bottle")
 def trained(tmp_path_factory):
     """A small detector's document and its files by role."""
     folder = tmp_path_factory.mktemp("trained")
-    trainer = small_trial(folder, "rd", epochs=1)
+    # Of a size beside which what botocore reads of its own is little.
+    trainer = small_trial(folder, "rd", epochs=1, teacher="random-resnet18")
     trainer.run()
     outcome = conclude(trainer)
     save_tensors(folder / WEIGHTS, outcome.method.learned_state())
