@@ -6,6 +6,7 @@ import pytest
 from helpers.trials import in_new_process, small_trial
 
 from kdzoo.settings import Settings
+from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training.checkpoint import save_tensors
 from kdzoo.training.outcome import conclude
 from kdzoo.zoo import TEACHER, WEIGHTS, entry_name, load, open_registry
@@ -19,7 +20,7 @@ def trained(tmp_path_factory):
     """A small detector's document and its files by role."""
     folder = tmp_path_factory.mktemp("trained")
     # Of a size beside which what botocore reads of its own is little.
-    trainer = small_trial(folder, "rd", epochs=1, teacher="random-resnet18")
+    trainer = small_trial(folder, "rd", epochs=1, teacher=load_teacher("random-resnet18"))
     trainer.run()
     outcome = conclude(trainer)
     save_tensors(folder / WEIGHTS, outcome.method.learned_state())
