@@ -17,9 +17,13 @@ from kdzoo.data.catalog import Dataset, open_dataset
 from kdzoo.methods.registry import find_method
 from kdzoo.settings import Settings
 from kdzoo.teachers.backbone import Teacher, load_teacher
+from kdzoo.training.checkpoint import save_tensors
 from kdzoo.training.data import TrialData
+from kdzoo.training.outcome import conclude
 from kdzoo.training.spec import RunOptions, TrialSpec
 from kdzoo.training.trainer import Trainer
+from kdzoo.zoo import TEACHER as TEACHER_BLOB
+from kdzoo.zoo import WEIGHTS
 
 TEACHER, SIZE = "random-test_resnet", 64
 """timm's smallest residual network: all that these trials show is as true of it, and takes a fifth of the time."""
@@ -80,6 +84,16 @@ def small_trial(root: Path, method: str, *, teacher: Teacher | None = None, **ch
     spec = small_spec(method, **changes)
     data = TrialData(toy(root), spec.category, spec.options, cache=root / "cache")
     return Trainer(spec, data, teacher or copy.deepcopy(_loaded()), CPU)
+
+
+def finished_files(folder: Path) -> tuple[dict, dict[str, Path]]:
+    """A small detector's document, and its files by role, as they are published; its images are in ``toy``."""
+    trainer = small_trial(folder, "rd", epochs=1)
+    trainer.run()
+    outcome = conclude(trainer)
+    save_tensors(folder / WEIGHTS, outcome.method.learned_state())
+    (folder / TEACHER_BLOB).write_bytes(outcome.method.teacher.weights())
+    return outcome.document, {role: folder / role for role in (WEIGHTS, TEACHER_BLOB)}
 
 
 def in_new_process(script: str, *arguments: object, environment: dict[str, str] | None = None) -> dict:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command import run
-from helpers.trials import small_trial
+from helpers.trials import finished_files
 
 from kdzoo.champions import promote
 from kdzoo.errors import TrackingError
@@ -15,9 +15,7 @@ from kdzoo.search.run.publisher import reference
 from kdzoo.settings import Settings
 from kdzoo.tracking import Cost, SweepTracker, replay
 from kdzoo.tracking.environment import prepare_mlflow
-from kdzoo.training.checkpoint import save_tensors
-from kdzoo.training.outcome import conclude
-from kdzoo.zoo import TEACHER, WEIGHTS, Published, entry_name, load, open_registry
+from kdzoo.zoo import WEIGHTS, Published, entry_name, load, open_registry
 
 ENTRY, MODEL = entry_name("rd", "toy/bottle"), "kdzoo.rd.toy.bottle"
 
@@ -26,13 +24,8 @@ ENTRY, MODEL = entry_name("rd", "toy/bottle"), "kdzoo.rd.toy.bottle"
 def trained(tmp_path_factory):
     """A small detector's document, its files by role, and an image it can judge."""
     folder = tmp_path_factory.mktemp("trained")
-    trainer = small_trial(folder, "rd", epochs=1)
-    trainer.run()
-    outcome = conclude(trainer)
-    save_tensors(folder / WEIGHTS, outcome.method.learned_state())
-    (folder / TEACHER).write_bytes(outcome.method.teacher.weights())
-    image = next((folder / "toy").rglob("test/good/*.png"))
-    return outcome.document, {role: folder / role for role in (WEIGHTS, TEACHER)}, image
+    document, files = finished_files(folder)
+    return document, files, next((folder / "toy").rglob("test/good/*.png"))
 
 
 @pytest.fixture

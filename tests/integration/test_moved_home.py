@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 from helpers.command import run
-from helpers.trials import small_trial
+from helpers.trials import finished_files
 
 from kdzoo.search.run.publisher import reference
 from kdzoo.settings import Settings
@@ -15,9 +15,7 @@ from kdzoo.tracking.database import prepare_database
 from kdzoo.tracking.environment import prepare_mlflow
 from kdzoo.tracking.places import adopt_home
 from kdzoo.tracking.reference import ReleaseRef
-from kdzoo.training.checkpoint import save_tensors
-from kdzoo.training.outcome import conclude
-from kdzoo.zoo import TEACHER, WEIGHTS, Published, entry_name, open_registry
+from kdzoo.zoo import Published, entry_name, open_registry
 
 ENTRY, MODEL = entry_name("rd", "toy/bottle"), "kdzoo.rd.toy.bottle"
 
@@ -38,12 +36,7 @@ def fresh():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    trainer = small_trial(folder, "rd", epochs=1)
-    trainer.run()
-    outcome = conclude(trainer)
-    save_tensors(folder / WEIGHTS, outcome.method.learned_state())
-    (folder / TEACHER).write_bytes(outcome.method.teacher.weights())
-    return outcome.document, {role: folder / role for role in (WEIGHTS, TEACHER)}
+    return finished_files(folder)
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,10 @@ OWN = "own"
 """Override of the data sets that are a person's own, all but the catalog's; one by the set's name comes later."""
 
 
+_NEAR = 0.05
+"""Assignments whose knobs differ by less than this share of their ranges, on average, are nearly the same."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
     """The effective space of one category.
@@ -87,6 +91,10 @@ class SearchSpace:
             self.dimensions[key].distance(one[key], other[key]) if key in one and key in other else 1.0 for key in keys
         )
         return sum(apart) / len(keys) if keys else 0.0
+
+    def is_new(self, values: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether an assignment is not nearly the same as any of some others."""
+        return all(self.distance(values, other) >= _NEAR for other in others)
 
     def start(self) -> dict[str, Any]:
         """The first trial of a study: the defaults' values of the knobs that matter, moved into their ranges."""

@@ -31,8 +31,6 @@ LARGEST_PORTFOLIO: Final = 4
 """Configurations of earlier sweeps that all categories try at most; half of the pool's trials at most, too."""
 _LOSES: Final = 0.2
 """Worse is what was as good as the best one in this share of them at most."""
-_NEAR: Final = 0.05
-"""Configurations whose knobs differ by less than this share of their ranges, on average, count as the same."""
 _LEARN: Final = ("tpe", "gp", "random")
 """Samplers that draw the pool by what is known of it; others keep what they have learned elsewhere, and TPE draws."""
 _DRAWS: Final = 8
@@ -118,14 +116,14 @@ class Pool:
         for number, entry in sorted(self._entries.items()):
             if category not in entry.trials and number not in lost:
                 known = self._fit(number, entry.shared, category)
-                if self._is_new(category, known.values, tried):
+                if self._spaces[category].is_new(known.values, tried):
                     return known
         number = 1 + max(self._entries)
         if self._exhausted.get(category) == number:
             return None
         shared = self._next()
         offered = None if shared is None else self._fit(number, shared, category)
-        if offered is None or not self._is_new(category, offered.values, tried):
+        if offered is None or not self._spaces[category].is_new(offered.values, tried):
             # Nothing more for this category, whose space may be smaller, until another one has added something.
             self._exhausted[category] = number
             return None
@@ -197,15 +195,11 @@ class Pool:
         whole = self._space.config(dict(shared)).as_dict()
         return Pooled(entry=number, shared=shared, values=space.fitted(whole))
 
-    def _is_new(self, category: str, values: Mapping[str, Any], tried: Iterable[Mapping[str, Any]]) -> bool:
-        space = self._spaces[category]
-        return all(space.distance(values, other) >= _NEAR for other in tried)
-
     def _next(self) -> Mapping[str, Any] | None:
         """The values of one more entry: of the portfolio while that lasts, then drawn."""
         there = [entry.shared for entry in self._entries.values()]
         for values in self._portfolio:
-            if all(self._space.distance(values, other) >= _NEAR for other in there):
+            if self._space.is_new(values, there):
                 return values
         return self._drawn(there) if self._draws and self._space.dimensions else None
 
@@ -226,7 +220,7 @@ class Pool:
         study.sampler = make_sampler(self._sampler, seed=seed, trials=self._size)
         for _ in range(_DRAWS):
             values = suggested(study.ask(), self._space)
-            if all(self._space.distance(values, other) >= _NEAR for other in there):
+            if self._space.is_new(values, there):
                 return values
         return None
 

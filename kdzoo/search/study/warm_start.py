@@ -25,8 +25,6 @@ QUOTA: Final = 4
 """Configurations that a category borrows at most."""
 SHARE: Final = 3
 """At most one of so many trials is borrowed."""
-_NEAR: Final = 0.05
-"""Configurations whose knobs differ by less than this share of their ranges, on average, count as the same."""
 
 _Key = tuple[tuple[str, Any], ...]
 
@@ -138,7 +136,7 @@ class WarmStart:
             return None
         for offered in sorted(self._offers(category), key=lambda each: each.worth, reverse=True):
             values = space.fitted(self._config(offered))
-            if all(space.distance(values, tried) >= _NEAR for tried in ledger.tried):
+            if space.is_new(values, ledger.tried):
                 return offered.lender, values
         return None
 

@@ -143,30 +143,21 @@ def test_the_disk_is_reckoned_for_the_longest_that_it_may_get():
     assert largest_model(space, load_teacher(TEACHER)) == 500 * CHANNELS * 4
 
 
+def a_stage(**given):
+    optimizer = OptimizerConfig(learning_rate=1.0)
+    return Stage(
+        name="steps", epochs=1, synthesis=None, modules=[], loss=lambda batch: {}, optimizer=optimizer, **given
+    )
+
+
 def test_its_result_is_not_shared_as_a_first_stage():
     look = OnePass(name="look", modules=[], take=lambda batches, images: {}, detects=False)
-    steps = Stage(
-        name="steps",
-        epochs=1,
-        synthesis=None,
-        modules=[],
-        loss=lambda batch: {},
-        optimizer=OptimizerConfig(learning_rate=1.0),
-        detects=False,
-    )
+    steps = a_stage(detects=False)
     assert sharable([steps, steps]) and not sharable([look, steps])
 
 
 def test_gradient_steps_ask_for_the_knobs_of_steps():
-    stage = Stage(
-        name="steps",
-        epochs=1,
-        synthesis=None,
-        modules=[],
-        loss=lambda batch: {},
-        optimizer=OptimizerConfig(learning_rate=1.0),
-    )
     with pytest.raises(ConfigError, match="BankConfig has no knobs") as caught:
-        Pace(BankConfig(), stage, 4, (0, 0))
+        Pace(BankConfig(), a_stage(), 4, (0, 0))
     assert "TrainedConfig" in caught.value.hint
     assert not {"schedule", "epoch_steps", "warmup", "weight_decay"} & set(BankConfig.__dataclass_fields__)
