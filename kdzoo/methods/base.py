@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -85,6 +85,11 @@ class OptimizerConfig:
     betas: tuple[float, float] = (0.5, 0.999)
     milestones: tuple[float, ...] = ()
     decay: float = 1.0
+
+    @classmethod
+    def with_late_steps(cls, learning_rate: float) -> Self:
+        """A learning rate that falls to a fifth at 80 % of the epochs and again at 90 %, as AAND trains."""
+        return cls(learning_rate=learning_rate, milestones=(0.8, 0.9), decay=0.2)
 
     def rate(self, epoch: int, epochs: int) -> float:
         """Learning rate of an epoch (counted from 0)."""

@@ -75,6 +75,13 @@ class LevelSumConfig(TrainedConfig):
     level_scale: Literal["sum", "zscore"] = knob(
         "sum", "how levels are added: as they are, or each by its spread on normal images"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReverseDistillationConfig(LevelSumConfig):
+    """Base of the configurations of reverse distillation: what its student is like."""
+
     student: Literal["mirror", "fitted"] = knob(
         "mirror", "of a teacher that is no ResNet: a resnet18's decoder, or one with linear ends and smaller blocks"
     )
+    width: float = knob(1.0, "factor on the inner width of bottleneck embedding and decoder", low=0.125, high=4.0)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from kdzoo.config import knob
 from kdzoo.errors import ConfigError
-from kdzoo.methods.config import LevelSumConfig
+from kdzoo.methods.config import ReverseDistillationConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class AANDConfig(LevelSumConfig):
+class AANDConfig(ReverseDistillationConfig):
     """Published values of AAND."""
 
     amplify_epochs: int = knob(100, "epochs of anomaly amplification; 0 holds the gate at 0", low=0, high=10_000)
@@ -29,7 +29,6 @@ class AANDConfig(LevelSumConfig):
     anomaly_probability: float = knob(0.8, "share of images that get a synthetic anomaly", above=0.0, high=1.0)
     blend_low: float = knob(0.0, "least share of the image that shows through an anomaly", low=0.0, high=1.0)
     blend_high: float = knob(0.8, "largest share of the image that shows through an anomaly", low=0.0, high=1.0)
-    width: float = knob(1.0, "factor on the inner width of bottleneck embedding and decoder", low=0.125, high=4.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,19 +15,15 @@ from kdzoo.methods.aand.amplifier import ResidualAmplifier
 from kdzoo.methods.aand.config import AANDConfig
 from kdzoo.methods.aand.losses import amplification_loss, focal_gate_loss, level_mask
 from kdzoo.methods.base import Batch, Frozen, OptimizerConfig, Stage
-from kdzoo.methods.layers.levels import LevelSum
 from kdzoo.methods.layers.losses import flattened_cosine_loss, hardest_positions_loss
-from kdzoo.methods.layers.maps import cosine_distances
-from kdzoo.methods.layers.student import Student
+from kdzoo.methods.layers.reverse_distillation import ReverseDistillation
 from kdzoo.teachers.backbone import Teacher
 
-_MILESTONES = (0.8, 0.9)
-_DECAY = 0.2
 # Not `width`: the amplifiers are made after the student, from the same random numbers.
 _DISTILS_ALONE = ("distil_epochs", "distil_learning_rate", "hkd_top_k", "hkd_weight", "smoothing_sigma", "level_scale")
 
 
-class AAND(LevelSum):
+class AAND(ReverseDistillation):
     """Two stages: anomaly amplification, then normality distillation.
 
     With ``amplify_epochs = 0`` there is no gate, and with ``hkd_weight = 0`` as well the method is exactly `rd`.
@@ -41,7 +37,6 @@ class AAND(LevelSum):
 
     def __init__(self, teacher: Teacher, config: AANDConfig) -> None:
         super().__init__(teacher, config)
-        self.student = Student(teacher.shape, width=config.width, kind=config.student)
         self.amplifiers = nn.ModuleList(
             ResidualAmplifier(channels, prototypes=config.prototypes, temperature=config.temperature)
             for channels in (teacher.shape.channels if config.amplify_epochs else ())
@@ -50,14 +45,10 @@ class AAND(LevelSum):
     def stages(self) -> Sequence[Stage]:
         """Amplification on synthetic anomalies (unless it has no epochs), then distillation on normal images."""
         config = self.config
-        distil = Stage(
-            name="distil",
+        distil = self.distillation(
+            "distil",
             epochs=config.distil_epochs,
-            synthesis=None,
-            modules=[self.student],
-            loss=self._distil_loss,
-            optimizer=_optimizer(config.distil_learning_rate),
-            frozen=self.frozen(),
+            optimizer=OptimizerConfig.with_late_steps(config.distil_learning_rate),
         )
         if not config.amplify_epochs:
             return [distil]
@@ -69,7 +60,7 @@ class AAND(LevelSum):
             ),
             modules=[self.amplifiers],
             loss=self._amplify_loss,
-            optimizer=_optimizer(config.amplify_learning_rate),
+            optimizer=OptimizerConfig.with_late_steps(config.amplify_learning_rate),
             detects=False,
             untouched_by=_DISTILS_ALONE,
         )
@@ -84,10 +75,6 @@ class AAND(LevelSum):
     def targets(self, images: Tensor) -> list[Tensor]:
         """The amplified features."""
         return self.amplified(images)
-
-    def distances(self, features: list[Tensor]) -> list[Tensor]:
-        """Cosine distance of amplified teacher and student: ``[B, C, h, w]`` to ``[B, h, w]`` a level."""
-        return cosine_distances(features, self.student(features))
 
     def amplified(self, images: Tensor) -> list[Tensor]:
         """The teacher's features with each level's own gate applied."""
@@ -114,16 +101,12 @@ class AAND(LevelSum):
         push = amplification_loss(plain, lifted, truths, inside, margin=config.margin)
         return {"loss": focal + config.amplify_weight * push, "gate_loss": focal, "amplification_loss": push}
 
-    def _distil_loss(self, batch: Batch) -> dict[str, Tensor]:
-        amplified = self.amplified(batch.images) if batch.features is None else batch.features
-        features = [level.detach() for level in amplified]
-        rebuilt = self.student(features)
+    def distil_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Hard knowledge distillation: the published loss and that of the hardest positions."""
+        features = [level.detach() for level in self.learned_targets(batch)]
+        rebuilt = self.rebuilt(features)
         whole = flattened_cosine_loss(features, rebuilt)
         if not self.config.hkd_weight:
             return {"loss": whole}
         hard = hardest_positions_loss(features, rebuilt, top_k=self.config.hkd_top_k)
         return {"loss": whole + self.config.hkd_weight * hard, "whole_loss": whole, "hard_loss": hard}
-
-
-def _optimizer(learning_rate: float) -> OptimizerConfig:
-    return OptimizerConfig(learning_rate=learning_rate, milestones=_MILESTONES, decay=_DECAY)

@@ -26,8 +26,6 @@ from kdzoo.methods.layers.maps import smooth
 from kdzoo.methods.layers.masks import focal_loss_of_logits, pooled_mask
 from kdzoo.teachers.backbone import Teacher
 
-_MILESTONES = (0.8, 0.9)
-_DECAY = 0.2
 _SEGMENTS_ALONE = (
     "segment_epochs", "segment_learning_rate", "wmb_gain", "wmb_weight", "psm_channels", "focal_alpha", "focal_gamma",
     "l1_weight", "top_t", "smoothing_sigma",
@@ -72,7 +70,7 @@ class ADPS(Method):
             synthesis=planted if config.push_weight else None,
             modules=[self.student],
             loss=self._distil_loss,
-            optimizer=_optimizer(config.distil_learning_rate),
+            optimizer=OptimizerConfig.with_late_steps(config.distil_learning_rate),
             frozen=None if config.push_weight else self.frozen(),
             # The map is the segmentation's, which has learned nothing yet.
             detects=False,
@@ -84,7 +82,7 @@ class ADPS(Method):
             synthesis=planted,
             modules=[self.masks, self.segmenter] if config.wmb_gain else [self.segmenter],
             loss=self._segment_loss,
-            optimizer=_optimizer(config.segment_learning_rate),
+            optimizer=OptimizerConfig.with_late_steps(config.segment_learning_rate),
         )
         return [distil, segment]
 
@@ -145,7 +143,3 @@ class ADPS(Method):
         """The planted mask at each level's size."""
         threshold = self.config.mask_threshold
         return [pooled_mask(batch.masks, (each.shape[-2], each.shape[-1]), threshold=threshold) for each in levels]
-
-
-def _optimizer(learning_rate: float) -> OptimizerConfig:
-    return OptimizerConfig(learning_rate=learning_rate, milestones=_MILESTONES, decay=_DECAY)

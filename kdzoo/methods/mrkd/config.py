@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from kdzoo.config import knob
 from kdzoo.errors import ConfigError
-from kdzoo.methods.config import LevelSumConfig
+from kdzoo.methods.config import ReverseDistillationConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class MRKDConfig(LevelSumConfig):
+class MRKDConfig(ReverseDistillationConfig):
     """Published values of MRKD; of those that differ by category, the ones of most categories of objects."""
 
     learning_rate: float = knob(0.005, "Adam's step size", above=0.0, high=1.0)
@@ -28,7 +28,6 @@ class MRKDConfig(LevelSumConfig):
     min_overlap_pct: float = knob(0.25, "least share of the place pasted on that is object", low=0.0, high=1.0)
     background_level: float | None = knob(None, "grey level of the background; none: estimated", low=0.0, high=255.0)
     background_tolerance: float = knob(20.0, "background is this near its level, in grey levels", low=0.0, high=255.0)
-    width: float = knob(1.0, "factor on the inner width of bottleneck embedding and decoder", low=0.125, high=4.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,16 +16,14 @@ from torch import Tensor
 
 from kdzoo.data.synthesis.nsa import NsaConfig
 from kdzoo.methods.base import Batch, OptimizerConfig, Stage
-from kdzoo.methods.layers.levels import LevelSum
 from kdzoo.methods.layers.losses import flattened_cosine_loss
-from kdzoo.methods.layers.maps import cosine_distances
-from kdzoo.methods.layers.student import Student
+from kdzoo.methods.layers.reverse_distillation import ReverseDistillation
 from kdzoo.methods.mrkd.config import MRKDConfig
 from kdzoo.methods.mrkd.generation import Generation, mask_positions
 from kdzoo.teachers.backbone import Teacher
 
 
-class MRKD(LevelSum):
+class MRKD(ReverseDistillation):
     """One stage of restoration.
 
     With all mask ratios and ``anomaly_probability`` at 0 only the generation blocks distinguish it from `rd`.
@@ -39,26 +37,31 @@ class MRKD(LevelSum):
 
     def __init__(self, teacher: Teacher, config: MRKDConfig) -> None:
         super().__init__(teacher, config)
-        self.student = Student(teacher.shape, width=config.width, kind=config.student)
         self.generation = Generation(teacher.shape.channels)
 
     def stages(self) -> Sequence[Stage]:
         """One stage of distillation on patch swaps."""
         return [
-            Stage(
-                name="restore",
+            self.distillation(
+                "restore",
                 epochs=self.config.epochs,
-                synthesis=self._synthesis(),
-                modules=[self.student, self.generation],
-                loss=self._loss,
                 optimizer=OptimizerConfig(learning_rate=self.config.learning_rate),
-                frozen=self.frozen(),
+                synthesis=self._synthesis(),
+                beside=[self.generation],
             )
         ]
 
-    def distances(self, features: list[Tensor]) -> list[Tensor]:
-        """Cosine distance of teacher and restored features: ``[B, C, h, w]`` to ``[B, h, w]`` a level."""
-        return cosine_distances(features, self.generation(self.student(features)))
+    def rebuilt(self, features: list[Tensor]) -> list[Tensor]:
+        """The student's levels, filled by the generation blocks; nothing is masked."""
+        levels: list[Tensor] = self.generation(self.student(features))
+        return levels
+
+    def distil_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The published loss between the clean image's features and what is restored of the masked one's."""
+        target = self.learned_targets(batch)
+        seen = target if batch.augmented is batch.images else self.teacher(batch.augmented)
+        decoded = mask_positions(self.student(seen), self.config.mask_ratios)
+        return {"loss": flattened_cosine_loss(target, self.generation(decoded))}
 
     def _synthesis(self) -> NsaConfig | None:
         config = self.config
@@ -78,9 +81,3 @@ class MRKD(LevelSum):
             # The published swap pastes whole rectangles, also where they jut out of the object.
             inside=False,
         )
-
-    def _loss(self, batch: Batch) -> dict[str, Tensor]:
-        target = self.teacher(batch.images) if batch.features is None else batch.features
-        seen = target if batch.augmented is batch.images else self.teacher(batch.augmented)
-        decoded = mask_positions(self.student(seen), self.config.mask_ratios)
-        return {"loss": flattened_cosine_loss(target, self.generation(decoded))}
