@@ -79,6 +79,10 @@ class Config:
         """A copy with some values changed, checked like any other."""
         return type(self).from_mapping({**self.as_dict(), **changes})
 
+    def part(self, kind: type[Config]) -> dict[str, Any]:
+        """The values of the fields that it has from a class it inherits, for another configuration with that class."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(kind)}
+
     def as_dict(self) -> dict[str, Any]:
         """Key to value, ready for JSON (tuples become lists)."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

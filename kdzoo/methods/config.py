@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kdzoo.config import Config, knob
+from kdzoo.data.synthesis.knobs import BlendKnobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +86,10 @@ class ReverseDistillationConfig(LevelSumConfig):
         "mirror", "of a teacher that is no ResNet: a resnet18's decoder, or one with linear ends and smaller blocks"
     )
     width: float = knob(1.0, "factor on the inner width of bottleneck embedding and decoder", low=0.125, high=4.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TexturedConfig(BlendKnobs):
+    """For the configurations of methods that learn from patches of texture, in front of their base."""
+
+    anomaly_probability: float = knob(0.8, "share of images that get a synthetic anomaly", above=0.0, high=1.0)

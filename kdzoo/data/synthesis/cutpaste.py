@@ -19,9 +19,9 @@ from kdzoo.config import knob
 from kdzoo.data.devices import constant
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
+from kdzoo.data.synthesis.knobs import check_order
 from kdzoo.data.synthesis.photometric import chroma_matrix
 from kdzoo.data.synthesis.pixels import Marked, above, as_luma, as_mask, read_colours, with_colours
-from kdzoo.errors import ConfigError
 
 _PAIRS = (("area_low", "area_high"), ("scar_width_low", "scar_width_high"), ("scar_length_low", "scar_length_high"))
 
@@ -44,9 +44,7 @@ class CutPasteConfig(SynthesisConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         for low, high in _PAIRS:
-            least, most = getattr(self, low), getattr(self, high)
-            if least > most:
-                raise ConfigError(f"{low} = {least:g} is above {high} = {most:g}", hint=f"allowed: {low} <= {high}")
+            check_order(self, low, high)
 
 
 class CutPaste:

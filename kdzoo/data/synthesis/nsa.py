@@ -23,37 +23,21 @@ from kdzoo.config import knob
 from kdzoo.data.devices import constant
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
+from kdzoo.data.synthesis.knobs import SwapKnobs
 from kdzoo.data.synthesis.pixels import Marked, as_mask, read_colours, with_colours
-from kdzoo.errors import ConfigError
 
 _MEDIAN_SIDE = 7
 """Of the median filter over the background, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class NsaConfig(SynthesisConfig):
+class NsaConfig(SwapKnobs, SynthesisConfig):
     """What is planted; shares of the side and of areas are in [0, 1], grey levels in [0, 255]."""
 
-    patches: int = knob(3, "most patches an image; each after the first has a half chance", low=1, high=16)
-    rows_low: float = knob(0.03, "least half-height of a patch, as a share of the height", low=0, high=0.5)
-    rows_high: float = knob(0.4, "largest half-height of a patch, as a share of the height", low=0, high=0.5)
-    columns_low: float = knob(0.03, "least half-width of a patch, as a share of the width", low=0, high=0.5)
-    columns_high: float = knob(0.4, "largest half-width of a patch, as a share of the width", low=0, high=0.5)
     size_offset: float = knob(0.03, "added to the Gamma draw of a half-width, as a share of the side", low=0, high=0.5)
     size_scale: float = knob(0.05, "scale of the Gamma draw (shape 2) of a half-width", low=0, high=0.5)
-    min_object_pct: float = knob(0.7, "least share of a patch that is object; 0 cuts anywhere", low=0, high=1)
-    min_overlap_pct: float = knob(0.25, "least share of the place pasted on that is object; 0 any", low=0, high=1)
-    background_level: float | None = knob(None, "grey level of the background; none: as estimated", low=0, high=255)
-    background_tolerance: float = knob(20.0, "background is this near to its level, in grey levels", low=0, high=255)
     max_draws: int = knob(200, "draws of a cut, then of a place for it; a patch without is left out", low=1, high=1000)
     inside: bool = knob(True, "paste only the pixels that lie on the object, not the whole rectangle")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for low, high in (("rows_low", "rows_high"), ("columns_low", "columns_high")):
-            least, most = getattr(self, low), getattr(self, high)
-            if least > most:
-                raise ConfigError(f"{low} = {least:g} is above {high} = {most:g}", hint=f"allowed: {low} <= {high}")
 
 
 @dataclass(frozen=True, kw_only=True)

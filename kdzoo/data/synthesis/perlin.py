@@ -22,6 +22,7 @@ from kdzoo.data.devices import beside, uploaded, waits
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.fill import FormulaTextures, TextureSource
+from kdzoo.data.synthesis.knobs import BlendKnobs, check_order
 from kdzoo.data.synthesis.photometric import augmented_pixels
 from kdzoo.data.synthesis.pixels import (
     Marked,
@@ -32,16 +33,13 @@ from kdzoo.data.synthesis.pixels import (
     read_colours,
     with_colours,
 )
-from kdzoo.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerlinConfig(SynthesisConfig):
+class PerlinConfig(BlendKnobs, SynthesisConfig):
     """What is planted; the defaults are those of Tang et al. (arXiv 2405.02068), who follow DRAEM."""
 
     probability: float = knob(0.8, "share of the images that get an anomaly", low=0, high=1)
-    blend_low: float = knob(0.0, "smallest weight of the image within an anomaly", low=0, high=1)
-    blend_high: float = knob(0.8, "largest weight of the image within an anomaly", low=0, high=1)
     min_scale_exponent: int = knob(0, "the coarsest noise has 2 to this many cells an axis", low=0, high=7)
     max_scale_exponent: int = knob(5, "the finest noise has 2 to this many cells an axis", low=0, high=7)
     threshold: float = knob(0.5, "noise above it is anomalous", low=0, high=1)
@@ -51,10 +49,7 @@ class PerlinConfig(SynthesisConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for low, high in (("blend_low", "blend_high"), ("min_scale_exponent", "max_scale_exponent")):
-            least, most = getattr(self, low), getattr(self, high)
-            if least > most:
-                raise ConfigError(f"{low} = {least} exceeds {high} = {most}", hint=f"allowed: {low} <= {high}")
+        check_order(self, "min_scale_exponent", "max_scale_exponent")
 
 
 class Perlin:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kdzoo.config import knob
-from kdzoo.errors import ConfigError
-from kdzoo.methods.config import ReverseDistillationConfig
+from kdzoo.methods.config import ReverseDistillationConfig, TexturedConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class AANDConfig(ReverseDistillationConfig):
+class AANDConfig(TexturedConfig, ReverseDistillationConfig):
     """Published values of AAND."""
 
     amplify_epochs: int = knob(100, "epochs of anomaly amplification; 0 holds the gate at 0", low=0, high=10_000)
@@ -26,11 +25,3 @@ class AANDConfig(ReverseDistillationConfig):
     focal_alpha: float = knob(0.8, "weight of anomalous positions in the gate's focal loss", low=0.0, high=1.0)
     focal_gamma: float = knob(2.0, "focus of the gate's focal loss on hard positions", low=0.0, high=10.0)
     mask_threshold: float = knob(0.3, "anomalous share above which a feature position counts", low=0.0, high=0.99)
-    anomaly_probability: float = knob(0.8, "share of images that get a synthetic anomaly", above=0.0, high=1.0)
-    blend_low: float = knob(0.0, "least share of the image that shows through an anomaly", low=0.0, high=1.0)
-    blend_high: float = knob(0.8, "largest share of the image that shows through an anomaly", low=0.0, high=1.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.blend_low > self.blend_high:
-            raise ConfigError(f"blend_low = {self.blend_low:g} is above blend_high = {self.blend_high:g}")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from kdzoo.data.synthesis.knobs import BlendKnobs
 from kdzoo.data.synthesis.perlin import PerlinConfig
 from kdzoo.methods.aand.amplifier import ResidualAmplifier
 from kdzoo.methods.aand.config import AANDConfig
@@ -55,9 +56,7 @@ class AAND(ReverseDistillation):
         amplify = Stage(
             name="amplify",
             epochs=config.amplify_epochs,
-            synthesis=PerlinConfig(
-                probability=config.anomaly_probability, blend_low=config.blend_low, blend_high=config.blend_high
-            ),
+            synthesis=PerlinConfig(**config.part(BlendKnobs), probability=config.anomaly_probability),
             modules=[self.amplifiers],
             loss=self._amplify_loss,
             optimizer=OptimizerConfig.with_late_steps(config.amplify_learning_rate),

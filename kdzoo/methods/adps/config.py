@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from kdzoo.config import knob
 from kdzoo.errors import ConfigError
-from kdzoo.methods.config import TrainedConfig
+from kdzoo.methods.config import TexturedConfig, TrainedConfig
 
 PATCH_GRIDS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ADPSConfig(TrainedConfig):
+class ADPSConfig(TexturedConfig, TrainedConfig):
     """Values of ADPS. None were published with code: all of them are this project's, chosen near those of `aand`.
 
     `patch_grid` is 2 because that is the finest grid that every allowed image size (a multiple of 32) can be cut by.
@@ -43,13 +43,8 @@ class ADPSConfig(TrainedConfig):
     l1_weight: float = knob(1.0, "weight of the L1 loss of the anomaly map", low=0.0, high=100.0)
     mask_threshold: float = knob(0.3, "anomalous share above which a feature position counts", low=0.0, high=0.99)
     top_t: int = knob(100, "largest pixels of the map whose mean is the image score", low=1, high=1_000_000)
-    anomaly_probability: float = knob(0.8, "share of images that get a synthetic anomaly", above=0.0, high=1.0)
-    blend_low: float = knob(0.0, "least share of the image that shows through an anomaly", low=0.0, high=1.0)
-    blend_high: float = knob(0.8, "largest share of the image that shows through an anomaly", low=0.0, high=1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.patch_grid not in PATCH_GRIDS:
             raise ConfigError(f"patch_grid = {self.patch_grid} is no power of two", hint="allowed: 1, 2, 4, 8")
-        if self.blend_low > self.blend_high:
-            raise ConfigError(f"blend_low = {self.blend_low:g} is above blend_high = {self.blend_high:g}")

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kdzoo.data.synthesis.knobs import BlendKnobs
 from kdzoo.data.synthesis.perlin import PerlinConfig
 from kdzoo.methods.adps.config import ADPSConfig
 from kdzoo.methods.adps.losses import distillation_losses
@@ -61,9 +62,7 @@ class ADPS(Method):
         Without a push there is nothing to learn from anomalies in the first stage, and it sees normal images.
         """
         config = self.config
-        planted = PerlinConfig(
-            probability=config.anomaly_probability, blend_low=config.blend_low, blend_high=config.blend_high
-        )
+        planted = PerlinConfig(**config.part(BlendKnobs), probability=config.anomaly_probability)
         distil = Stage(
             name="distil",
             epochs=config.distil_epochs,

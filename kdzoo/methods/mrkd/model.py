@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from kdzoo.data.synthesis.knobs import SwapKnobs
 from kdzoo.data.synthesis.nsa import NsaConfig
 from kdzoo.methods.base import Batch, OptimizerConfig, Stage
 from kdzoo.methods.layers.losses import flattened_cosine_loss
@@ -68,16 +69,8 @@ class MRKD(ReverseDistillation):
         if not config.anomaly_probability:
             return None
         return NsaConfig(
+            **config.part(SwapKnobs),
             probability=config.anomaly_probability,
-            patches=config.patches,
-            rows_low=config.rows_low,
-            rows_high=config.rows_high,
-            columns_low=config.columns_low,
-            columns_high=config.columns_high,
-            min_object_pct=config.min_object_pct,
-            min_overlap_pct=config.min_overlap_pct,
-            background_level=config.background_level,
-            background_tolerance=config.background_tolerance,
             # The published swap pastes whole rectangles, also where they jut out of the object.
             inside=False,
         )
