@@ -85,6 +85,7 @@ def train(
         "operating_point": outcome.document["operating_point"],
         "config": spec.config.as_dict(),
         "options": outcome.document["options"],
+        "examined": outcome.document.get("examined", {}),
         "epochs": outcome.document["epochs"],
         "batches": outcome.document["batches"],
         "precision": outcome.document["precision"],
@@ -196,6 +197,9 @@ class EpochLog:
         else:
             position = f"epoch {result.epoch}/{self._trainer.total_epochs}"
             tell(f"{position} {self._said(result)}")
+        if result.found.metrics and self._bar is None:
+            tell("on planted anomalies: " + ", ".join(f"{k} {v:.4f}" for k, v in result.found.metrics.items()))
+        tell_notes(result.found.warnings)
 
     def _said(self, result: EpochResult | None) -> str:
         if result is None:
@@ -245,9 +249,12 @@ def _publish(
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
+    from kdzoo.training.document import examined_metrics
+
     lines = [f"{result['method']} on {result['dataset']}/{result['category']}, protocol {result['protocol']}"]
     lines += [f"  {name:18} {value:.4f}" for name, value in result["metrics"].items()]
     lines += [f"  {name:18} undefined: {reason}" for name, reason in result["undefined"].items()]
+    lines += [f"  {name:18} {value:.4f} (planted anomalies)" for name, value in examined_metrics(result).items()]
     lines.append(f"  {'threshold':18} {result['operating_point']['threshold']:.4f}")
     lines += [f"  {name:18} {text}" for name, text in decision_rows(result["operating_point"]).items()]
     lines.append(f"  seconds            {result['cost']['seconds']:.1f} on {result['cost']['device']}")

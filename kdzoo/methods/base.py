@@ -7,8 +7,8 @@ Shapes: B images, H height, W width.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
@@ -71,6 +71,19 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Findings:
+    """What a stage that is over says of itself; see `Stage.examine`.
+
+    Attributes:
+        metrics: name to value, finite; names are a method's own, the same for every trial of it.
+        warnings: what a person should know of it, each a sentence with what to do.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizerConfig:
     """Adam with steps down: the learning rate is multiplied by ``decay`` at each milestone.
 
@@ -113,6 +126,8 @@ class Stage:
         untouched_by: knobs that change neither this stage's training nor the weights that its modules start from.
             Trials that differ in these alone share the result of a first stage; a knob that is not named here counts
             as one that takes part, so that forgetting one costs time and nothing else.
+        examine: called once when the stage is over, in eval mode, with held-out normal images on which the stage's
+            anomalies are planted; what it finds is logged and kept, and chooses nothing. None: nothing is looked at.
     """
 
     name: str
@@ -124,6 +139,7 @@ class Stage:
     frozen: Frozen | None = None
     detects: bool = True
     untouched_by: tuple[str, ...] = ()
+    examine: Callable[[Iterable[Batch]], Findings] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

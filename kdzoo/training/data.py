@@ -145,6 +145,24 @@ class TrialData:
             return with_synthetic_tiles(whole, whole.tiles, product, seed=seed, folder=self.cache)
         return with_synthetic_anomalies(whole, product, seed=seed)
 
+    def room_on(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Where an anomaly may lie on some images of the selection part: ``[B, S, S]`` by their rows.
+
+        Estimated, since a person's masks may be of the train images alone; of tiles, all that counts.
+        """
+        size, whole = self.options.image_size, self.selection
+        _, inside = whole.by_row
+        if inside is None:
+            counts = np.ones((len(rows), size, size), dtype=bool)
+        else:
+            counts = inside[rows] if not isinstance(inside, np.ndarray) or inside.ndim == 3 else inside[None]
+        if whole.tiles is not None:
+            return counts
+        full = Place.of((size, size), size, "stretch")
+        places = [full if whole.places is None else whole.places[row] for row in rows]
+        rule = ForegroundRule(kind="auto") if self._rule.kind == "masks" else self._rule
+        return counts & self._estimated(whole.images[rows], places, rule)
+
     @cached_property
     def report(self) -> EvaluationSet | None:
         """What the final report is measured on; None when the data set has no test part."""
@@ -251,9 +269,11 @@ class TrialData:
     def _category_seen_whole(self) -> tuple[NDArray[np.uint8], list[Place]]:
         return self._seen_whole(self.train)
 
-    def _estimated(self, images: NDArray[np.uint8], places: Sequence[Place]) -> NDArray[np.bool_]:
-        """By the rule; whether a category shows objects is for its train images to say, also of held-out ones."""
-        return find_placed_foreground(images, places, self._rule, of_category=self._category_seen_whole)
+    def _estimated(
+        self, images: NDArray[np.uint8], places: Sequence[Place], rule: ForegroundRule | None = None
+    ) -> NDArray[np.bool_]:
+        """By a rule; whether a category shows objects is for its train images to say, also of held-out ones."""
+        return find_placed_foreground(images, places, rule or self._rule, of_category=self._category_seen_whole)
 
     def set_of(self, part: DecodedPart) -> EvaluationSet:
         """A decoded part with its truth, as it is."""

@@ -114,6 +114,12 @@ def with_command(document: dict[str, Any], command: str) -> dict[str, Any]:
     return document | {"provenance": {**document.get("provenance", {}), "command": command}}
 
 
+def examined_metrics(document: Mapping[str, Any]) -> dict[str, float]:
+    """What training stages found of themselves, as flat numbers; empty where none looked."""
+    stages = document.get("examined", {}).values()
+    return {name: value for found in stages for name, value in found["metrics"].items()}
+
+
 def with_weights(document: dict[str, Any], sha256: str) -> dict[str, Any]:
     """A document that names the digest of its weights.
 

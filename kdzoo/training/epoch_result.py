@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kdzoo.methods.base import Findings
 from kdzoo.metrics.report import Report
 
 
@@ -19,6 +20,7 @@ class EpochResult:
         report: selection metrics, None when this epoch was not measured.
         seconds: training time, then time of measuring.
         parts: in how many parts each batch was taken; more than one after the GPU's memory ran out.
+        found: what stages that are over found of themselves, where it is new.
     """
 
     epoch: int
@@ -28,3 +30,4 @@ class EpochResult:
     report: Report | None
     seconds: tuple[float, float]
     parts: int
+    found: Findings = field(default_factory=Findings)

@@ -193,12 +193,13 @@ def _document(
     point: dict[str, Any],
 ) -> dict[str, Any]:
     spec, data, teacher = trainer.spec, trainer.data, trainer.method.teacher
-    options, settled = spec.options, trainer.method.settled()
+    options, settled, examined = spec.options, trainer.method.settled(), trainer.examined.as_dict()
     return {
         "schema": DOCUMENT_SCHEMA,
         "method": spec.method,
         "config": spec.config.as_dict(),
         **({"settled": settled} if settled else {}),
+        **({"examined": examined} if examined else {}),
         "options": {
             **options.as_dict(),
             "teacher": teacher.name.label,

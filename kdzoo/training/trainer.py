@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kdzoo.errors import CheckpointError, ConfigError, DeviceMemoryError, NonFiniteLossError
+from kdzoo.errors import CheckpointError, DeviceMemoryError, NonFiniteLossError
 from kdzoo.methods.base import Method, OnePass, Phase, Stage
 from kdzoo.methods.registry import build_method
 from kdzoo.metrics.report import Report
@@ -28,6 +28,7 @@ from kdzoo.training.checkpoint import fitting
 from kdzoo.training.data import TrialData
 from kdzoo.training.epoch_result import EpochResult
 from kdzoo.training.evaluation import Scored, measure
+from kdzoo.training.examining import Examinations
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.footprint import footprint
 from kdzoo.training.gradients import HALVES, BatchGradients, out_of_memory, release_memory
@@ -39,6 +40,7 @@ from kdzoo.training.scoring import score_set
 from kdzoo.training.settling import settle
 from kdzoo.training.showing import take_pass
 from kdzoo.training.spec import TrialSpec
+from kdzoo.training.stage_clock import StageClock
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
 from kdzoo.training.trial_features import TrialFeatures
 
@@ -57,6 +59,7 @@ class Trainer:
         precision: what it trains in on this device.
         precisions: labels of what it has trained in so far; more than one where it goes on on unlike hardware.
         reused_seconds: of training that another trial's first stage saved this one.
+        examined: what stages that are over found of themselves.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Trainer:
         # Batches come in channels-last order from the decoded cache; convolutions are fastest when weights follow.
         self.method: Method = method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.stages = list(self.method.stages())
+        self._clock = StageClock(self.stages, evaluations=spec.options.evaluations)
         self.epoch = 0
         self.best = BestEpoch()
         self.train_seconds = self.measure_seconds = self.reused_seconds = 0.0
@@ -87,6 +91,7 @@ class Trainer:
         self._source = ImageSource(data.train.images, device)
         self._batches = BatchMaker(self.method, self.stages, data, self._source)
         self._selection_source: ImageSource | None = None
+        self.examined = Examinations(self.method, data, self._selection)
         self._optimizer: torch.optim.Optimizer | None = None
         self._average: WeightAverage | None = None
 
@@ -98,7 +103,7 @@ class Trainer:
     @property
     def total_epochs(self) -> int:
         """Epochs over all stages."""
-        return sum(stage.epochs for stage in self.stages)
+        return self._clock.total
 
     @property
     def finished(self) -> bool:
@@ -122,7 +127,7 @@ class Trainer:
             DeviceMemoryError: the GPU's memory ran out, also for half a batch.
         """
         self._take_first_stage()
-        index, stage_epoch = self._position()
+        index, stage_epoch = self._clock.position(self.epoch)
         stage = self.stages[index]
         started = time.perf_counter()
         try:
@@ -132,7 +137,8 @@ class Trainer:
             if stage_epoch + 1 == stage.epochs and self._average is not None:
                 self._average.settle()
                 self._average = None
-            report = self._measure() if self._due(stage, stage_epoch + 1) else None
+            found = self.examined.of(self._clock.over(self.epoch))
+            report = self._measure() if self._clock.due(stage, stage_epoch + 1) else None
         except (DeviceMemoryError, torch.OutOfMemoryError) as error:
             raise out_of_memory(self.spec, stage.name, self.parts, error) from None
         measured = time.perf_counter()
@@ -144,11 +150,12 @@ class Trainer:
         return EpochResult(
             epoch=self.epoch,
             stage=stage.name,
-            selection_epoch=self._selection_epoch(),
+            selection_epoch=self._clock.selection_epoch(self.epoch),
             losses=losses,
             report=report,
             seconds=(trained - started, measured - trained),
             parts=self.parts,
+            found=found,
         )
 
     def close(self) -> None:
@@ -191,6 +198,7 @@ class Trainer:
             "reused_seconds": self.reused_seconds,
             "parts": self.parts,
             "precisions": self.precisions,
+            "examined": self.examined.as_dict(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -207,8 +215,8 @@ class Trainer:
                 raise CheckpointError("a trial that was over left its best weights alone: nothing to go on from")
             load_learned(self.method, state["weights"])
             self.precisions = list(dict.fromkeys([*self.precisions, self.precision.label]))
-            stage = self.stages[self._position()[0]]
-            if self._position()[1] > 0 and isinstance(stage, Stage):
+            stage = self.stages[self._clock.position(self.epoch)[0]]
+            if self._clock.position(self.epoch)[1] > 0 and isinstance(stage, Stage):
                 self._optimizer = self._pace(stage).optimizer(stage.modules)
                 self._optimizer.load_state_dict(state["optimizer"])
                 self._average = self._make_average(stage)
@@ -234,16 +242,8 @@ class Trainer:
             self._gradients.parts = parts
             # An earlier kdzoo trained in float32 and did not say so.
             self.precisions = [str(label) for label in state.get("precisions", ["float32"])]
+            self.examined.load(state.get("examined", {}))
             self._optimizer = self._average = None
-
-    def _position(self, epoch: int | None = None) -> tuple[int, int]:
-        """The stage of an epoch, by default the one that is due, and the epoch within it, both from 0."""
-        left = self.epoch if epoch is None else epoch
-        for index, stage in enumerate(self.stages):
-            if left < stage.epochs:
-                return index, left
-            left -= stage.epochs
-        raise ConfigError("every stage of this trial is finished")
 
     def _take_first_stage(self) -> None:
         """Takes another trial's first stage in place of what is left of it here."""
@@ -269,24 +269,11 @@ class Trainer:
             self._stage_key = shared.key(self.spec, self.stages[0], self.method, self.device, self.data.identity)
         return self._stage_key
 
-    def _selection_epoch(self) -> int:
-        left, counted = self.epoch, 0
-        for stage in self.stages:
-            done = min(left, stage.epochs)
-            counted += done if stage.detects else 0
-            left -= done
-        return counted
-
-    def _due(self, stage: Phase, done: int) -> bool:
-        if not stage.detects:
-            return False
-        wanted = min(self.spec.options.evaluations, stage.epochs)
-        # Where the count of evaluations that are due steps up; the last epoch always is one.
-        return done * wanted // stage.epochs > (done - 1) * wanted // stage.epochs
-
     def _pace(self, stage: Stage) -> Pace:
         """Of the stage that is due."""
-        return Pace(self.spec.config, stage, len(self._source), (self.spec.options.seed, self._position()[0]))
+        return Pace(
+            self.spec.config, stage, len(self._source), (self.spec.options.seed, self._clock.position(self.epoch)[0])
+        )
 
     def _make_average(self, stage: Stage) -> WeightAverage | None:
         decay = self.spec.options.ema
@@ -361,9 +348,9 @@ class Trainer:
 
     def _selection_features(self) -> FeatureSource | None:
         """Of the selection part after an epoch, kept as long as there is memory."""
-        index, stage_epoch = self._position(self.epoch - 1)
+        index, stage_epoch = self._clock.position(self.epoch - 1)
         stage = self.stages[index]
-        passes = sum(self._due(stage, done) for done in range(stage_epoch + 1, stage.epochs + 1))
+        passes = sum(self._clock.due(stage, done) for done in range(stage_epoch + 1, stage.epochs + 1))
         return self._features.of_selection(stage, self._selection(), passes=passes)
 
     def _scored(self, features: FeatureSource | None) -> Scored:

@@ -260,6 +260,23 @@ def test_what_is_frozen_does_not_train_where_it_is_asked_for(method):
                 assert method.teacher in frozen.modules
 
 
+def test_a_stage_that_examines_itself_changes_nothing(method):
+    for stage in stepping(method, some=False):
+        if stage.examine is None:
+            continue
+        before, drawn = snapshot(method), torch.get_rng_state()
+        batches = [batch_for(stage, method) for _ in range(2)]
+        torch.set_rng_state(drawn)
+        with torch.no_grad():
+            found = stage.examine(iter(batches))
+            again = stage.examine(iter(batches))
+        assert found == again
+        assert found.metrics or found.warnings  # so small a transformer has too few positions for some anomalies
+        assert all(np.isfinite(value) for value in found.metrics.values())
+        assert not changed(before, method)
+        assert torch.equal(torch.get_rng_state(), drawn)
+
+
 def test_a_loss_and_a_map_are_the_same_with_features_given(method):
     images = torch.randn(4, 3, SIZE, SIZE)
     frozen = method.frozen()

@@ -6,7 +6,7 @@ stage 2 freezes them and trains a reverse-distillation student on the amplified 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -14,8 +14,9 @@ from kdzoo.data.synthesis.knobs import BlendKnobs
 from kdzoo.data.synthesis.perlin import PerlinConfig
 from kdzoo.methods.aand.amplifier import ResidualAmplifier
 from kdzoo.methods.aand.config import AANDConfig
+from kdzoo.methods.aand.gates import GateScores
 from kdzoo.methods.aand.losses import amplification_loss, focal_gate_loss, level_mask
-from kdzoo.methods.base import Batch, Frozen, OptimizerConfig, Stage
+from kdzoo.methods.base import Batch, Findings, Frozen, OptimizerConfig, Stage
 from kdzoo.methods.layers.losses import flattened_cosine_loss, hardest_positions_loss
 from kdzoo.methods.layers.reverse_distillation import ReverseDistillation
 from kdzoo.teachers.backbone import Teacher
@@ -62,6 +63,7 @@ class AAND(ReverseDistillation):
             optimizer=OptimizerConfig.with_late_steps(config.amplify_learning_rate),
             detects=False,
             untouched_by=_DISTILS_ALONE,
+            examine=self._examine,
         )
         return [amplify, distil]
 
@@ -85,13 +87,29 @@ class AAND(ReverseDistillation):
     def _blocks(self) -> list[ResidualAmplifier]:
         return [block for block in self.amplifiers if isinstance(block, ResidualAmplifier)]
 
+    def _truths(self, batch: Batch, levels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Where each level is anomalous, and where it shows the product: ``[B, h*w, 1]`` each."""
+        sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
+        masks = (batch.masks, batch.foreground.to(batch.masks.dtype))
+        truths, inside = (
+            [level_mask(mask, size, threshold=self.config.mask_threshold) for size in sizes] for mask in masks
+        )
+        return truths, inside
+
+    def _examine(self, batches: Iterable[Batch]) -> Findings:
+        """How well each level's gate tells planted anomalies from normal positions of the product."""
+        blocks = self._blocks()
+        scores = GateScores(len(blocks))
+        for batch in batches:
+            plain = self.teacher(batch.augmented)
+            gates = [amplify.gate(level) for amplify, level in zip(blocks, plain, strict=True)]
+            scores.add(gates, *self._truths(batch, plain))
+        return scores.findings()
+
     def _amplify_loss(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
         plain = self.teacher(batch.augmented)
-        sizes = [(level.shape[-2], level.shape[-1]) for level in plain]
-        truths = [level_mask(batch.masks, size, threshold=config.mask_threshold) for size in sizes]
-        product = batch.foreground.to(batch.masks.dtype)
-        inside = [level_mask(product, size, threshold=config.mask_threshold) for size in sizes]
+        truths, inside = self._truths(batch, plain)
         blocks = self._blocks()
         gates = [amplify.gate(level) for amplify, level in zip(blocks, plain, strict=True)]
         # The true mask opens the gate here, so the residual learns where the gate is still wrong.

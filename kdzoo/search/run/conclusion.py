@@ -19,6 +19,7 @@ from kdzoo.search.run.publisher import Publisher, reference
 from kdzoo.search.workers.checkpoints import Checkpoints
 from kdzoo.search.workers.finished import Finished
 from kdzoo.tracking import Cost, SweepTracker
+from kdzoo.training.document import examined_metrics
 from kdzoo.training.operating_point import as_metrics
 from kdzoo.zoo import PICTURE, Published
 from zoo_registry import RegistryError
@@ -183,14 +184,14 @@ class CategoryConclusions:
     def _record(self, outcome: CategoryOutcome, finished: Finished | None) -> None:
         """Tells MLflow's journal, and only then the sweep's folder: what stands there need not be told again."""
         decided = decision_rows(outcome.operating_point)
-        terms = terms_of(finished.document) if finished is not None else {}
+        terms, examined = (terms_of(finished.document), examined_metrics(finished.document)) if finished else ({}, {})
         kept, best = self._folder.outcome(outcome.category), outcome.best
         # MLflow lets no parameter change: where another trial was the best before, the tag says which run has them.
         same = kept is None or best is None or kept["best"] in (None, best.number)
         self._tracker.end_category(
             outcome.category,
             status="finished" if outcome.metrics else "failed",
-            metrics={**outcome.metrics, **as_metrics(outcome.operating_point)},
+            metrics={**outcome.metrics, **as_metrics(outcome.operating_point), **examined},
             cost=Cost(seconds=outcome.seconds, gpu_seconds=outcome.gpu_seconds),
             params=best.config if best and same else None,
             tags={

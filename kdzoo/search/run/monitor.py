@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ray import tune
@@ -70,6 +70,7 @@ class SweepMonitor(Callback):
         self._tracker, self._studies, self._measurements = tracker, studies, measurements
         self._checkpoints, self._conclusions = checkpoints, conclusions
         self._failures: list[str] = []
+        self._warned: set[tuple[str, str]] = set()
         self._check, self._finals = check, finals
 
     def __getstate__(self) -> dict[str, Any]:
@@ -104,7 +105,9 @@ class SweepMonitor(Callback):
             row.also = dict(result.get("also", row.also))
             row.reused_seconds = float(result.get("reused_seconds", row.reused_seconds))
             self._note_parts(row, int(result.get("parts", row.parts)))
-            self._tracker.log_epoch(row.trial_id, row.epoch, {**result["losses"], **result.get("metrics", {})})
+            told = {**result["losses"], **result.get("found", {}), **result.get("metrics", {})}
+            self._tracker.log_epoch(row.trial_id, row.epoch, told)
+            self._note_warnings(row, result.get("warnings", ()))
         self._view.update(self.board)
 
     def on_checkpoint(
@@ -227,6 +230,13 @@ class SweepMonitor(Callback):
                 "the GPU's memory ran out for whole ones"
             )
         row.parts = parts
+
+    def _note_warnings(self, row: TrialRow, warnings: Iterable[str]) -> None:
+        """Says once of a category what its trials found: those that share a stage find the same."""
+        for warning in warnings:
+            if (row.category, warning) not in self._warned:
+                self._warned.add((row.category, warning))
+                self._view.note(f"trial {row.number} of {row.category}: {warning}")
 
     def _is_over(self, category: str) -> bool:
         """Whether nothing of a category is left to train."""

@@ -106,6 +106,8 @@ class TrialTrainable(tune.Trainable):
             "precision": ", ".join(self._trainer.precisions),
             "reused_seconds": self._trainer.reused_seconds,
             "losses": result.losses,
+            "found": dict(result.found.metrics),
+            "warnings": list(result.found.warnings),
             "finished": finished,
             "done": finished,
             "also": self._also(self._trainer),

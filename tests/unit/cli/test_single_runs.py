@@ -10,6 +10,7 @@ from helpers.command import run
 from PIL import Image
 
 from kdzoo.cli.predict import _COLUMNS
+from kdzoo.training.document import examined_metrics
 
 SMALL = (
     "--teacher",
@@ -50,6 +51,21 @@ def parts(tmp_path_factory):
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask).save(target)
     return root
+
+
+def test_a_gate_that_does_not_separate_is_said_and_kept(capsys, parts, tmp_path):
+    """One epoch of four images opens no gate."""
+    given = ("train", "aand", "-d", parts, *SMALL, "--set", "amplify_learning_rate=0.000001", "--out", tmp_path / "run")
+    told = run(capsys, *given)
+    assert "on planted anomalies: gate_auroc_1 0." in told.err
+    assert "Note: the gate does not tell planted anomalies from normal positions: AUROC 0." in told.err
+    assert "gate_auroc_3" in told.out
+    assert "(planted anomalies)" in told.out
+    document = json.loads((tmp_path / "run" / "detector.json").read_text())
+    found = document["examined"]["amplify"]
+    assert list(found["metrics"]) == ["gate_auroc_1", "gate_auroc_2", "gate_auroc_3"]
+    assert found["warnings"][0] in told.err
+    assert examined_metrics(document) == found["metrics"]
 
 
 def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):

@@ -121,6 +121,16 @@ def test_a_trial_whose_worker_never_came_up_is_on_the_board_with_its_reason(swep
     assert [name for name, _, _ in swept.monitor._tracker.told] == ["start_trial", "end_trial"]
 
 
+def test_what_a_stage_found_goes_to_the_tracker_and_its_warning_is_said_once(swept, tmp_path):
+    said = {"losses": {"loss": 0.5}, "found": {"gate_auroc_1": 0.52}, "warnings": ["the gate does not open"]}
+    for number in range(2):
+        one = trial(swept, tmp_path, number)
+        swept.monitor.on_trial_result(1, [], one, {**result(0.9), **said})
+    logged = [args for name, args, _ in swept.monitor._tracker.told if name == "log_epoch"]
+    assert [values for _, _, values in logged] == [{"loss": 0.5, "gate_auroc_1": 0.52}] * 2
+    assert swept.monitor._view.notes == ["trial 0 of bottle: the gate does not open"]
+
+
 def test_a_try_that_failed_for_want_of_room_on_the_sweeps_disk_ends_the_run(swept, tmp_path):
     full = OSError("[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device")
     swept.plan.folder.mkdir(parents=True, exist_ok=True)
