@@ -1,6 +1,8 @@
 """Residual Anomaly Amplification (RAA): makes anomalous teacher features differ more, leaves normal ones alone.
 
 Source: Tang et al., arXiv 2405.02068, stage 1 (matching-guided residual gate, attribute-scaling residual generator).
+Convolutions start as in the authors' released code, like a ResNet's: on a ResNet's features |s| is then 0.8 in the
+mean, and 0.16 with PyTorch's own start.
 Shapes: B images, C channels, H x W positions of a level, M prototypes of each half.
 """
 
@@ -13,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kdzoo.methods.layers.blocks import initialise
 from kdzoo.methods.layers.exact import exact, exact_products
 
 _WIDEST = 1024
@@ -33,6 +36,7 @@ class ResidualAmplifier(nn.Module):
         self.query = _mlp(channels)
         self.scale = _mlp(channels)
         self.prototypes = nn.Parameter(torch.randn(1, 2 * prototypes, channels))
+        initialise(self)
 
     def gate(self, features: Tensor) -> Tensor:
         """How anomalous each position looks: ``[B, C, H, W]`` to ``[B, H*W, 1]`` in (0, 1)."""

@@ -65,7 +65,7 @@ def residual_stage(
 
 
 def initialise(module: nn.Module) -> None:
-    """Kaiming-normal convolutions (fan out, ReLU) and unit batch norms, as ResNets start."""
+    """Kaiming-normal convolutions (fan out, ReLU) and unit batch norms, as ResNets start; biases stay as drawn."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

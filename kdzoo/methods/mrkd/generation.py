@@ -1,6 +1,7 @@
 """Feature-level masking: positions are zeroed at random, and a small block fills them back.
 
-Source: the generation block of MGD (Yang et al., arXiv 2205.01529), one a level, as MRKD uses it.
+Source: the generation block of MGD (Yang et al., arXiv 2205.01529), one a level, as MRKD uses it. Its
+convolutions start as in MRKD's released code, where they are part of the decoder and start as its own do.
 Shapes: B images, C_k channels and h x w positions of level k.
 """
 
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from kdzoo.methods.layers.blocks import initialise
 
 
 class Generation(nn.Module):
@@ -27,6 +30,7 @@ class Generation(nn.Module):
             nn.Sequential(nn.Conv2d(c, c, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(c, c, 3, padding=1))
             for c in channels
         )
+        initialise(self)
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         """Levels ``[B, C_k, h, w]`` to levels of the same shapes."""

@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from kdzoo.methods.aand.amplifier import position_encoding
+from kdzoo.methods.aand.amplifier import ResidualAmplifier, position_encoding
 from kdzoo.methods.aand.losses import amplification_loss, focal_gate_loss, level_mask
+from kdzoo.teachers.backbone import load_teacher
 
 
 def test_level_mask_needs_more_than_the_threshold():
@@ -45,3 +47,29 @@ def test_the_gates_loss_is_summed_over_levels():
     )
     expected = 0.8 * 0.1**2 * -math.log(0.9) + 0.2 * 0.2**2 * -math.log(0.8)
     assert float(focal_gate_loss(gates, truths, alpha=0.8, gamma=2.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_amplifier_starts_as_the_released_one():
+    """Kaiming, fan out: the deviation of a 1x1 convolution's weights is sqrt(2 / outputs); prototypes are N(0, 1)."""
+    torch.manual_seed(0)
+    block = ResidualAmplifier(256, prototypes=50, temperature=0.2)
+    layers = [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in layers] == [512, 512, 256] * 2
+    for layer in layers:
+        assert float(layer.weight.std()) == pytest.approx(math.sqrt(2 / layer.out_channels), rel=0.02)
+        assert float(layer.weight.mean()) == pytest.approx(0.0, abs=0.001)
+        # Biases as PyTorch draws them: uniform up to 1 / sqrt(inputs).
+        assert float(layer.bias.abs().max()) <= 1 / math.sqrt(layer.in_channels)
+        assert float(layer.bias.std()) == pytest.approx(1 / math.sqrt(3 * layer.in_channels), rel=0.1)
+    assert float(block.prototypes.std()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_at_the_start_the_residual_is_of_the_size_of_the_features():
+    """On a ResNet's features the released code has a mean |s| of .80; PyTorch's own start had .16."""
+    teacher = load_teacher("random-resnet18")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for features in teacher(torch.randn(1, 3, 128, 128)):
+            block = ResidualAmplifier(features.shape[1], prototypes=50, temperature=0.2)
+            scale = torch.tanh(block.scale(features)).abs().mean()
+            assert 0.7 < float(scale) < 0.9

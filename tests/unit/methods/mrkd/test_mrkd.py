@@ -1,5 +1,7 @@
 """mrkd without its masks is rd; its masks are where and as many as stated, in training alone."""
 
+import math
+
 import pytest
 import torch
 from helpers.trials import small_config, small_trial
@@ -151,6 +153,16 @@ def test_the_published_size_of_the_generation_blocks():
     with torch.device("meta"):
         generation = Generation((256, 512, 1024))
     assert sum(each.numel() for each in generation.parameters()) == sum(2 * (9 * c * c + c) for c in (256, 512, 1024))
+
+
+def test_generation_blocks_start_as_the_released_ones():
+    """Kaiming, fan out, as the decoder that they are part of there: sqrt(2 / (9 C)) for 3x3 of C channels."""
+    torch.manual_seed(0)
+    for block, channels in zip(Generation((64, 128)).blocks, (64, 128), strict=True):
+        for layer in (block[0], block[2]):
+            assert float(layer.weight.std()) == pytest.approx(math.sqrt(2 / (9 * channels)), rel=0.02)
+            assert float(layer.bias.abs().max()) <= 1 / math.sqrt(9 * channels)
+            assert layer.bias.any()
 
 
 @pytest.mark.parametrize("values", [{"rows_low": 0.4, "rows_high": 0.1}, {"columns_low": 0.5}, {"mask_ratio_2": 1.0}])
