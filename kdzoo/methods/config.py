@@ -76,6 +76,13 @@ class LevelSumConfig(TrainedConfig):
     level_scale: Literal["sum", "zscore"] = knob(
         "sum", "how levels are added: as they are, or each by its spread on normal images"
     )
+    map_levels: Literal["1+2+3", "2+3", "2", "3"] = knob("1+2+3", "the levels that are added, the finest first")
+    top_t: int = knob(1, "largest pixels of a map whose mean is an image's score; 1: the maximum", low=1, high=100_000)
+
+    @property
+    def added_levels(self) -> tuple[int, ...]:
+        """Which of the teacher's levels a map adds, from 0, the finest first."""
+        return tuple(int(level) - 1 for level in self.map_levels.split("+"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from kdzoo.methods.aand.config import AANDConfig
 from kdzoo.methods.adps.config import ADPSConfig
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.mrkd.config import MRKDConfig
+from kdzoo.methods.nearest.config import NearestConfig
 from kdzoo.methods.rd.config import RDConfig
 
 if TYPE_CHECKING:
@@ -101,6 +102,12 @@ METHODS = {
             title="Asymmetric Distillation Post-Segmentation (TNNLS 2024)",
             config=ADPSConfig,
             model="kdzoo.methods.adps.model:ADPS",
+        ),
+        MethodEntry(
+            name="nearest",
+            title="Nearest neighbours of the teacher's features (baseline, not trained)",
+            config=NearestConfig,
+            model="kdzoo.methods.nearest.model:Nearest",
         ),
     )
 }

@@ -17,6 +17,7 @@ from torch import Tensor
 from kdzoo.errors import TrainingError
 from kdzoo.methods.base import Frozen, Method, OnePass, Shown
 from kdzoo.methods.layers.maps import smooth
+from kdzoo.methods.layers.patches import positions_inside, random_rows, share_of
 from kdzoo.teachers.backbone import Teacher
 from kdzoo_anomalib.patchcore.config import PatchCoreConfig
 from kdzoo_anomalib.patchcore.memory import PatchMemory
@@ -62,11 +63,9 @@ class PatchCore(Method):
         most, seen, kept = self.config.candidates, 0, list[Tensor]()
         for shown in batches:
             patches = self._patches(shown.images, shown.features)
-            inside = _positions(shown.inside, patches)
+            inside = positions_inside(shown.inside, patches)
             for number in range(len(patches)):
-                # So many of each image that all of them together are no more than allowed.
-                share = most * (seen + 1) // images - most * seen // images
-                kept.append(_some(patches[number].flatten(1).T[inside[number]], share))
+                kept.append(random_rows(patches[number].flatten(1).T[inside[number]], share_of(most, seen, images)))
                 seen += 1
         candidates = torch.cat(kept)
         if not len(candidates):
@@ -74,18 +73,3 @@ class PatchCore(Method):
         rows = min(max(int(len(candidates) * self.config.coreset_ratio), 1), self.config.most_rows)
         radius = self.memory.fill(candidates, rows)
         return {"rows": float(rows), "patches": float(len(candidates)), "radius": radius}
-
-
-def _positions(inside: Tensor | None, patches: Tensor) -> Tensor:
-    """``[B, h w]`` bool: the patches of which some pixel counts."""
-    images, _, height, width = patches.shape
-    if inside is None:
-        return torch.ones(images, height * width, dtype=torch.bool, device=patches.device)
-    return F.adaptive_max_pool2d(inside[:, None].float(), (height, width)).bool().flatten(1)
-
-
-def _some(rows: Tensor, most: int) -> Tensor:
-    """A copy of ``[n, C]`` rows, or of a random choice of them, in order."""
-    if len(rows) <= most:
-        return rows.clone()
-    return rows[torch.randperm(len(rows))[:most].sort().values.to(rows.device)]

@@ -22,7 +22,10 @@ from kdzoo.methods.layers.reverse_distillation import ReverseDistillation
 from kdzoo.teachers.backbone import Teacher
 
 # Not `width`: the amplifiers are made after the student, from the same random numbers.
-_DISTILS_ALONE = ("distil_epochs", "distil_learning_rate", "hkd_top_k", "hkd_weight", "smoothing_sigma", "level_scale")
+_DISTILS_ALONE = (
+    "distil_epochs", "distil_learning_rate", "hkd_top_k", "hkd_weight",
+    "smoothing_sigma", "level_scale", "map_levels", "top_t",
+)  # fmt: skip
 
 
 class AAND(ReverseDistillation):

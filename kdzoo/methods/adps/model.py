@@ -23,7 +23,7 @@ from kdzoo.methods.adps.segmentation import PostSegmentation, WeightMask
 from kdzoo.methods.adps.student import PatchStudent
 from kdzoo.methods.base import Batch, Frozen, Method, OptimizerConfig, Stage
 from kdzoo.methods.layers.exact import exact
-from kdzoo.methods.layers.maps import smooth
+from kdzoo.methods.layers.maps import mean_of_largest, smooth
 from kdzoo.methods.layers.masks import focal_loss_of_logits, pooled_mask
 from kdzoo.teachers.backbone import Teacher
 
@@ -96,8 +96,7 @@ class ADPS(Method):
 
     def image_score(self, maps: Tensor) -> Tensor:
         """``[B, H, W]`` maps to ``[B]`` scores: the mean of the ``top_t`` largest pixels (at most all)."""
-        pixels = maps.flatten(1)
-        return pixels.topk(min(self.config.top_t, pixels.shape[1]), dim=1).values.mean(dim=1)
+        return mean_of_largest(maps, self.config.top_t)
 
     def retired_state(self) -> dict[str, Tensor]:
         """The student's layers after the last level, which an earlier kdzoo built and never trained."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from kdzoo.methods.base import Frozen, Method, Shown
 from kdzoo.methods.config import LevelSumConfig
-from kdzoo.methods.layers.maps import smooth, sum_of_levels
+from kdzoo.methods.layers.maps import mean_of_largest, smooth, sum_of_levels
 from kdzoo.teachers.backbone import Teacher
 
 _CENTRE, _UPPER = 0.5, 0.95
@@ -97,9 +97,18 @@ class LevelSum(Method):
         return self.frozen_teacher()
 
     def anomaly_map(self, images: Tensor, features: list[Tensor] | None = None) -> Tensor:
-        """The levels' distances, scaled if asked for, added and smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``."""
+        """Distances of the levels that count, scaled if asked for, added, smoothed: ``[B, 3, H, W]`` to ``[B, H, W]``.
+
+        The papers add all levels. Ours: `LevelSumConfig.map_levels` leaves some out of the map; they are learned all
+        the same.
+        """
         levels = self.distances(self.targets(images) if features is None else features)
-        return self._mapped(levels if self.scale is None else self.scale(levels), images)
+        scaled = levels if self.scale is None else self.scale(levels)
+        return self._mapped([scaled[level] for level in self.config.added_levels], images)
+
+    def image_score(self, maps: Tensor) -> Tensor:
+        """``[B, H, W]`` maps to ``[B]`` scores: the mean of the ``top_t`` largest pixels; of 1, the papers' maximum."""
+        return mean_of_largest(maps, self.config.top_t)
 
     def settle(self, normal: Iterable[Shown]) -> None:
         """Takes each level's centre and spread, where the levels are scaled by them."""

@@ -39,6 +39,14 @@ def sum_of_levels(levels: list[Tensor], *, size: tuple[int, int]) -> Tensor:
     return total
 
 
+def mean_of_largest(maps: Tensor, count: int) -> Tensor:
+    """``[B, H, W]`` maps to ``[B]``: the mean of each one's ``count`` largest pixels, at most all of them."""
+    pixels = maps.flatten(1)
+    if count == 1:
+        return pixels.amax(dim=1)
+    return pixels.topk(min(count, pixels.shape[1]), dim=1).values.mean(dim=1)
+
+
 def smooth(maps: Tensor, sigma: float) -> Tensor:
     """A Gaussian over ``[B, H, W]`` maps, truncated at 4 sigma, the border mirrored (edge pixel repeated).
 

@@ -305,3 +305,21 @@ def test_what_does_not_count_has_no_say_in_the_spread(name, teacher):
         half, upper = np.quantile(level[inside].double().numpy(), (0.5, 0.95))
         assert centre.item() == pytest.approx(half, rel=1e-5)
         assert spread.item() == pytest.approx((upper - half) / SIGMAS, rel=1e-5)
+
+
+def test_a_map_adds_the_levels_that_are_asked_for_and_a_score_is_the_mean_of_its_largest_pixels(teacher):
+    """All three are the sum of each alone; a score of one pixel is the papers' maximum."""
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+
+    def mapped(**knobs):
+        method = built("rd", teacher, **knobs)
+        with torch.no_grad():
+            return method, method.anomaly_map(images)
+
+    method, whole = mapped()
+    alone = {levels: mapped(map_levels=levels)[1] for levels in ("2", "3", "2+3")}
+    torch.testing.assert_close(alone["2"] + alone["3"], alone["2+3"])
+    assert (whole - alone["2+3"]).min() > 0, "the finest level is missing"
+    assert torch.equal(method.image_score(whole), whole.flatten(1).amax(1))
+    largest = mapped(top_t=10)[0].image_score(whole)
+    torch.testing.assert_close(largest, whole.flatten(1).sort(dim=1).values[:, -10:].mean(1))

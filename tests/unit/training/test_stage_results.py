@@ -17,7 +17,7 @@ from kdzoo.training.stage_results import StageResults, sharable, stage_tensors
 
 SECOND_STAGE = {
     "aand": {"distil_epochs": 3, "distil_learning_rate": 0.001, "hkd_top_k": 3, "hkd_weight": 0.5,
-             "smoothing_sigma": 1.0, "level_scale": "zscore"},
+             "smoothing_sigma": 1.0, "level_scale": "zscore", "map_levels": "2+3", "top_t": 7},
     "adps": {"segment_epochs": 3, "segment_learning_rate": 0.002, "wmb_gain": 0.0, "wmb_weight": 2.0,
              "psm_channels": 16, "focal_alpha": 0.6, "focal_gamma": 1.0, "l1_weight": 0.5, "top_t": 7,
              "smoothing_sigma": 1.0},

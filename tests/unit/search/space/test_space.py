@@ -49,7 +49,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("dataset", ["elsewhere", "elpv"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OWN)
 def test_data_sets_without_published_settings_start_at_a_number_of_steps(method, dataset):
     space = SpaceFile(method).space(dataset, "any")
     assert space.defaults == METHODS[method].config(**OWN[method])
@@ -58,7 +58,7 @@ def test_data_sets_without_published_settings_start_at_a_number_of_steps(method,
     assert not set(space.dimensions) & set(space.defaults.epoch_keys())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OWN)
 def test_the_demo_starts_at_its_own_defaults(method):
     space = SpaceFile(method).space("demo", "weave")
     assert space.config(space.start()) == space.defaults
