@@ -34,7 +34,9 @@ class SwapKnobs(Config):
     columns_low: float = knob(0.03, "least half-width of a patch, as a share of the width", low=0.0, high=0.5)
     columns_high: float = knob(0.4, "largest half-width of a patch, as a share of the width", low=0.0, high=0.5)
     min_object_pct: float = knob(0.7, "least share of a patch that is object; 0 cuts anywhere", low=0.0, high=1.0)
-    min_overlap_pct: float = knob(0.25, "least share of the place pasted on that is object; 0 any", low=0.0, high=1.0)
+    min_overlap_pct: float = knob(
+        0.25, "least share of the object in a patch that falls on object; 0 any", low=0.0, high=1.0
+    )
     background_level: float | None = knob(None, "grey level of the background; none: estimated", low=0.0, high=255.0)
     background_tolerance: float = knob(20.0, "background is this near its level, in grey levels", low=0.0, high=255.0)
 

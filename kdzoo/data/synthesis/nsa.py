@@ -2,11 +2,13 @@
 
 Source: the patch swaps of NSA (Schlueter et al., arXiv 2109.15222) as MRKD uses them (Jiang et al., arXiv 2512.15326):
 a hard swap, no blending, no resizing. All patches of a batch are drawn at once: each gets as many candidates as there
-may be failed draws, and takes its first that keeps the rules. How much of the object a candidate covers is read from a
-table of sums, so that a candidate costs four look-ups whatever its size.
+may be failed draws, and takes its first that keeps the rules. How much of the object a cut covers is read from a table
+of sums, four look-ups a candidate whatever its size; how much of its object falls on the object is read from a
+correlation of the two, which a Fourier transform gives for all places at once.
 
-Ours, where the papers leave it open: size and place of a cut are drawn together until they keep the rule on the object,
-then places to paste on until one keeps the rule on the overlap; all places lie wholly within the image.
+The rules on object and overlap, and which pixels are pasted, are those of MRKD's released code. Ours: size and place of
+a cut are drawn together until they keep the rule on the object (there its size is drawn once), then places to paste
+on; all places lie wholly within the image (there its edge clips a cut).
 
 Letters: B images, H height, W width, N patches an image, D draws a patch.
 """
@@ -20,7 +22,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from kdzoo.config import knob
-from kdzoo.data.devices import constant
+from kdzoo.data.devices import constant, waits
 from kdzoo.data.synthesis.base import SyntheticBatch, check_shapes
 from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.data.synthesis.knobs import SwapKnobs
@@ -37,7 +39,12 @@ class NsaConfig(SwapKnobs, SynthesisConfig):
     size_offset: float = knob(0.03, "added to the Gamma draw of a half-width, as a share of the side", low=0, high=0.5)
     size_scale: float = knob(0.05, "scale of the Gamma draw (shape 2) of a half-width", low=0, high=0.5)
     max_draws: int = knob(200, "draws of a cut, then of a place for it; a patch without is left out", low=1, high=1000)
-    inside: bool = knob(True, "paste only the pixels that lie on the object, not the whole rectangle")
+    inside: bool = knob(True, "paste only on the object; otherwise also what of the patch is object, beside it")
+
+    @property
+    def looks_for_object(self) -> bool:
+        """Whether it matters where the object is; without a rule on it whole rectangles go anywhere."""
+        return self.min_object_pct > 0 or self.min_overlap_pct > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +85,10 @@ class Nsa:
 
         Returns:
             Images whose changed pixels are copies of pixels of the same given image, and masks of all pasted pixels
-            (also where a copy happens to equal what it covers). With ``inside`` no mask leaves the object. An image
-            none of whose patches kept the rules stays as it was, with an empty mask.
+            (also where a copy happens to equal what it covers). With ``inside`` no mask leaves the object; otherwise
+            pixels of a rectangle are pasted that are object where they come from or where they go to, and all of them
+            where neither rule asks for any object. An image none of whose patches kept the rules stays as it was, with
+            an empty mask.
 
         Raises:
             UsageError: shapes that do not fit.
@@ -89,7 +98,7 @@ class Nsa:
         level = config.background_level
         product = foreground if level is None else object_mask(images, level, config.background_tolerance)
         patches = draw_patches(product[:, 0], config, generator)
-        top = _topmost(patches, product[:, 0], inside=config.inside)
+        top = _topmost(patches, product[:, 0], config)
         planted = top.clamp_max(1).view(torch.bool)
         marked = Marked.of(planted)
         places = marked.places
@@ -102,19 +111,39 @@ class Nsa:
         return SyntheticBatch(images=swapped, masks=as_mask(planted[:, None], images.dtype))
 
 
-def _topmost(patches: Patches, product: Tensor, *, inside: bool) -> Tensor:
-    """For each pixel the number of the last patch that covers it, from 1; 0 for none: ``[B, H, W]`` uint8."""
-    device = product.device
+def _topmost(patches: Patches, product: Tensor, config: NsaConfig) -> Tensor:
+    """For each pixel the number of the last patch that is pasted on it, from 1; 0 for none: ``[B, H, W]`` uint8."""
     top = torch.zeros_like(product, dtype=torch.uint8)
-    lines = [torch.arange(side, device=device) for side in product.shape[1:]]
+    object_alone = not config.inside and config.looks_for_object
     for number in range(patches.used.shape[1]):
-        tall, wide = (
-            (line >= start[:, number, None]) & (line < (start + size)[:, number, None])
-            for line, start, size in zip(lines, patches.target, patches.size, strict=True)
-        )
-        value = (tall & patches.used[:, number, None]).to(torch.uint8) * (number + 1)
-        top = torch.maximum(top, value[:, :, None] * wide.to(torch.uint8)[:, None, :])
-    return top * product.view(torch.uint8) if inside else top
+        target = patches.target[..., number]
+        pasted = _rectangles(target, patches.size[..., number], product)
+        pasted *= patches.used[:, number, None, None]
+        if object_alone:
+            pasted *= (product | _moved(product, target - patches.source[..., number])).view(torch.uint8)
+        top = torch.maximum(top, pasted * (number + 1))
+    return top * product.view(torch.uint8) if config.inside else top
+
+
+def _rectangles(start: Tensor, size: Tensor, like: Tensor) -> Tensor:
+    """One rectangle an image: ``[2, B]`` int64 top row and left column, height and width, to ``[B, H, W]`` uint8."""
+    tall, wide = (
+        ((line >= first[:, None]) & (line < (first + length)[:, None])).to(torch.uint8)
+        for line, first, length in zip(_lines(like), start, size, strict=True)
+    )
+    marked: Tensor = tall[:, :, None] * wide[:, None, :]
+    return marked
+
+
+def _moved(product: Tensor, by: Tensor) -> Tensor:
+    """``[B, H, W]`` moved by ``[2, B]`` rows and columns; what leaves at one edge comes in at the other."""
+    rows, columns = ((line - step[:, None]) % len(line) for line, step in zip(_lines(product), by, strict=True))
+    moved = product.gather(1, rows[:, :, None].expand_as(product))
+    return moved.gather(2, columns[:, None, :].expand_as(product))
+
+
+def _lines(like: Tensor) -> list[Tensor]:
+    return [torch.arange(side, device=like.device) for side in like.shape[1:]]
 
 
 def draw_patches(product: Tensor, config: NsaConfig, generator: Generator) -> Patches:
@@ -136,11 +165,12 @@ def draw_patches(product: Tensor, config: NsaConfig, generator: Generator) -> Pa
     allowed = (area > 0) & (covered_pixels(sums, sources, sizes) >= config.min_object_pct * area)
     size, source, cut = _first(allowed, sizes, sources)
     targets = _places(dice[3], sides - size[..., None])
-    covered = covered_pixels(sums, targets, size[..., None].expand_as(targets))
-    allowed = covered >= config.min_overlap_pct * size.prod(dim=0)[..., None]
-    allowed &= (targets != source[..., None]).any(dim=0)
+    allowed = (targets != source[..., None]).any(dim=0)
+    if config.min_overlap_pct:
+        shared = shared_pixels(product, source, size, targets)
+        allowed &= (shared > 0) & (shared >= config.min_overlap_pct * covered_pixels(sums, source, size)[..., None])
     if config.inside:
-        allowed &= covered > 0
+        allowed &= covered_pixels(sums, targets, size[..., None].expand_as(targets)) > 0
     target, _, pasted = _first(allowed, targets, targets)
     used = chance[0] < 0.5
     used[:, 0] = True
@@ -177,11 +207,11 @@ def covered_pixels(sums: Tensor, place: Tensor, size: Tensor) -> Tensor:
 
     Args:
         sums: ``[B, H + 1, W + 1]`` int32, the table of sums: pixels of the object above and left of each corner.
-        place: ``[2, B, N, D]`` int64, top row and left column.
-        size: ``[2, B, N, D]`` int64, height and width.
+        place: ``[2, B, ...]`` int64, top row and left column.
+        size: ``[2, B, ...]`` int64, height and width.
 
     Returns:
-        ``[B, N, D]`` int32.
+        ``[B, ...]`` int32.
     """
     table, width = sums.flatten(1), sums.shape[2]
 
@@ -190,6 +220,34 @@ def covered_pixels(sums: Tensor, place: Tensor, size: Tensor) -> Tensor:
 
     (top, left), (bottom, right) = place, place + size
     return before(bottom, right) - before(top, right) - before(bottom, left) + before(top, left)
+
+
+def shared_pixels(product: Tensor, source: Tensor, size: Tensor, targets: Tensor) -> Tensor:
+    """How many pixels of the object within each cut fall on the object, at each place it may be pasted on.
+
+    Args:
+        product: ``[B, H, W]`` bool, where the object is.
+        source: ``[2, B, N]`` int64, top row and left column of the cuts.
+        size: ``[2, B, N]`` int64, their height and width.
+        targets: ``[2, B, N, D]`` int64, top row and left column of the places, wholly within the image.
+
+    Returns:
+        ``[B, N, D]`` int64.
+    """
+    if not waits(product.device) and bool(product.all()):
+        return size.prod(dim=0)[..., None].expand(targets.shape[1:])
+    height, width = product.shape[1:]
+    spectrum = torch.fft.rfft2(product.float())
+    found = []
+    for number in range(source.shape[2]):
+        cut = _rectangles(source[..., number], size[..., number], product) * product.view(torch.uint8)
+        # For each way that a cut may be moved, how many of its pixels meet the object. Moves are round the edges, which
+        # no place within the image makes use of.
+        met = torch.fft.irfft2(torch.fft.rfft2(cut.float()).conj() * spectrum, s=(height, width))
+        down, right = targets[:, :, number] - source[:, :, number, None]
+        places = (down % height) * width + right % width
+        found.append(met.flatten(1).gather(1, places).round().long())
+    return torch.stack(found, dim=1)
 
 
 def object_mask(images: Tensor, level: float, tolerance: float) -> Tensor:

@@ -71,6 +71,6 @@ class MRKD(ReverseDistillation):
         return NsaConfig(
             **config.part(SwapKnobs),
             probability=config.anomaly_probability,
-            # The published swap pastes whole rectangles, also where they jut out of the object.
+            # The published swap pastes the patch's object also where it juts out of the object.
             inside=False,
         )

@@ -111,6 +111,7 @@ def test_nothing_in_a_step_and_its_gradients_waits(monkeypatch, name, tmp_path):
     trainer = small_trial(tmp_path, name, precision="bfloat16", ema=0.9)
     monkeypatch.setattr("kdzoo.data.synthesis.pixels.waits", lambda device: True)
     monkeypatch.setattr("kdzoo.data.synthesis.perlin.waits", lambda device: True)
+    monkeypatch.setattr("kdzoo.data.synthesis.nsa.waits", lambda device: True)
     monkeypatch.setattr("kdzoo.methods.aand.losses.waits", lambda device: True)
     for stage in trainer.stages:
         optimizer = trainer._enter(stage, 0)

@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from kdzoo.data.synthesis.nsa import Nsa, NsaConfig, covered_pixels, draw_patches, object_mask
+from kdzoo.data.synthesis.nsa import (
+    Nsa,
+    NsaConfig,
+    Patches,
+    covered_pixels,
+    draw_patches,
+    object_mask,
+    shared_pixels,
+)
 from kdzoo.errors import ConfigError
 
 ANYWHERE = {"min_object_pct": 0.0, "min_overlap_pct": 0.0}
@@ -102,25 +110,133 @@ def test_a_patch_covers_enough_object_where_it_is_cut_and_where_it_is_pasted():
     for image, number in patches.used.nonzero().tolist():
         size = patches.size[:, image, number]
 
-        def share(place, size=size, image=image, number=number):
+        def part(place, size=size, image=image, number=number):
             top, left = place[:, image, number]
-            part = room[image, 0, top : top + size[0], left : left + size[1]]
-            assert part.shape == tuple(size)
-            return float(part.float().mean())
+            found = room[image, 0, top : top + size[0], left : left + size[1]]
+            assert found.shape == tuple(size)
+            return found
 
-        assert share(patches.source) > 0.7 - 1e-6
-        assert share(patches.target) > 0.25 - 1e-6
+        cut, place = part(patches.source), part(patches.target)
+        assert float(cut.float().mean()) > 0.7 - 1e-6
+        # What counts is how much of the patch's object falls on the object, not how much of the place is object.
+        assert float((cut & place).sum() / cut.sum()) > 0.25 - 1e-6
 
 
-def test_without_inside_the_whole_rectangle_is_pasted():
-    room, images = square(60), torch.rand((60, 3, 64, 64), generator=seeded(5))
-    config = NsaConfig(patches=1)
-    kept, jutting = (Nsa(config.replace(inside=inside))(images, room, seeded()) for inside in (True, False))
-    assert not (kept.masks.bool() & ~room).any()
-    assert (jutting.masks.bool() & ~room).any()
-    for mask in jutting.masks[:, 0].bool():
-        rows, columns = mask.nonzero(as_tuple=True)
-        assert len(rows) == (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
+def left_half(side=6):
+    """``[1, 1, 6, 6]``: the object is the left half."""
+    room = torch.zeros((1, 1, side, side), dtype=torch.bool)
+    room[..., : side // 2] = True
+    return room
+
+
+def one_patch(target, source=(0, 1), size=(2, 4)):
+    """A patch of 2 x 4 pixels, by default cut at the top with its two left columns on the object."""
+    as_patch = (torch.tensor(each)[:, None, None] for each in (size, source, target))
+    size, source, target = as_patch
+    return Patches(size=size, source=source, target=target, used=torch.ones((1, 1), dtype=torch.bool))
+
+
+@pytest.mark.parametrize(("left", "shared"), [(0, 4), (1, 4), (2, 2)])
+def test_the_overlap_is_counted_by_hand(left, shared):
+    """The patch's object is two columns wide; moved to the right it leaves the object a column at a time."""
+    patch = one_patch((4, left))
+    found = shared_pixels(left_half()[:, 0], patch.source, patch.size, patch.target[..., None])
+    assert found.tolist() == [[[shared]]]
+
+
+@pytest.mark.parametrize(("least", "lefts"), [(0.5, {0, 1, 2}), (0.6, {1}), (1.0, {1})])
+def test_a_place_is_taken_where_enough_of_the_patchs_object_falls_on_the_object(least, lefts):
+    """The object is columns 1 and 2 of six. Of a patch of four columns cut at column 1, it is the first two: pasted at
+    column 1 all of them fall on the object, at 0 and 2 one does, though at 2 a quarter of the place is object."""
+    room = torch.zeros((400, 6, 6), dtype=torch.bool)
+    room[:, :, 1:3] = True
+    config = NsaConfig(
+        patches=1, rows_low=0.1, rows_high=0.1, columns_low=0.3, columns_high=0.3, min_object_pct=0.5,
+        min_overlap_pct=least, inside=False,
+    )  # fmt: skip
+    patches = draw_patches(room, config, seeded())
+    cut_at_one = patches.used[:, 0] & (patches.source[1, :, 0] == 1)
+    assert (patches.size[:, cut_at_one, 0] == torch.tensor([[2], [4]])).all()
+    assert set(patches.target[1, cut_at_one, 0].tolist()) == lefts
+
+
+def test_a_patch_without_object_shares_none_and_is_pasted_nowhere():
+    room = torch.zeros((50, 24, 24), dtype=torch.bool)
+    assert not draw_patches(room, NsaConfig(min_object_pct=0.0, inside=False), seeded()).used.any()
+
+
+@pytest.mark.parametrize(("left", "pasted"), [(0, [0, 1, 2]), (2, [2, 3])])
+def test_pasted_is_what_is_object_where_it_comes_from_or_goes_to(left, pasted, monkeypatch):
+    """The patch's object is its two left columns; beside them only what covers the object is pasted."""
+    monkeypatch.setattr("kdzoo.data.synthesis.nsa.draw_patches", lambda *given: one_patch((4, left)))
+    images = torch.rand((1, 3, 6, 6), generator=seeded())
+    result = Nsa(NsaConfig(patches=1, inside=False))(images, left_half(), seeded())
+    expected = torch.zeros((6, 6))
+    expected[4:, pasted] = 1
+    assert torch.equal(result.masks[0, 0], expected)
+    moved = images[0, :, :2, [column - left + 1 for column in pasted]]
+    assert torch.equal(result.images[0, :, 4:, pasted], moved)
+    assert torch.equal(result.images[0, :, :4], images[0, :, :4])
+
+
+@pytest.mark.parametrize(("inside", "pasted"), [(True, [2]), (False, [2, 3, 4, 5])])
+def test_without_a_rule_on_the_object_the_whole_rectangle_is_pasted_unless_it_must_stay_inside(
+    inside, pasted, monkeypatch
+):
+    monkeypatch.setattr("kdzoo.data.synthesis.nsa.draw_patches", lambda *given: one_patch((4, 2)))
+    config = NsaConfig(patches=1, inside=inside, **ANYWHERE)
+    result = Nsa(config)(torch.rand((1, 3, 6, 6), generator=seeded()), left_half(), seeded())
+    expected = torch.zeros((6, 6))
+    expected[4:, pasted] = 1
+    assert torch.equal(result.masks[0, 0], expected)
+
+
+def test_where_a_later_patch_pastes_nothing_an_earlier_one_stays(monkeypatch):
+    """The second rectangle covers the first, and beside the object shows nothing of its own there."""
+    first, second = one_patch((4, 2), source=(0, 0), size=(2, 3)), one_patch((4, 2))
+    both = Patches(
+        **{
+            name: torch.cat([getattr(first, name), getattr(second, name)], dim=-1)
+            for name in ("size", "source", "target", "used")
+        }
+    )
+    monkeypatch.setattr("kdzoo.data.synthesis.nsa.draw_patches", lambda *given: both)
+    images = numbered(1, 6, 6)
+    result = Nsa(NsaConfig(patches=2, inside=False))(images, left_half(), seeded())
+    assert result.masks[0, 0, 4].tolist() == [0, 0, 1, 1, 1, 0]
+    came_from = (result.images[0, 2, 4] * 6).round().int().tolist()
+    assert came_from == [0, 1, 1, 2, 2, 5]
+
+
+@pytest.mark.parametrize("side", [(37, 50), (256, 256), (1024, 768)])
+def test_overlaps_are_whole_numbers_however_large_the_image(side):
+    generator = seeded(2)
+    product = torch.rand((2, *side), generator=generator) < 0.6
+    sides = torch.tensor(side).view(2, 1, 1)
+    size = (torch.rand((2, 2, 3), generator=generator) * sides * 0.8).long() + 1
+    source = (torch.rand((2, 2, 3), generator=generator) * (sides - size + 1)).long()
+    room = (sides - size + 1)[..., None]
+    targets = (torch.rand((2, 2, 3, 4), generator=generator) * room).long()
+    found = shared_pixels(product, source, size, targets)
+    for image, number, draw in torch.cartesian_prod(torch.arange(2), torch.arange(3), torch.arange(4)).tolist():
+        height, width = size[:, image, number].tolist()
+
+        def part(place, image=image, height=height, width=width):
+            top, left = place.tolist()
+            return product[image, top : top + height, left : left + width]
+
+        expected = part(source[:, image, number]) & part(targets[:, image, number, draw])
+        assert int(found[image, number, draw]) == int(expected.sum())
+
+
+def test_on_an_object_without_background_the_count_is_the_area(monkeypatch):
+    product = torch.ones((2, 20, 30), dtype=torch.bool)
+    patches = draw_patches(product, NsaConfig(patches=2), seeded())
+    given = (product, patches.source, patches.size, patches.target[..., None])
+    quick = shared_pixels(*given)
+    monkeypatch.setattr("kdzoo.data.synthesis.nsa.waits", lambda device: True)
+    assert torch.equal(quick, shared_pixels(*given))
+    assert torch.equal(quick[..., 0], patches.size.prod(dim=0))
 
 
 def test_after_the_last_failed_draw_the_image_stays_clean():
