@@ -14,6 +14,7 @@ from kdzoo.errors import UsageError
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
     from kdzoo.data.foreground.rule import ForegroundRule
+    from kdzoo.settings import Settings
     from kdzoo.training.spec import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,6 +88,16 @@ def run_options(command: F) -> F:
                 type=click.Path(path_type=Path),
                 metavar="FOLDER",
                 help="Masks of the product, named as the train images; short for --foreground masks:FOLDER.",
+            ),
+            click.option(
+                "--synthesis",
+                metavar="perlin|nsa|cutpaste",
+                help="Which kind of anomalies is planted for training; default the method's own.",
+            ),
+            click.option(
+                "--textures",
+                metavar="dtd|FOLDER",
+                help="Photographs that planted anomalies are filled with; default textures by formula.",
             ),
             click.option(
                 "--roi",
@@ -196,17 +207,19 @@ def foreground_rule(rule: str | None, masks: Path | None) -> ForegroundRule | No
     return found
 
 
-def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
+def build_options(dataset: Dataset, given: dict[str, Any], settings: Settings) -> RunOptions:
     """The run's options: what was given, else the data set's defaults.
 
     Args:
         dataset: the opened data set.
+        settings: where textures are.
         given: option to value, None where not given; ``foreground_masks`` is taken as a ``foreground``, and ``tile`` as
             an ``image_size`` and a ``resize``.
 
     Raises:
         UsageError: an option has no valid value, or two of them disagree.
         ConfigError: the region of interest cannot be used.
+        DatasetError: there are no such textures.
     """
     from kdzoo.teachers.names import full_name
     from kdzoo.training.spec import RunOptions
@@ -216,6 +229,10 @@ def build_options(dataset: Dataset, given: dict[str, Any]) -> RunOptions:
     given["image_size"] = side if side is not None else given.get("image_size")
     rule = foreground_rule(given.get("foreground"), given.pop("foreground_masks", None))
     given["foreground"] = None if rule is None else str(rule)
+    if given.get("textures") is not None:
+        from kdzoo.data.texture_sets import choose_textures
+
+        given["textures"] = str(choose_textures(given["textures"], settings))
     if given.get("roi") is not None:
         from kdzoo.data.roi import joined, regions_of
 

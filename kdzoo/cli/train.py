@@ -126,7 +126,8 @@ def _spec(
     check_epochs(epochs, fixed, [key for key in config.epoch_keys() if getattr(config, key)])
     if epochs is not None:
         config = config.replace(**config.epoch_split(epochs))
-    options = build_options(opened, given)
+    options = build_options(opened, given, settings)
+    options.check_planting(method, config)
     if given.get("protocol") is None:
         tell_notes(opened.notes)
     if given.get("foreground") is None and given.get("foreground_masks") is None and space.foreground is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
-from kdzoo.data.files import folders, printable
+from kdzoo.data.files import folders, images_below, printable
 from kdzoo.data.registered import registered
-from kdzoo.errors import DatasetError, DatasetNotFoundError
+from kdzoo.errors import ConfigError, DatasetError, DatasetNotFoundError
 from kdzoo.settings import Settings
 
 
@@ -47,6 +50,99 @@ TEXTURE_SETS: Mapping[str, TextureSet] = MappingProxyType(
     }
 )
 """The collections known by name. Source of ``dtd``: Cimpoi et al., "Describing Textures in the Wild", CVPR 2014."""
+
+_OWN = "folder"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextureChoice:
+    """The photographs that a trial's anomalies are filled with, written ``dtd:FOLDER`` or ``folder:FOLDER``.
+
+    Attributes:
+        name: of a collection, or ``folder`` for a person's own.
+        folder: of the photographs on this machine; of a published document's choice only its name.
+    """
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads a choice; looks at no file.
+
+        Raises:
+            ConfigError: it names no collection, or no folder.
+        """
+        name, _, folder = text.partition(":")
+        if name not in (_OWN, *TEXTURE_SETS) or not folder or "\0" in folder:
+            known = ", ".join(f"{each}:FOLDER" for each in (_OWN, *TEXTURE_SETS))
+            raise ConfigError(f"the textures {text!r} name no folder of photographs", hint=f"one of: {known}")
+        return cls(name=name, folder=Path(folder))
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.folder}"
+
+    @property
+    def label(self) -> str:
+        """The choice without the folder's place on this machine: what a published document says."""
+        return f"{self.name}:{self.folder.name}"
+
+    def files(self) -> list[Path]:
+        """The photographs.
+
+        Raises:
+            DatasetNotFoundError: the folder is not there, or holds none.
+            DatasetError: a folder cannot be listed.
+        """
+        found = images_below(self.folder) if self.folder.is_dir() else []
+        if not found:
+            raise DatasetNotFoundError(
+                f"no textures in {printable(self.folder)}",
+                hint="give a folder of photographs, or leave --textures out to have them made by formula",
+            )
+        return found
+
+    def digest(self) -> str:
+        """sha256 in hex over names and bytes of the photographs, which are read once in a process.
+
+        Raises:
+            DatasetNotFoundError: the folder is not there, or holds none.
+            DatasetError: one cannot be read.
+        """
+        try:
+            states = [(path, path.stat()) for path in self.files()]
+            listed = tuple((path, state.st_size, state.st_mtime_ns) for path, state in states)
+            return _digest(self.folder, listed)
+        except OSError as error:
+            if isinstance(error, DatasetError):
+                raise
+            raise DatasetError(f"cannot read {printable(error.filename or self.folder)}: {error.strerror}") from error
+
+
+@lru_cache(maxsize=8)
+def _digest(folder: Path, listed: tuple[tuple[Path, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, _, _ in listed:
+        own = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{own}\n".encode())
+    return digest.hexdigest()
+
+
+def choose_textures(name_or_path: str, settings: Settings) -> TextureChoice:
+    """What ``--textures`` asks for, its folder absolute and looked at.
+
+    Args:
+        name_or_path: as `find_textures` takes it.
+        settings: where data sets are.
+
+    Raises:
+        DatasetNotFoundError: the collection or the folder is not there, or holds no photograph.
+        DatasetError: the collection's folder is not laid out as it should be.
+    """
+    folder = find_textures(name_or_path, settings).absolute()
+    chosen = TextureChoice(name=name_or_path if name_or_path in TEXTURE_SETS else _OWN, folder=folder)
+    chosen.files()
+    return chosen
 
 
 def find_textures(name_or_path: str, settings: Settings) -> Path:

@@ -22,6 +22,13 @@ class MethodConfig(Config):
     batch_size: int = knob(16, "images a training step", low=1, high=1024)
     smoothing_sigma: float = knob(4.0, "Gaussian over the anomaly map, in pixels of the input size", low=0.0, high=32.0)
 
+    def planted(self) -> str | None:
+        """The kind of synthetic anomalies that the method learns from, by name; empty where it plants none.
+
+        None, the default, leaves it to the stages: what depends on it is then checked when the method is built.
+        """
+        return None
+
     @classmethod
     def epoch_keys(cls) -> tuple[str, ...]:
         """The fields that hold the stages' epochs, in training order."""

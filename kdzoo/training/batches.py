@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kdzoo.data.synthesis.registry import build_synthesizer
+from kdzoo.data.synthesis.base import Synthesizer
+from kdzoo.data.synthesis.config import SynthesisConfig
 from kdzoo.methods.base import Batch, Method, Phase, Stage
 from kdzoo.training.data import TrialData
 from kdzoo.training.features import FeatureSource
@@ -24,14 +25,20 @@ class BatchMaker:
         stages: of the method; each one's synthesizer is built once.
         data: the trial's.
         source: of its train images.
+        plant: makes a synthesizer of a stage's configuration.
     """
 
-    def __init__(self, method: Method, stages: Sequence[Phase], data: TrialData, source: ImageSource) -> None:
+    def __init__(
+        self,
+        method: Method,
+        stages: Sequence[Phase],
+        data: TrialData,
+        source: ImageSource,
+        plant: Callable[[SynthesisConfig], Synthesizer],
+    ) -> None:
         self._method, self._data, self._source = method, data, source
         self._foreground: Rows | None = None
-        self._synthesizers = {
-            stage.name: build_synthesizer(stage.synthesis) for stage in stages if stage.synthesis is not None
-        }
+        self._synthesizers = {stage.name: plant(stage.synthesis) for stage in stages if stage.synthesis is not None}
 
     def __call__(
         self, stage: Stage, indices: NDArray[np.int64], generator: torch.Generator, features: FeatureSource | None

@@ -28,6 +28,8 @@ from kdzoo.data.placement import Place, places_of
 from kdzoo.data.roi import Roi, counted, roi_of
 from kdzoo.data.samples import Sample
 from kdzoo.data.splits import Parts, fold_of, split
+from kdzoo.data.synthesis.fill import FolderTextures, TextureSource
+from kdzoo.data.texture_sets import TextureChoice
 from kdzoo.errors import DatasetError
 from kdzoo.training.evaluation_set import EvaluationSet, with_synthetic_anomalies
 from kdzoo.training.images import digest_of_pixels
@@ -36,6 +38,7 @@ from kdzoo.training.tiled_foreground import cut_foreground, given_foreground, sm
 from kdzoo.training.tiled_set import tiled_set, with_synthetic_tiles
 from kdzoo.training.tiles import Tiles
 
+_TEXTURE_SIDE = 256
 _DESCRIBED = 64
 """Images from which the document's share of the foreground is taken."""
 
@@ -63,6 +66,7 @@ class TrialData:
         self.dataset, self.options = dataset, options
         self.index = dataset.category(category)
         self._rule = ForegroundRule.parse(options.foreground)
+        self._textures = TextureChoice.parse(options.textures) if options.textures else None
         parts = split(self.index, options.protocol, seed=options.split_seed)
         self.roi = roi_of(options.roi, self.index.category)
         self.parts: Parts = replace(parts, digest=_selection_digest(parts, self._rule, self.roi))
@@ -79,7 +83,19 @@ class TrialData:
     def identity(self) -> dict[str, str]:
         """Digests that say whether two trials learn from the same images, with anomalies planted in the same places."""
         masks = {} if self._rule.kind != "masks" else {"foreground": self._foreground_digest()}
-        return {"fingerprint": self.fingerprint, "split": self.parts.digest, **masks}
+        textures = {} if self._textures is None else {"textures": self._textures.digest()}
+        return {"fingerprint": self.fingerprint, "split": self.parts.digest, **masks, **textures}
+
+    @cached_property
+    def textures(self) -> TextureSource | None:
+        """The photographs that anomalies are filled with in training, read when first asked for; None: by formula.
+
+        Raises:
+            DatasetNotFoundError: they are not there.
+            ImageError: one cannot be decoded.
+        """
+        # They go on mirrored beyond their edges, so that one size serves all images.
+        return None if self._textures is None else FolderTextures(self._textures.folder, _TEXTURE_SIDE)
 
     @cached_property
     def intensity(self) -> Intensity | None:
@@ -183,6 +199,7 @@ class TrialData:
         data.parts = replace(self.parts, train=kept, digest=digest)
         data.intensity = self.intensity  # found from all train images: the brightest may be in the fold
         data.selection = self.selection  # the same images, with the same anomalies planted
+        data.textures = self.textures
         return data, self._decode(held_out, masks=False)
 
     def describe(self) -> dict[str, Any]:
@@ -202,7 +219,7 @@ class TrialData:
         }
 
     def _describe_what_counts(self) -> dict[str, Any]:
-        """Shares of the region of interest, of an image, and of padding, of the train images' squares."""
+        """Shares of the region of interest, of an image, and of padding, of the train images' squares; textures."""
         told: dict[str, Any] = {}
         size = self.options.image_size
         if self.roi is not None:
@@ -212,6 +229,9 @@ class TrialData:
         elif self.train.shapes is not None:
             seen = np.mean([place.height * place.width for place in self.places_of(self.train)])
             told["padding"] = {"share": 1 - float(seen) / size**2}
+        if self._textures is not None:
+            count = len(self._textures.files())
+            told["textures"] = {"name": self._textures.label, "images": count, "sha256": self._textures.digest()}
         return told
 
     def _describe_foreground(self) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from kdzoo.data.synthesis.base import Synthesizer
 from kdzoo.data.synthesis.config import SynthesisConfig
-from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.errors import CheckpointError
 from kdzoo.methods.base import Batch, Findings, Method, Phase, Stage
 from kdzoo.training.data import TrialData
@@ -36,7 +35,7 @@ class Examinations:
         method: on its device.
         data: the trial's.
         source: gives the images of the selection part.
-        build: makes a synthesizer of a configuration.
+        plant: makes a synthesizer of a stage's configuration.
 
     Attributes:
         found: what was found so far, by stage.
@@ -47,9 +46,9 @@ class Examinations:
         method: Method,
         data: TrialData,
         source: Callable[[], ImageSource],
-        build: Callable[[SynthesisConfig], Synthesizer] = build_synthesizer,
+        plant: Callable[[SynthesisConfig], Synthesizer],
     ) -> None:
-        self._method, self._data, self._source, self._build = method, data, source, build
+        self._method, self._data, self._source, self._plant = method, data, source, plant
         self.found: dict[str, Findings] = {}
 
     def of(self, over: Sequence[Phase]) -> Findings:
@@ -97,7 +96,7 @@ class Examinations:
         """The chosen images with anomalies planted, made as they are asked for."""
         source, seed = self._source(), self._data.options.split_seed
         normalise, device = self._method.teacher.normalise, source.device
-        plant = None if stage.synthesis is None else self._build(replace(stage.synthesis, probability=1.0))
+        plant = None if stage.synthesis is None else self._plant(replace(stage.synthesis, probability=1.0))
         generator = torch.Generator(device=device).manual_seed(seed)
         chosen = self._chosen(seed)
         for start in range(0, len(chosen), EVALUATION_BATCH):

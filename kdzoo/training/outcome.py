@@ -13,6 +13,7 @@ import torch
 
 from kdzoo._version import __version__
 from kdzoo.data.foreground.rule import ForegroundRule
+from kdzoo.data.texture_sets import TextureChoice
 from kdzoo.errors import KdzooError, TrainingError
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import find_method
@@ -204,6 +205,7 @@ def _document(
             **options.as_dict(),
             "teacher": teacher.name.label,
             "foreground": ForegroundRule.parse(options.foreground).label,
+            **({"textures": TextureChoice.parse(options.textures).label} if options.textures else {}),
             "roi": "" if data.roi is None else data.roi.text,
             "intensity": "full" if data.intensity is None else data.intensity.label,
         },

@@ -11,6 +11,8 @@ from kdzoo.data.depth import Intensity
 from kdzoo.data.foreground.rule import ForegroundRule
 from kdzoo.data.placement import Resize
 from kdzoo.data.roi import roi_of
+from kdzoo.data.synthesis.registry import find_synthesis, textured_kinds
+from kdzoo.data.texture_sets import TextureChoice
 from kdzoo.data.tiling import LARGEST_SCALE, SMALLEST_SCALE, Tiling
 from kdzoo.errors import ConfigError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
@@ -22,6 +24,9 @@ SIZE_STEP = 32
 
 LARGEST_SEED = 2**32 - 1
 """What every random generator takes."""
+
+_LATER = ("synthesis", "textures")
+"""Options that the first documents lack: those of runs that do not use them must stay what they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,8 @@ class RunOptions(Config):
     scale: float = knob(1.0, "of images before they are cut into tiles", low=SMALLEST_SCALE, high=LARGEST_SCALE)
     roi: str = knob("", "the region of interest, as kdzoo.data.roi writes it; empty: the whole image")
     foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
+    synthesis: str = knob("", "the kind of anomalies that is planted for training; empty: the method's own")
+    textures: str = knob("", "what these are filled with: dtd:FOLDER or folder:FOLDER; empty: textures by formula")
 
     @classmethod
     def from_record(cls, values: Mapping[str, Any]) -> Self:
@@ -80,9 +87,49 @@ class RunOptions(Config):
         if self.calibration_folds == 1:
             raise ConfigError("calibration_folds = 1 would leave no images to train on", hint="0 for none, or 2 to 50")
         ForegroundRule.parse(self.foreground)
+        if self.synthesis:
+            find_synthesis(self.synthesis)
+        if self.textures:
+            TextureChoice.parse(self.textures)
         Intensity.parse(self.intensity)
         roi_of(self.roi, "")
         _ = self.tiling
+
+    def as_dict(self) -> dict[str, Any]:
+        """Key to value; without those that earlier versions did not know, where these are as they did it."""
+        return {
+            key: value
+            for key, value in super().as_dict().items()
+            if key not in _LATER or value != type(self).__dataclass_fields__[key].default
+        }
+
+    @property
+    def about_planting(self) -> tuple[str, ...]:
+        """Which of ``--synthesis`` and ``--textures`` were given."""
+        return tuple(f"--{name}" for name in ("synthesis", "textures") if getattr(self, name))
+
+    def check_planting(self, method: str, config: MethodConfig) -> None:
+        """Checks that what is asked of planted anomalies means something to a method, as far as its knobs tell.
+
+        Raises:
+            ConfigError: it plants none, or none that are filled with textures.
+        """
+        own = config.planted()
+        if not self.about_planting or own is None:
+            return
+        if not own:
+            raise ConfigError(
+                f"'{method}' learns from no planted anomalies as it is configured, so {self.about_planting[0]} says "
+                "nothing to it",
+                hint=f"leave {self.about_planting[0]} out",
+            )
+        kind = find_synthesis(self.synthesis or own)
+        if self.textures and not kind.textured:
+            textured = " or ".join(textured_kinds())
+            raise ConfigError(
+                f"--textures fills anomalies, and '{kind.name}', which '{method}' would learn from, fills none",
+                hint=f"add --synthesis {textured}, or leave --textures out",
+            )
 
     @property
     def to_square(self) -> Resize:

@@ -35,6 +35,7 @@ from kdzoo.training.gradients import HALVES, BatchGradients, out_of_memory, rele
 from kdzoo.training.images import ImageSource
 from kdzoo.training.learned import load_learned
 from kdzoo.training.pace import Pace, set_rate
+from kdzoo.training.planting import Planting
 from kdzoo.training.precision import Hardware, choose_precision, gpus
 from kdzoo.training.scoring import score_set
 from kdzoo.training.settling import settle
@@ -89,9 +90,11 @@ class Trainer:
         self._features = TrialFeatures(self.method, data)
         self._gradients = BatchGradients(self.precision, self._features.give_up)
         self._source = ImageSource(data.train.images, device)
-        self._batches = BatchMaker(self.method, self.stages, data, self._source)
+        planting = Planting(spec, lambda: data.textures)
+        planting.check(self.stages)
+        self._batches = BatchMaker(self.method, self.stages, data, self._source, planting)
         self._selection_source: ImageSource | None = None
-        self.examined = Examinations(self.method, data, self._selection)
+        self.examined = Examinations(self.method, data, self._selection, planting)
         self._optimizer: torch.optim.Optimizer | None = None
         self._average: WeightAverage | None = None
 

@@ -38,6 +38,10 @@ class PatchCoreConfig(MethodConfig):
                 hint=f"{self.neighbourhood - 1} or {self.neighbourhood + 1}",
             )
 
+    def planted(self) -> str:
+        """None: it remembers images as they are."""
+        return ""
+
     @property
     def chosen_levels(self) -> tuple[int, ...]:
         """Which of the teacher's levels, from 0, the finest first."""

@@ -16,3 +16,7 @@ class STFPMConfig(TrainedConfig):
     smoothing_sigma: float = knob(0.0, "Gaussian over the anomaly map, in pixels of the input size", low=0.0, high=32.0)
     learning_rate: float = knob(0.001, "Adam's step size", above=0.0, high=1.0)
     epochs: int = knob(100, "passes over the training images", low=1, high=10_000)
+
+    def planted(self) -> str:
+        """None: it learns from images as they are."""
+        return ""

@@ -20,7 +20,7 @@ from helpers.trials import (
     toy,
 )
 
-from kdzoo.data.synthesis.registry import build_synthesizer
+from kdzoo.data.synthesis.registry import build_synthesizer, kind_of
 from kdzoo.detector import Detector
 from kdzoo.errors import NonFiniteLossError
 from kdzoo.methods.base import Batch, OnePass, Shown
@@ -260,6 +260,12 @@ def test_what_is_frozen_does_not_train_where_it_is_asked_for(method):
             if frozen is not None:
                 assert not training & {each for module in frozen.modules for each in module.parameters()}
                 assert method.teacher in frozen.modules
+
+
+def test_a_configuration_knows_what_is_planted(method):
+    planted = {kind_of(stage.synthesis).name for stage in method.stages() if stage.synthesis is not None}
+    told = method.config.planted()
+    assert told is None or planted == ({told} if told else set())
 
 
 def test_a_stage_that_examines_itself_changes_nothing(method):

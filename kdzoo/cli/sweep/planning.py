@@ -68,11 +68,13 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     trials = given["trials"] or opened.info.default_trials
     if given["seeds"] is None and trials >= TRIALS_FOR_FINALS:
         strategy = dataclasses.replace(strategy, seeds=2)
-    options = build_options(opened, {**asked, "objective": objective})
+    options = build_options(opened, {**asked, "objective": objective}, settings)
     named = (given["categories"], given["space"], given["changes"], given["epochs"])
     spaces = spaces_of(method, opened, *named, registered=registered(settings))
     if given["foreground"] is not None or given["foreground_masks"] is not None:
         spaces = with_foreground(spaces, options.foreground)
+    for space in spaces.values():
+        options.check_planting(method, space.defaults)
     tell_notes([*space_notes(spaces), *sampler_notes(strategy.sampler, spaces)])
     earlier = {
         name: read_earlier(name, settings, method=method, dataset=opened, options=options)

@@ -85,6 +85,24 @@ def synthesis_config(name: str) -> type[SynthesisConfig]:
     return found
 
 
+def kind_of(config: SynthesisConfig) -> SynthesisEntry:
+    """The registered kind that a configuration is for; its class says which.
+
+    Raises:
+        UsageError: no synthesizer has such a configuration.
+    """
+    place = f"{type(config).__module__}:{type(config).__qualname__}"
+    entry = next((each for each in SYNTHESES.values() if each.config == place), None)
+    if entry is None:
+        raise UsageError(f"no synthesizer takes a {type(config).__name__}", hint=f"known: {', '.join(SYNTHESES)}")
+    return entry
+
+
+def textured_kinds() -> tuple[str, ...]:
+    """The kinds that fill anomalies with textures."""
+    return tuple(each.name for each in SYNTHESES.values() if each.textured)
+
+
 def build_synthesizer(config: SynthesisConfig, source: TextureSource | None = None) -> Synthesizer:
     """Builds the synthesizer that a configuration is for.
 
@@ -95,13 +113,11 @@ def build_synthesizer(config: SynthesisConfig, source: TextureSource | None = No
     Raises:
         UsageError: no synthesizer has such a configuration, or it uses no textures and a source was given.
     """
-    kind = f"{type(config).__module__}:{type(config).__qualname__}"
-    entry = next((each for each in SYNTHESES.values() if each.config == kind), None)
-    if entry is None:
-        raise UsageError(f"no synthesizer takes a {type(config).__name__}", hint=f"known: {', '.join(SYNTHESES)}")
+    entry = kind_of(config)
     if source is not None and not entry.textured:
-        textured = ", ".join(each.name for each in SYNTHESES.values() if each.textured)
-        raise UsageError(f"'{entry.name}' fills nothing with textures", hint=f"textures are for: {textured}")
+        raise UsageError(
+            f"'{entry.name}' fills nothing with textures", hint=f"textures are for: {', '.join(textured_kinds())}"
+        )
     factory = _imported(entry.factory)
     built: Synthesizer = factory(config, source) if entry.textured else factory(config)
     return built

@@ -25,3 +25,7 @@ class AANDConfig(TexturedConfig, ReverseDistillationConfig):
     focal_alpha: float = knob(0.8, "weight of anomalous positions in the gate's focal loss", low=0.0, high=1.0)
     focal_gamma: float = knob(2.0, "focus of the gate's focal loss on hard positions", low=0.0, high=10.0)
     mask_threshold: float = knob(0.3, "anomalous share above which a feature position counts", low=0.0, high=0.99)
+
+    def planted(self) -> str:
+        """Patches of texture, unless nothing is amplified."""
+        return "perlin" if self.amplify_epochs else ""

@@ -48,3 +48,7 @@ class ADPSConfig(TexturedConfig, TrainedConfig):
         super().__post_init__()
         if self.patch_grid not in PATCH_GRIDS:
             raise ConfigError(f"patch_grid = {self.patch_grid} is no power of two", hint="allowed: 1, 2, 4, 8")
+
+    def planted(self) -> str:
+        """Patches of texture."""
+        return "perlin"

@@ -20,6 +20,10 @@ class MRKDConfig(SwapKnobs, ReverseDistillationConfig):
     mask_ratio_3: float = knob(0.2, "share of level 3's positions that are masked (FLM)", low=0.0, high=0.95)
     anomaly_probability: float = knob(1.0, "share of images that get patch swaps (ILM); 0: none", low=0.0, high=1.0)
 
+    def planted(self) -> str:
+        """Patch swaps, unless no image gets any."""
+        return "nsa" if self.anomaly_probability else ""
+
     @property
     def mask_ratios(self) -> tuple[float, float, float]:
         """Of the three levels, level 1 first."""

@@ -38,11 +38,18 @@ class DataDigests:
         fingerprint: over names, labels and sizes of its images.
         split: of the parts that selection and report look at.
         foreground: of a person's masks, which say where anomalies are planted; None where there are none.
+        textures: of the photographs that anomalies are filled with; None where these are made by formula.
     """
 
     fingerprint: str
     split: str
     foreground: str | None = None
+    textures: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Plain values; without textures where there are none, as earlier plans."""
+        values = {"fingerprint": self.fingerprint, "split": self.split, "foreground": self.foreground}
+        return values if self.textures is None else values | {"textures": self.textures}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +212,7 @@ def _decisive(plan: SweepPlan, data: Mapping[str, DataDigests]) -> dict[str, Any
         "trials": plan.trials,
         "options": plan.options.as_dict(),
         "strategy": plan.strategy.as_dict(),
-        "data": {name: asdict(digests) for name, digests in data.items()},
+        "data": {name: digests.as_dict() for name, digests in data.items()},
         "spaces": {name: _space_values(space) for name, space in plan.spaces.items()},
     }
 

@@ -68,6 +68,22 @@ def test_a_gate_that_does_not_separate_is_said_and_kept(capsys, parts, tmp_path)
     assert examined_metrics(document) == found["metrics"]
 
 
+def test_train_plants_what_it_is_asked_to(capsys, parts, tmp_path):
+    write(tmp_path / "stains" / "rust" / "1.png", np.random.default_rng(1))
+    given = ("train", "mrkd", "-d", parts, *SMALL, "--synthesis", "perlin", "--textures", tmp_path / "stains")
+    told = json.loads(run(capsys, *given, "--out", tmp_path / "run", "--json").out)
+    assert (told["options"]["synthesis"], told["options"]["textures"]) == ("perlin", "folder:stains")
+    document = json.loads((tmp_path / "run" / "detector.json").read_text())
+    assert document["dataset"]["textures"]["images"] == 1
+    measured = run(capsys, "evaluate", "--from", tmp_path / "run", "-d", parts, "--json")
+    assert measured.status == 0
+    refused = run(
+        capsys, "train", "rd", "-d", parts, *SMALL, "--textures", tmp_path / "stains", "--out", tmp_path / "no"
+    )
+    assert refused.status == 2
+    assert "'rd' learns from no planted anomalies" in refused.err
+
+
 def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     out = tmp_path / "run"
     monkeypatch.setenv("KDZOO_WHO", "kim of line 3")

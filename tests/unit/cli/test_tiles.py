@@ -126,13 +126,15 @@ def test_a_detector_of_whole_images_takes_tiles_and_no_details_alone(capsys, par
 )
 def test_options_that_disagree_are_refused(parts, given, said):
     with pytest.raises(UsageError, match=said):
-        build_options(open_dataset(str(parts), Settings.from_environment()), given)
+        build_options(open_dataset(str(parts), Settings.from_environment()), given, Settings.from_environment())
 
 
 def test_a_tile_is_an_image_size_and_a_way_to_see_it(parts):
     dataset = open_dataset(str(parts), Settings.from_environment())
     for given in ({"tile": 128, "overlap": 8}, {"image_size": 128, "resize": "tile", "overlap": 8}):
-        options = build_options(dataset, {"teacher": "random-resnet18", "scale": None} | given)
+        options = build_options(
+            dataset, {"teacher": "random-resnet18", "scale": None} | given, Settings.from_environment()
+        )
         assert (options.image_size, options.resize, options.overlap, options.scale) == (128, "tile", 8, 1.0)
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from helpers.trials import small_trial
 
+from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.errors import CheckpointError
 from kdzoo.methods.base import Findings
 from kdzoo.training.checkpoint import load_state, save_state
@@ -119,7 +120,7 @@ def test_findings_of_several_stages_come_together(root):
     trainer = small_trial(root, "aand")
     looked_at(trainer)
     object.__setattr__(trainer.stages[1], "examine", lambda batches: Findings(metrics={"other": 1.0}))
-    examined = Examinations(trainer.method, trainer.data, trainer._selection)
+    examined = Examinations(trainer.method, trainer.data, trainer._selection, build_synthesizer)
     found = examined.of(trainer.stages)
     assert found == Findings(metrics={"batches": 1.0, "other": 1.0}, warnings=("a warning",))
     assert examined.of(trainer.stages) == Findings()

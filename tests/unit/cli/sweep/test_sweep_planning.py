@@ -2,7 +2,7 @@
 
 import pytest
 from helpers.command import run
-from helpers.layouts import make_dataset
+from helpers.layouts import make_dataset, write_image
 from helpers.public_layouts import make_mvtec3d
 
 from kdzoo.cli.options import run_options
@@ -11,7 +11,7 @@ from kdzoo.cli.sweep.run import run as sweep_run
 from kdzoo.cli.sweep.spaces import spaces_of
 from kdzoo.cli.train import _spec
 from kdzoo.data.catalog import open_dataset
-from kdzoo.errors import UsageError
+from kdzoo.errors import KdzooError, UsageError
 from kdzoo.settings import Settings
 from kdzoo.training.spec import RunOptions
 
@@ -47,19 +47,48 @@ def test_every_option_of_a_run_reaches_the_plan(tmp_path):
         "teacher": "random-resnet18", "image_size": 96, "protocol": "test", "objective": "image_ap", "split_seed": 3,
         "seed": 4, "skip_unreadable": True, "ema": 0.5, "foreground": "light", "intensity": "0,1023",
         "calibration_folds": 3, "resize": "tile", "overlap": 16, "scale": 0.5, "precision": "bfloat16",
+        "synthesis": "perlin",
     }  # fmt: skip
+    write_image(tmp_path / "photos" / "cork" / "1.png")
     region = tmp_path / "roi.json"
     region.write_text('{"polygons":[[[0.0,0.0],[0.5,0.0],[0.5,1.0]]]}')
     options = {parameter.name for parameter in run_options(lambda: None).__click_params__}
-    assert options & set(RunOptions.__dataclass_fields__) == {*asked, "roi", "false_positive_rate"}
-    words = ["rd", "--dataset", str(make_dataset(tmp_path / "parts")), "--roi", str(region)]
-    words += ["--false-alarms", "5%"]
+    assert options & set(RunOptions.__dataclass_fields__) == {*asked, "roi", "false_positive_rate", "textures"}
+    words = ["aand", "--dataset", str(make_dataset(tmp_path / "parts")), "--roi", str(region)]
+    words += ["--false-alarms", "5%", "--textures", str(tmp_path / "photos")]
     for key, value in asked.items():
         words += [f"--{key.replace('_', '-')}", *([] if value is True else [str(value)])]
     given = sweep_run.make_context("run", words).params
     plan = plan_of(given.pop("method"), given, Settings.from_environment())
     assert {key: getattr(plan.options, key) for key in asked} == asked
     assert (plan.options.roi, plan.options.false_positive_rate) == (region.read_text(), 0.05)
+    assert plan.options.textures == f"folder:{tmp_path / 'photos'}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (["rd", "--synthesis", "nsa"], "'rd' learns from no planted anomalies", "leave --synthesis out"),
+        (["aand", "--synthesis", "perlim"], "unknown synthesis 'perlim'; did you mean 'perlin'?", None),
+        (["mrkd", "--textures", "."], "'nsa', which 'mrkd' would learn from, fills none", "add --synthesis perlin"),
+        (["aand", "--synthesis", "nsa", "--textures", "."], "'nsa', which 'aand' would learn from, fills none", None),
+        (["mrkd", "--set", "anomaly_probability=0", "--synthesis", "nsa"], "'mrkd' learns from no planted", None),
+        (["aand", "--textures", "nowhere"], "no textures in nowhere: there is no such folder", "dtd"),
+        (["aand", "--textures", "empty"], "no textures in", "photographs"),
+    ],
+)
+def test_what_says_nothing_of_planted_anomalies_is_refused_before_anything_is_made(
+    tmp_path, monkeypatch, words, said, hint
+):
+    write_image(tmp_path / "photo.png")
+    (tmp_path / "empty").mkdir()
+    parts = make_dataset(tmp_path / "parts")
+    monkeypatch.chdir(tmp_path)
+    given = sweep_run.make_context("run", [*words, "--dataset", str(parts)]).params
+    with pytest.raises(KdzooError) as caught:
+        plan_of(given.pop("method"), given, Settings.from_environment())
+    assert said in str(caught.value)
+    assert hint is None or hint in str(caught.value.hint)
 
 
 def test_tiles_reach_the_plan(tmp_path):

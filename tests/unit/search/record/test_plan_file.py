@@ -36,6 +36,23 @@ def test_it_comes_back_as_it_was(written):
     assert found.differences(written.plan, DATA) == []
 
 
+def test_textures_stand_in_the_plan_where_there_are_any(written):
+    told = json.loads((written.plan.folder / "plan.json").read_text())
+    assert told["data"] == {"bottle": {"fingerprint": "f1", "split": "s1", "foreground": None}}
+    assert not {"textures", "synthesis"} & set(told["options"])
+    textures = {"bottle": dataclasses.replace(DATA["bottle"], textures="t1")}
+    assert written.differences(written.plan, textures) == ["data.bottle.textures is t1, was (none)"]
+    options = written.plan.options.replace(synthesis="nsa")
+    asked = dataclasses.replace(written, plan=dataclasses.replace(written.plan, options=options), data=textures)
+    asked.write(written.plan.folder / "plan.json")
+    found = read(written)
+    assert (found.data, found.plan.options.synthesis) == (textures, "nsa")
+    assert found.differences(written.plan, DATA) == [
+        "options.synthesis is (none), was nsa",
+        "data.bottle.textures is (none), was t1",
+    ]
+
+
 def test_a_plan_of_an_earlier_kdzoo_gets_its_teachers_full_name(written):
     """It named a hub's weights without their tag; asking for them by either name is no other plan."""
     path = written.plan.folder / "plan.json"
