@@ -90,6 +90,11 @@ def run_options(command: F) -> F:
                 help="Masks of the product, named as the train images; short for --foreground masks:FOLDER.",
             ),
             click.option(
+                "--augment",
+                metavar="LIST",
+                help="Change train images at random: hflip,vflip,rotate,brightness=0.1,contrast=0.1, or some of it.",
+            ),
+            click.option(
                 "--synthesis",
                 metavar="perlin|nsa|cutpaste",
                 help="Which kind of anomalies is planted for training; default the method's own.",

@@ -128,6 +128,8 @@ def _spec(
         config = config.replace(**config.epoch_split(epochs))
     options = build_options(opened, given, settings)
     options.check_planting(method, config)
+    options.check_augment(method, config)
+    tell_notes(options.notes)
     if given.get("protocol") is None:
         tell_notes(opened.notes)
     if given.get("foreground") is None and given.get("foreground_masks") is None and space.foreground is not None:

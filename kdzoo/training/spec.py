@@ -18,6 +18,7 @@ from kdzoo.errors import ConfigError, UnknownNameError
 from kdzoo.methods.config import MethodConfig
 from kdzoo.methods.registry import find_method
 from kdzoo.metrics.names import OBJECTIVES
+from kdzoo.training.augmentation import Augmentation
 
 SIZE_STEP = 32
 """Input sizes are multiples of this: the bottleneck embedding works at 1/32 of the input."""
@@ -25,7 +26,7 @@ SIZE_STEP = 32
 LARGEST_SEED = 2**32 - 1
 """What every random generator takes."""
 
-_LATER = ("synthesis", "textures")
+_LATER = ("synthesis", "textures", "augment")
 """Options that the first documents lack: those of runs that do not use them must stay what they are."""
 
 
@@ -64,6 +65,7 @@ class RunOptions(Config):
     roi: str = knob("", "the region of interest, as kdzoo.data.roi writes it; empty: the whole image")
     foreground: str = knob("auto", "where anomalies may be planted: auto, whole, light, dark or masks:FOLDER")
     synthesis: str = knob("", "the kind of anomalies that is planted for training; empty: the method's own")
+    augment: str = knob("", "how train images are changed, such as hflip,rotate,brightness=0.1; empty: not at all")
     textures: str = knob("", "what these are filled with: dtd:FOLDER or folder:FOLDER; empty: textures by formula")
 
     @classmethod
@@ -87,6 +89,7 @@ class RunOptions(Config):
         if self.calibration_folds == 1:
             raise ConfigError("calibration_folds = 1 would leave no images to train on", hint="0 for none, or 2 to 50")
         ForegroundRule.parse(self.foreground)
+        object.__setattr__(self, "augment", str(Augmentation.parse(self.augment)))
         if self.synthesis:
             find_synthesis(self.synthesis)
         if self.textures:
@@ -102,6 +105,30 @@ class RunOptions(Config):
             for key, value in super().as_dict().items()
             if key not in _LATER or value != type(self).__dataclass_fields__[key].default
         }
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How train images are changed."""
+        return Augmentation.parse(self.augment)
+
+    def check_augment(self, method: str, config: MethodConfig) -> None:
+        """Checks that changed images mean something to a method.
+
+        Raises:
+            ConfigError: it looks at the train images once, as they are.
+        """
+        if self.augment and not config.epoch_keys():
+            raise ConfigError(
+                f"'{method}' looks at the train images once, as they are, so --augment says nothing to it",
+                hint="leave --augment out",
+            )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the options before training begins."""
+        if not self.augment:
+            return ()
+        return ("train images are changed each time anew, so their features are computed at every step and not kept",)
 
     @property
     def about_planting(self) -> tuple[str, ...]:

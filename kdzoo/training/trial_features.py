@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from kdzoo.data.cache.features import FeatureCache
-from kdzoo.methods.base import Frozen, Method, Phase
+from kdzoo.methods.base import Frozen, Method, OnePass, Phase
 from kdzoo.settings import Settings
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import evaluating, exact
@@ -40,7 +40,9 @@ class TrialFeatures:
             return None
         if "train" not in self._open:
             self._open["train"] = self._source("train", stage.frozen, images)
-            self._open["train"].keep(self._cache, passes=passes)
+            # Of images that are changed each time anew there is nothing to keep; one look is at them as they are.
+            if isinstance(stage, OnePass) or not self._data.options.augment:
+                self._open["train"].keep(self._cache, passes=passes)
         return self._open["train"]
 
     def of_selection(self, stage: Phase | None, images: ImageSource, *, passes: int) -> FeatureSource | None:

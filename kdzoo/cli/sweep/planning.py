@@ -75,7 +75,8 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
         spaces = with_foreground(spaces, options.foreground)
     for space in spaces.values():
         options.check_planting(method, space.defaults)
-    tell_notes([*space_notes(spaces), *sampler_notes(strategy.sampler, spaces)])
+        options.check_augment(method, space.defaults)
+    tell_notes([*options.notes, *space_notes(spaces), *sampler_notes(strategy.sampler, spaces)])
     earlier = {
         name: read_earlier(name, settings, method=method, dataset=opened, options=options)
         for name in (strategy.warm_from if given["resume"] is None else ())

@@ -38,12 +38,14 @@ def told_feature_room(plan: SweepPlan, teacher: Teacher) -> str | None:
 
 
 def _bytes_of(plan: SweepPlan, category: str, teacher: Teacher) -> int:
-    """Of a category's train and selection part, from above: unreadable images are counted."""
+    """Of what is kept of a category's train and selection part, from above: unreadable images are counted."""
     options = plan.options_of(category)
     parts = TrialData(plan.dataset, category, options, cache=plan.settings.cache).parts
     # Under the synthetic protocol each selection image is there once more, with an anomaly planted.
-    many = 2 if parts.synthetic_select else 1
-    images = sum(squares(each, options.tiling) for each in (parts.train, *[parts.select] * many))
+    kept = [parts.select] * (2 if parts.synthetic_select else 1)
+    if not options.augment:  # of train images that are changed each time anew nothing is kept
+        kept.append(parts.train)
+    images = sum(squares(each, options.tiling) for each in kept)
     sides = [options.image_size // step for step in teacher.shape.reductions]
     pairs = zip(teacher.shape.channels, sides, strict=True)
     return images * sum(prod((channels, side, side, _FLOAT)) for channels, side in pairs)

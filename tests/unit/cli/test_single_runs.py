@@ -68,6 +68,17 @@ def test_a_gate_that_does_not_separate_is_said_and_kept(capsys, parts, tmp_path)
     assert examined_metrics(document) == found["metrics"]
 
 
+def test_train_changes_images_where_it_is_asked_to(capsys, parts, tmp_path):
+    told = run(capsys, "train", "rd", "-d", parts, *SMALL, "--augment", "rotate, hflip", "--out", tmp_path / "run")
+    assert told.status == 0
+    assert "Note: train images are changed each time anew, so their features are computed at every step" in told.err
+    document = json.loads((tmp_path / "run" / "detector.json").read_text())
+    assert document["options"]["augment"] == "hflip,rotate"
+    refused = run(capsys, "train", "rd", "-d", parts, *SMALL, "--augment", "rotat", "--out", tmp_path / "no")
+    assert refused.status == 2
+    assert "did you mean 'rotate'?" in refused.err
+
+
 def test_train_plants_what_it_is_asked_to(capsys, parts, tmp_path):
     write(tmp_path / "stains" / "rust" / "1.png", np.random.default_rng(1))
     given = ("train", "mrkd", "-d", parts, *SMALL, "--synthesis", "perlin", "--textures", tmp_path / "stains")

@@ -108,7 +108,8 @@ def test_what_waits_is_recorded(kind):
 @pytest.mark.parametrize("name", METHODS)
 def test_nothing_in_a_step_and_its_gradients_waits(monkeypatch, name, tmp_path):
     """On the CPU, with the code that is for GPUs."""
-    trainer = small_trial(tmp_path, name, precision="bfloat16", ema=0.9)
+    changed = "hflip,vflip,rotate,brightness=0.1,contrast=0.1"
+    trainer = small_trial(tmp_path, name, precision="bfloat16", ema=0.9, augment=changed)
     monkeypatch.setattr("kdzoo.data.synthesis.pixels.waits", lambda device: True)
     monkeypatch.setattr("kdzoo.data.synthesis.perlin.waits", lambda device: True)
     monkeypatch.setattr("kdzoo.data.synthesis.nsa.waits", lambda device: True)

@@ -47,7 +47,7 @@ def test_every_option_of_a_run_reaches_the_plan(tmp_path):
         "teacher": "random-resnet18", "image_size": 96, "protocol": "test", "objective": "image_ap", "split_seed": 3,
         "seed": 4, "skip_unreadable": True, "ema": 0.5, "foreground": "light", "intensity": "0,1023",
         "calibration_folds": 3, "resize": "tile", "overlap": 16, "scale": 0.5, "precision": "bfloat16",
-        "synthesis": "perlin",
+        "synthesis": "perlin", "augment": "hflip,contrast=0.25",
     }  # fmt: skip
     write_image(tmp_path / "photos" / "cork" / "1.png")
     region = tmp_path / "roi.json"

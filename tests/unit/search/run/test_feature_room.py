@@ -34,11 +34,11 @@ def plan_of(folder, method, **changes):
 @pytest.mark.parametrize(
     ("method", "epochs", "words"), [("rd", "epochs", "share"), ("aand", "distil_epochs", "a running trial")]
 )
-@pytest.mark.parametrize("protocol", ["holdout", "synthetic"])
-def test_it_is_what_a_trial_takes(tmp_path, teacher, method, epochs, words, protocol):
+@pytest.mark.parametrize(("protocol", "augment"), [("holdout", ""), ("synthetic", ""), ("holdout", "rotate")])
+def test_it_is_what_a_trial_takes(tmp_path, teacher, method, epochs, words, protocol, augment):
     once = {"amplify_epochs": 1} if method == "aand" else {}
     plan = plan_of(tmp_path, method, width=0.25, **{epochs: 2}, **once)
-    plan = dataclasses.replace(plan, options=plan.options.replace(protocol=protocol))
+    plan = dataclasses.replace(plan, options=plan.options.replace(protocol=protocol, augment=augment))
     space, options = plan.spaces["bottle"], plan.options_of("bottle")
     spec = TrialSpec(
         method=method, config=space.config(space.assignment({})), dataset="parts", category="bottle", options=options
