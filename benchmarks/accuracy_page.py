@@ -19,8 +19,8 @@ Every number here is made by `python -m benchmarks.accuracy` from {runs} runs, w
 [`benchmarks/results.jsonl`](../benchmarks/results.jsonl). A run is what `kdzoo train` does with the settings that a
 sweep tries first: no knob is searched, the best of four measured epochs is taken on the selection part, and the numbers
 are of the report part of protocol `holdout`, which no choice has seen. A cell is the mean over a data set's categories,
-and after ± the standard deviation of that mean over {seeds} seeds. Seconds are of one core's work for training a category,
-milliseconds of one image from pixels to score, both on {device}; megabytes are what a
+and after ± the standard deviation of that mean over {seeds} seeds. Seconds are of one core's work for training a
+category, milliseconds of one image from pixels to score, both on {device}; megabytes are what a
 detector adds to its teacher.
 
 To add a data set or a machine's own numbers, run the command with `--dataset NAME` or `--dataset NAME=FOLDER`: what is

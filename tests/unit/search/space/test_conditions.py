@@ -163,7 +163,9 @@ def test_a_condition_on_a_fixed_knob_holds_or_takes_the_knob_out(write):
 
 def test_without_amplification_no_knob_of_the_gate_is_searched():
     space = SpaceFile("aand").space("mvtec", "bottle", changes={"amplify_epochs": 0})
-    assert set(space.dimensions) == {"distil_learning_rate", "hkd_weight", "hkd_top_k", "level_scale"}
+    assert set(space.dimensions) == {
+        "distil_learning_rate", "hkd_weight", "hkd_top_k", "level_scale", "map_levels", "top_t"
+    }  # fmt: skip
     assert "push_margin" not in SpaceFile("adps").space("mvtec", "bottle", changes={"push_weight": 0}).dimensions
 
 
