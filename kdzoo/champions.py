@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kdzoo.comparing import differences, is_of_one_group, objective_of, terms_of, told_apart
 from kdzoo.errors import PromotionError
-from kdzoo.metrics.comparison import COMPARED, paired_difference
-from kdzoo.training.kept_scores import KeptScores
 from zoo_registry import Alias, EntryName, Manifest, Registry
 from zoo_registry.errors import (
     ConflictError,
@@ -28,11 +26,6 @@ from zoo_registry.zoo.history import way_back
 CHAMPION = "champion"
 _MOVES = 20
 """How often to try anew when other publishers keep moving the champion."""
-_FORMER_RESIZE = "bilinear-antialiased-square"
-"""What a document does not say that is older than any other way."""
-
-
-_FORMER_MASKS = "nearest-pixel"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +80,7 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, 
     if champion.release in withdrawn:
         note = f"champion {champion.release} was withdrawn"
         return Verdict(against=alias, wins=True, loses=False, note=note)
-    if weights is not None and weights == _weights(champion):
+    if weights is not None and weights == weights_of(champion):
         note = f"the weights of champion {champion.release} with other thresholds"
         return Verdict(against=alias, wins=True, loses=False, note=note)
     return _compared(document, champion, alias)
@@ -118,8 +111,8 @@ def _champion(registry: Registry, entry: EntryName) -> tuple[Alias | None, str]:
 
 
 def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> Verdict:
-    number, ours, theirs = champion.release, _value(document), _value(champion.document)
-    differs = _differences(terms_of(document), terms_of(champion.document))
+    number, ours, theirs = champion.release, objective_of(document), objective_of(champion.document)
+    differs = differences(terms_of(document), terms_of(champion.document))
     if ours is None or theirs is None:
         differs = f"release {number} does not say its value" if ours is not None else "this one does not say its value"
     if ours is None or theirs is None or differs:
@@ -128,42 +121,31 @@ def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> 
     if ours <= theirs:
         note = f"champion {number} stays ({theirs:.4f})"
         return Verdict(against=alias, wins=False, loses=True, note=note)
-    wins, told = _told_apart(document, champion.document)
-    if wins:
+    wins, told = told_apart(document, champion.document)
+    if wins or is_of_one_group(document, champion.document):
         return Verdict(against=alias, wins=True, loses=False, note=f"beats champion {number} ({theirs:.4f}), {told}")
     note = f"champion {number} stays ({theirs:.4f}, here {ours:.4f}): {told}; `kdzoo zoo promote --force` moves it"
     return Verdict(against=alias, wins=False, loses=False, note=note)
 
 
-def _told_apart(document: Mapping[str, Any], champion: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether the images that both have judged tell a better document from the champion's, and a clause that says why.
-
-    The selection part's images, as for every choice: what the report part says is to be read and not to be chosen by.
-    Where single scores are not kept, or the objective does not follow from them, the value of the objective decides
-    alone.
-    """
-    metric = document["objective"]["name"]
-    if metric not in COMPARED:
-        return True, f"by the value alone: {metric} does not follow from single images' scores"
-    ours, theirs = KeptScores.find(document, "selection"), KeptScores.find(champion, "selection")
-    if (
-        ours is not None
-        and theirs is not None
-        and (ours.images, ours.labels.tolist()) == (theirs.images, theirs.labels.tolist())
-        and len(set(ours.labels.tolist())) == 2
-    ):
-        found = paired_difference(metric, ours.scores, theirs.scores, ours.labels)
-        shown = f"{found.value:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}"
-        if found.low > 0:
-            return True, f"and {found.images} selection images tell them apart ({shown})"
-        return False, f"{found.images} selection images do not tell them apart ({shown})"
-    return True, "by the value alone: scores of single images are not kept of both"
-
-
 def crown(
-    registry: Registry, entry: EntryName, document: Mapping[str, Any], release: int, *, who: str | None = None
+    registry: Registry,
+    entry: EntryName,
+    document: Mapping[str, Any],
+    release: int,
+    *,
+    who: str | None = None,
+    weights: str | None = None,
 ) -> Verdict:
     """Points `champion` at a release just published if that beats whichever champion there is by now.
+
+    Args:
+        registry: the zoo.
+        entry: whose champion.
+        document: of the release.
+        release: its number.
+        who: who moves the alias, for its log; default this process's ``user@host``.
+        weights: as in `judge`.
 
     Returns:
         The verdict that counted: the alias was moved if it ``wins``.
@@ -172,7 +154,7 @@ def crown(
         RegistryError: the alias cannot be read or moved.
     """
     for _ in range(_MOVES):
-        verdict = judge(registry, entry, document)
+        verdict = judge(registry, entry, document, weights=weights)
         if not verdict.wins:
             return verdict
         reason = Reason(action="publish", who=who, why=verdict.note, expires=_same_term(registry, verdict.against))
@@ -223,7 +205,7 @@ def promote(
     """
     challenger = registry.resolve(entry, release)
     for _ in range(_MOVES):
-        verdict = judge(registry, entry, challenger.document, weights=_weights(challenger))
+        verdict = judge(registry, entry, challenger.document, weights=weights_of(challenger))
         present = verdict.against
         if present is not None and present.release == release:
             is_so = present.expires == expires and not registry.states.would_sign(present)
@@ -328,59 +310,11 @@ def rollback(
     return registry.set_alias(entry, alias, target, expected=present, reason=reason)
 
 
-def _weights(manifest: Manifest) -> str | None:
+def weights_of(manifest: Manifest) -> str | None:
+    """The sha256 of a release's weights; None where it has none."""
     ref = manifest.blobs.get("weights")
     return None if ref is None else ref.sha256
 
 
 def _contended(entry: EntryName) -> ConflictError:
     return ConflictError(f"others moved it {_MOVES} times meanwhile", hint=f"kdzoo zoo history {entry}")
-
-
-def terms_of(document: Mapping[str, Any]) -> dict[str, str | None]:
-    """What two results must share to be compared, as texts by what it is called; None for what a document does not say.
-
-    The leaderboard goes by the same.
-    """
-    seen = _part(document, "input")
-    cut = "".join(f", {name} {seen[name]}" for name in ("overlap", "scale") if seen.get(name) is not None)
-    said = {
-        "protocol": document.get("protocol"),
-        "split": _part(document, "split").get("digest"),
-        "objective": _part(document, "objective").get("name"),
-        "data": _part(document, "dataset").get("fingerprint"),
-        "input size": seen.get("size"),
-        "resizing": f"{seen.get('resize', _FORMER_RESIZE)}{cut}" if seen else None,
-        # Of images alone nothing depends on how masks are made smaller.
-        "masks": _part(document, "dataset").get("masks", _FORMER_MASKS)
-        if not str(_part(document, "objective").get("name")).startswith("image_")
-        else "any",
-    }
-    return {name: None if value is None else str(value) for name, value in said.items()}
-
-
-def _differences(ours: Mapping[str, str | None], theirs: Mapping[str, str | None]) -> str:
-    """Which terms keep two results from being compared, in words; empty where they can be."""
-    other = [name for name, value in ours.items() if None not in (value, theirs[name]) and value != theirs[name]]
-    if "objective" in other and "masks" in other:
-        other.remove("masks")  # which follows from it
-    unsaid = [name for name, value in ours.items() if None in (value, theirs[name])]
-    said = [f"another {_listed(other)}"] if other else []
-    return "; ".join([*said, *([f"{_listed(unsaid)} not said by both"] if unsaid else [])])
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
-
-
-def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = document.get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _value(document: Mapping[str, Any]) -> float | None:
-    """What a document is compared by; None where it does not say."""
-    value = _part(document, "objective").get("value")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kdzoo.addresses import sqlite_path
 from kdzoo.champions import CHAMPION
 from kdzoo.errors import TrackingError
+from kdzoo.methods.registry import BEST
 from kdzoo.settings import Settings
 from kdzoo.tracking.reference import ReleaseRef, model_name
 from kdzoo.tracking.sender import make_store
@@ -62,7 +63,8 @@ def mirror(settings: Settings, registry: Registry, entries: Sequence[EntryName] 
     """
     store, done = make_store(settings.mlflow_uri, settings.mlflow_artifacts), Mirrored()
     for entry in registry.list_entries() if entries is None else entries:
-        _mirror_entry(store, registry, entry, done)
+        if entry.method != BEST:  # whose releases are those of methods, each with its version
+            _mirror_entry(store, registry, entry, done)
     return done
 
 

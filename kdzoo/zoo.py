@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from kdzoo.blob_cache import open_cache
 from kdzoo.champions import CHAMPION, crown, judge
 from kdzoo.errors import CheckpointError, StorageError, UsageError
+from kdzoo.methods.registry import BEST
+from kdzoo.over_methods import lead
 from kdzoo.settings import Settings
 from kdzoo.storage import write_new
 from kdzoo.trust import check_release, demand_signatures, sign_what_is_published
@@ -43,6 +45,8 @@ class Published:
         promoted: whether `champion` now points at it.
         note: one line that says why.
         zoo, zoo_id, entry, manifest_sha256: where the release is, and its manifest's digest, once `located`; else "".
+        leads: whether it leads its category over all methods now.
+        over_methods: one line that says why, or why not; empty where that was not asked.
     """
 
     release: int | None
@@ -52,6 +56,8 @@ class Published:
     entry: str = ""
     manifest_sha256: str = ""
     zoo_id: str = ""
+    leads: bool = False
+    over_methods: str = ""
 
     def located(self, registry: Registry, entry: EntryName) -> Published:
         """With what a reference to the release needs; as it is when there is none, or it cannot be read back."""
@@ -103,7 +109,8 @@ def publish(
     A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
     size and way of resizing, where the images that both have judged tell the two apart. One that cannot be compared, or
     told apart, stays champion, and the new release stands beside it. Whoever publishes at the same time, of two
-    comparable releases that are told apart the better one ends as champion.
+    comparable releases that are told apart the better one ends as champion. A release that becomes champion is compared
+    over all methods of its category as well, by the same rule (`kdzoo.over_methods`).
 
     Args:
         registry: the zoo.
@@ -133,21 +140,46 @@ def publish(
             paths[role] = Path(folder) / role
             write_new(paths[role], data)
         media = {role: _MEDIA[role] for role in paths}
-        release = registry.publish(entry, document, paths, alias=None, media_types=media).release
-    if hold:
-        return Published(release=release, promoted=False, note=hold)
+        manifest = registry.publish(entry, document, paths, alias=None, media_types=media).manifest
+        if hold:
+            return Published(release=manifest.release, promoted=False, note=hold)
+        try:
+            verdict = crown(registry, entry, document, manifest.release, who=who)
+        except RegistryError as error:
+            # The release stands: raised, this would read as if nothing had been published.
+            note = f"published, but {CHAMPION} was not moved: {error}"
+            return Published(release=manifest.release, promoted=False, note=note)
+        published = Published(release=manifest.release, promoted=verdict.wins, note=verdict.note)
+        return led(registry, manifest, published, files=paths, who=who) if verdict.wins else published
+
+
+def led(
+    registry: Registry,
+    manifest: Manifest,
+    published: Published,
+    *,
+    files: Mapping[str, Path] | None = None,
+    who: str | None = None,
+) -> Published:
+    """What publishing did, with how a release that became its method's champion stands over all methods.
+
+    Args:
+        registry: the zoo.
+        manifest: the method's release.
+        published: what was done so far.
+        files: role to file, where they are at hand; default from the zoo.
+        who: who moves the alias, for its log.
+    """
     try:
-        verdict = crown(registry, entry, document, release, who=who)
+        standing = lead(registry, manifest, files=None if files is None else lambda: files, who=who)
     except RegistryError as error:
-        # The release stands: raised, this would read as if nothing had been published.
-        note = f"published, but {CHAMPION} was not moved: {error}"
-        return Published(release=release, promoted=False, note=note)
-    return Published(release=release, promoted=verdict.wins, note=verdict.note)
+        return dataclasses.replace(published, over_methods=f"not compared over all methods: {error}")
+    return dataclasses.replace(published, leads=standing.leads, over_methods=standing.note)
 
 
 def load(
     method: str,
-    name: str,
+    name: str | None = None,
     *,
     zoo: str | None = None,
     release: int | None = None,
@@ -160,14 +192,15 @@ def load(
     border: int = 0,
     roi: str | Path | None = None,
 ) -> Detector:
-    """Loads a detector from the zoo.
+    """Loads a detector from the zoo: the best of a method, or with ``load("demo/weave")`` of all methods.
 
     What was loaded before is in the cache: only the alias, its manifest and what was withdrawn are asked for again, and
     with ``release`` only the last, once a day. Offline (``KDZOO_OFFLINE=1``) the alias is where it was when last seen,
     which a warning says.
 
     Args:
-        method: such as ``"aand"``.
+        method: such as ``"aand"``; or ``"dataset/category"`` alone: the category's best over all methods, by the
+            releases and aliases of the entry ``best/dataset/category``.
         name: ``"dataset/category"``, such as ``"demo/weave"``.
         zoo: a folder or ``s3://bucket/prefix``; default ``KDZOO_ZOO``, else the folder under kdzoo's home.
         release: a release's number, 1 or more; default the one that ``alias`` points at.
@@ -240,13 +273,19 @@ def manifest_digest(manifest: Manifest) -> str:
     return hashlib.sha256(manifest.signed_bytes).hexdigest()
 
 
-def entry_name(method: str, name: str) -> EntryName:
-    """The zoo's entry of a method and ``dataset/category``.
+def entry_name(method: str, name: str | None) -> EntryName:
+    """The zoo's entry of a method and ``dataset/category``; without a method, of the category over all methods.
+
+    Args:
+        method: the method, or ``dataset/category`` where there is no ``name``.
+        name: ``dataset/category``.
 
     Raises:
         UsageError: the name is not of that form, or not text.
         NameInvalidError: a part is no valid name.
     """
+    if name is None:
+        method, name = BEST, method
     dataset, slash, category = name.partition("/") if isinstance(name, str) else ("", "", "")
     if not slash or "/" in category:
         raise UsageError(f"{name!r} is not of the form DATASET/CATEGORY", hint="for example: demo/weave")

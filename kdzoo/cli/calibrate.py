@@ -156,10 +156,12 @@ def _promoted(registry: Registry, base: Manifest, number: int, settings: Setting
     """Makes the new release champion where the one that it comes from, or its weights, are; says so."""
     from kdzoo.champions import promote
     from kdzoo.mirror import follow_champion
+    from kdzoo.over_methods import lead
 
     moved = promote(registry, base.entry, number, who=settings.who)
     follow_champion(settings, registry, base.entry, tell_note)
-    return f"champion: {moved.why}"
+    standing = lead(registry, registry.resolve(base.entry, number), who=settings.who)
+    return f"champion: {moved.why}" + ("; it leads over all methods, too" if standing.leads else "")
 
 
 def _not_promoted(base: Manifest, number: int) -> str:

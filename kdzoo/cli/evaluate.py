@@ -44,6 +44,7 @@ def evaluate(
 
     \b
     Examples:
+      kdzoo evaluate demo/weave
       kdzoo evaluate aand demo/weave
       kdzoo evaluate --from ~/.kdzoo/runs/rd-lid --dataset ./my-parts --json
     """

@@ -35,7 +35,7 @@ _LONGEST = 80
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="METHOD DATASET/CATEGORY FILES...", required=True)
+@click.argument("words", nargs=-1, metavar="[METHOD] DATASET/CATEGORY FILES...", required=True)
 @click.option(
     "--out", "-o", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
 )
@@ -60,12 +60,13 @@ def predict(
 
     \b
     Examples:
+      kdzoo predict demo/weave photos/ --out judged
       kdzoo predict aand demo/weave photos/ --out judged
       kdzoo predict aand demo/weave photos/ --out judged --min-area 40 --border 8
       kdzoo predict --from ~/.kdzoo/runs/rd-lid photos/*.jpg --out judged --format jsonl
       kdzoo predict aand demo/weave photos/ --out judged --tile 128
     """
-    method, name, files = (None, None, words) if folder else (words[0], (words[1:2] or (None,))[0], words[2:])
+    method, name, files = _parted(words, folder)
     images = named_images(files)
     detector = load_source(
         method, name, folder=folder, zoo=zoo, release=release, digest=digest, alias=alias, device=device,
@@ -127,6 +128,15 @@ def _read(
                 ) from error
             tell(f"Left out: {error}")
             unreadable.append(index)
+
+
+def _parted(words: tuple[str, ...], folder: Path | None) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """Method, ``dataset/category`` and files; without a method the second is None, and the first the category."""
+    if folder is not None:
+        return None, None, words
+    if "/" in words[0]:  # no method's name has one
+        return words[0], None, words[1:]
+    return words[0], (words[1:2] or (None,))[0], words[2:]
 
 
 def _picture_names(images: Sequence[NamedImage]) -> list[PurePath]:

@@ -106,12 +106,13 @@ def load_source(
         if threshold is not None or false_positive_rate is not None:
             detector.set_threshold(threshold, false_positive_rate=false_positive_rate)
         return detector
-    if method is None or name is None:
-        raise click.UsageError("give METHOD and DATASET/CATEGORY, or --from FOLDER")
+    if method is None or (name is None and "/" not in method):
+        raise click.UsageError("give METHOD and DATASET/CATEGORY, DATASET/CATEGORY alone, or --from FOLDER")
     from kdzoo.methods.registry import find_method
     from kdzoo.zoo import load
 
-    find_method(method).check_installed()
+    if name is not None:
+        find_method(method).check_installed()
     return load(
         method,
         name,

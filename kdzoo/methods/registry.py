@@ -73,6 +73,9 @@ class MethodEntry:
         return Path(str(files(package))) / file
 
 
+BEST, ALL = "best", "all"
+"""What stands in a method's place: in the zoo for the best of them, on the command line for each of them."""
+_RESERVED = frozenset({BEST, ALL})
 ENTRY_POINTS = "kdzoo.methods"
 """Group of the entry points by which other packages add methods."""
 
@@ -116,7 +119,12 @@ METHODS = {
 def method_names() -> tuple[str, ...]:
     """Names of all methods: kdzoo's own, then those of other packages."""
     others = {point.name for point in entry_points(group=ENTRY_POINTS)}
-    return (*METHODS, *sorted(others - set(METHODS)))
+    return (*METHODS, *sorted(others - set(METHODS) - _RESERVED))
+
+
+def installed_methods() -> tuple[str, ...]:
+    """Names of the methods whose models can be built here."""
+    return tuple(name for name in method_names() if not find_method(name).missing)
 
 
 def find_method(name: str) -> MethodEntry:
@@ -129,7 +137,7 @@ def find_method(name: str) -> MethodEntry:
     """
     if name in METHODS:
         return METHODS[name]
-    points = tuple(entry_points(group=ENTRY_POINTS, name=name))
+    points = () if name in _RESERVED else tuple(entry_points(group=ENTRY_POINTS, name=name))
     if not points:
         raise UnknownNameError("method", name, method_names())
     if len(points) > 1:

@@ -56,7 +56,9 @@ def registry(tmp_path):
 
 
 def test_the_first_release_becomes_champion(registry):
-    assert publish(registry, ENTRY, document(), FILES) == Published(release=1, promoted=True, note="first champion")
+    first = "first champion"
+    published = Published(release=1, promoted=True, note=first, leads=True, over_methods=first)
+    assert publish(registry, ENTRY, document(), FILES) == published
     manifest = registry.resolve(ENTRY)
     assert registry.fetch(manifest, WEIGHTS).read_bytes() == b"weights"
     assert {role: ref.media_type for role, ref in manifest.blobs.items()} == {

@@ -52,6 +52,7 @@ class BlobSender:
         """
         key = layout.blob_key(ref.sha256)
         if self._store.put_if_absent(key, path, sha256=ref.sha256, progress=progress):
+            self._verified.add(ref.sha256)  # its bytes were compared on their way
             return True
         if ref.sha256 not in self._verified:
             if not self._is_whole(key, ref):

@@ -20,6 +20,8 @@ def sweep() -> None:
     \b
     Examples:
       kdzoo sweep aand --dataset demo
+      kdzoo sweep rd,aand,mrkd -d demo
+      kdzoo sweep all -d ./my-parts --time-budget 8h
       kdzoo sweep aand -d mvtec --categories bottle,cable --trials 32 --time-budget 8h --name night
       kdzoo sweep list
       kdzoo sweep stop night

@@ -23,11 +23,16 @@ def list_sweeps(as_json: bool) -> None:
       kdzoo sweep list --json
     """
     from kdzoo.cli.tables import Page, PlainTable
+    from kdzoo.search.record.group import all_groups
     from kdzoo.search.record.overview import all_sweeps
     from kdzoo.settings import Settings
 
     settings = Settings.from_environment()
     found, troubles = all_sweeps(settings)
+    for group in reversed(all_groups(settings)):  # each before its sweeps, which stay listed
+        members = [each for name in group.members for each in found if each.name == name]
+        if members:
+            found.insert(min(map(found.index, members)), group.summary(members))
     for trouble in troubles:
         tell(f"Left out: {trouble}")
     if as_json:
@@ -44,7 +49,8 @@ def list_sweeps(as_json: bool) -> None:
     for each in found:
         age = age_text(time.time() - each.created)
         trials = f"{each.done}/{each.planned}"
-        table.add_row(each.name, each.method, each.dataset, each.state, trials, age, size_text(each.size))
+        name = f"  {each.name}" if each.group else each.name
+        table.add_row(name, each.method, each.dataset, each.state, trials, age, size_text(each.size))
     page = Page()
     page.table(table)
     for each in found:

@@ -57,6 +57,8 @@ def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
             f"`kdzoo sweep --resume {plan.name}` goes on with it",
             "yellow",
         )
+    if plan.group:
+        return
     published = [outcome for outcome in board.outcomes.values() if outcome.published and outcome.published.promoted]
     if published:
         entry = f"{plan.dataset.name}/{published[0].category}"

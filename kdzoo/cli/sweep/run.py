@@ -14,11 +14,13 @@ from kdzoo.cli.options import json_option, run_options, zoo_option
 from kdzoo.cli.say import tell
 from kdzoo.cli.sweep.planning import TRIALS_FOR_FINALS, check_named, plan_of
 from kdzoo.cli.sweep.resuming import resumed_plan
-from kdzoo.errors import SweepError
+from kdzoo.errors import SweepError, UsageError
 
 if TYPE_CHECKING:
     from kdzoo.search.record.board import SweepBoard
+    from kdzoo.search.record.group import SweepGroup
     from kdzoo.search.record.plan import SweepPlan
+    from kdzoo.settings import Settings
 
 
 @click.command("run", short_help="Find the best configuration of METHOD, and publish it.")
@@ -92,12 +94,16 @@ if TYPE_CHECKING:
 def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> None:
     """Find the best configuration of METHOD for every category of a data set, and publish it.
 
+    Several methods (METHOD,METHOD or all) are swept one after the other, as one command with one name: --resume, `sweep
+    show` and `sweep stop` take that. The best of each category over all methods is `kdzoo.load("data set/category")`.
+
     With --resume NAME an interrupted sweep goes on: trials that ended are not run again, one that was under way goes on
     from its last checkpoint. A whole command beside it is compared with the sweep's plan, and refused if it differs.
 
     \b
     Examples:
       kdzoo sweep aand --dataset demo
+      kdzoo sweep rd,aand,mrkd -d demo --name night
       kdzoo sweep aand -d mvtec --categories bottle,cable --trials 32 --time-budget 8h
       kdzoo sweep aand -d visa --download
       kdzoo sweep rd -d ./my-parts --protocol synthetic --zoo s3://plant/zoo --gpus-per-trial 0.25
@@ -114,6 +120,8 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
     if given["ray_address"]:
         settings = dataclasses.replace(settings, ray_address=given["ray_address"])
     check_address(settings.ray_address)
+    if _run_group(click.get_current_context(), method, given, settings, zoo, as_json=as_json):
+        return
     if given["resume"] is None:
         check_named(method, given["dataset"])
         plan = plan_of(str(method), given, settings)
@@ -130,6 +138,45 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
             f"{len(without)} of {len(board.outcomes)} categories ended without a detector in the zoo",
             hint=f"the reasons stand above: {', '.join(without)}",
         )
+
+
+def _run_group(
+    context: click.Context, method: str | None, given: dict[str, Any], settings: Settings, zoo: str | None, *,
+    as_json: bool,
+) -> bool:  # fmt: skip
+    """Runs several methods, where the command line names several or goes on with such; whether it did."""
+    from kdzoo.cli.sweep import several
+    from kdzoo.search.record.group import find_group
+
+    if given["resume"] is not None:
+        group = find_group(settings, given["resume"])
+        if group is None:
+            return False
+        if method is not None:
+            raise UsageError(f"'{group.name}' knows its methods", hint=f"kdzoo sweep --resume {group.name}")
+        plans, zoo = several.resumed_group(context, group, given, settings, zoo)
+    else:
+        methods = None if method is None else several.named_methods(method)
+        if methods is None:
+            return False
+        check_named(methods[0], given["dataset"])
+        group, plans = several.group_plans(methods, given, settings)
+        _tell_notes(plans[0], asked=given["protocol"] is not None)
+    typed = {"download": given["download"]}
+    plans = [dataclasses.replace(plan, **typed, command=plan.command or command_line()) for plan in plans]
+    _check_and_plan(group, plans, zoo, new=given["resume"] is None)
+    several.run_group(group, plans, lambda plan, where: _watched(plan, where, resume=True), zoo=zoo, as_json=as_json)
+    return True
+
+
+def _check_and_plan(group: SweepGroup, plans: list[SweepPlan], zoo: str | None, *, new: bool) -> None:
+    from kdzoo.search.run.in_turn import plan_in_turn
+    from kdzoo.search.workers.resources import check_this_machine
+
+    check_this_machine(plans[0])
+    if new:
+        plan_in_turn(group, plans, zoo=zoo)
+        tell(f"{len(plans)} sweeps in turn, of {', '.join(plan.method for plan in plans)}: {group.name}")
 
 
 for option in run.params:
@@ -167,6 +214,7 @@ def _listed(names: list[str]) -> str:
 
 def _watched(plan: SweepPlan, zoo: str | None, *, resume: bool) -> SweepBoard:
     from kdzoo.cli.sweep.live import LiveView
+    from kdzoo.search.record.folder import SweepFolder
     from kdzoo.search.run.sweep import run_sweep
 
     count = len(plan.spaces)
@@ -175,6 +223,7 @@ def _watched(plan: SweepPlan, zoo: str | None, *, resume: bool) -> SweepBoard:
     if plan.most_finals:
         trials += f" and at most {plan.most_finals} of a final round over {plan.strategy.seeds} seeds"
     how = f"{trials}, protocol {plan.options.protocol}, teacher {plan.options.teacher}"
-    tell(f"{'Resuming sweep' if resume else 'Sweep'} {plan.name}: {plan.method} on {categories}, {how}")
+    begun = "Resuming sweep" if resume and SweepFolder(plan.folder).begun else "Sweep"
+    tell(f"{begun} {plan.name}: {plan.method} on {categories}, {how}")
     with LiveView(f"{plan.method} on {plan.dataset.name}") as view:
         return run_sweep(plan, view, zoo=zoo, prepared=view.preparing, announce=view.note, resume=resume)

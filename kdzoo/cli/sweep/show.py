@@ -27,12 +27,19 @@ def show(name: str, as_json: bool) -> None:
       kdzoo sweep show night
       kdzoo sweep show night --json
     """
+    from kdzoo.cli.sweep.over_methods import show_group
     from kdzoo.cli.sweep.results import pareto_table, reuse_text
     from kdzoo.cli.tables import Page, PlainTable, number
+    from kdzoo.search.record.group import find_group
     from kdzoo.search.record.overview import one_sweep, sweep_folder
     from kdzoo.settings import Settings
 
-    folder = sweep_folder(Settings.from_environment(), name)
+    settings = Settings.from_environment()
+    group = find_group(settings, name)
+    if group is not None:
+        show_group(group, as_json=as_json)
+        return
+    folder = sweep_folder(settings, name)
     summary, categories = one_sweep(folder)
     if as_json:
         listed = [

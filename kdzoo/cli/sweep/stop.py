@@ -18,9 +18,16 @@ def stop(name: str) -> None:
     Example:
       kdzoo sweep stop night
     """
+    from kdzoo.search.record.group import find_group
     from kdzoo.search.record.overview import sweep_folder
     from kdzoo.settings import Settings
 
-    folder = sweep_folder(Settings.from_environment(), name)
+    settings = Settings.from_environment()
+    group = find_group(settings, name)
+    if group is not None:
+        group.ask_to_stop()
+        tell(f"{name} was asked to finish, and begins no other method; `kdzoo sweep show {name}` says when it has")
+        return
+    folder = sweep_folder(settings, name)
     folder.ask_to_stop()
     tell(f"The sweep {name} ({folder.driver_text()}) was asked to finish; `kdzoo sweep show {name}` says when it has")

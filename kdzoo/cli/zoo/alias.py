@@ -8,7 +8,7 @@ import click
 
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.say import say_json, tell
-from kdzoo.cli.zoo.moves import expiry, log_options, mover, tell_mlflow, tell_move, time_text
+from kdzoo.cli.zoo.moves import expiry, log_options, mover, tell_move, tell_others, time_text
 from kdzoo.cli.zoo.which_release import entry_argument
 from kdzoo.cli.zoos import open_zoo
 
@@ -69,7 +69,7 @@ def alias(
         moved = registry.read_alias(parsed, name)
     tell_move(parsed, name, moved, as_json=as_json)
     if deletes or release is not None:
-        tell_mlflow(registry, parsed, name)
+        tell_others(registry, parsed, name)
 
 
 def _list(registry: Registry, entry: EntryName, *, as_json: bool) -> None:

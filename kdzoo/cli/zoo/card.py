@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from kdzoo.category_entry import origin_of
+from kdzoo.methods.registry import BEST
 from kdzoo.metrics.decision_words import decision_rows
 from kdzoo.visible import visible
 
@@ -18,7 +20,7 @@ _SELECTED = {
     "test": "all of the test images, as published numbers do",
 }
 _REPORTED = {"synthetic": "all test images", "holdout": "the other half", "test": "the same images"}
-_LOAD = 'detector = kdzoo.load("{method}", "{name}"{which})'
+_LOAD = "detector = kdzoo.load({named}{which})"
 
 
 def card(
@@ -56,6 +58,9 @@ def _heading(manifest: Manifest, aliases: Iterable[str], withdrawn: str) -> list
     lines = [f"published {manifest.created[:19].replace('T', ' ')} UTC" + (f"; {named}" if named else "")]
     if withdrawn:
         lines.append(f"NOT TO BE USED: it {withdrawn}")
+    origin = origin_of(manifest.document)
+    if origin is not None:
+        lines.append(f"the best over all methods: release {origin.release} of {origin.entry}")
     lines.append(f"digest {manifest.digest}")
     return lines + ([f"“{manifest.message}”"] if manifest.message else [])
 
@@ -183,12 +188,12 @@ def _provenance(made: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, 
 def _how(manifest: Manifest) -> list[str]:
     entry = manifest.entry
     name = f"{entry.dataset}/{entry.category}"
-    python = _LOAD.format(method=entry.method, name=name, which=f", release={manifest.release}")
-    pinned = _LOAD.format(method=entry.method, name=name, which=f', digest="{manifest.digest}"')
+    method = [] if entry.method == BEST else [entry.method]
+    named = ", ".join(f'"{each}"' for each in (*method, name))
+    by_number, by_digest = f", release={manifest.release}", f', digest="{manifest.digest}"'
     return [
-        f"  {python}",
-        f"  {pinned}",
-        f"  kdzoo predict {entry.method} {name} photos/ --release {manifest.release}",
+        *(f"  {_LOAD.format(named=named, which=which)}" for which in (by_number, by_digest)),
+        f"  kdzoo predict {' '.join((*method, name))} photos/ --release {manifest.release}",
         f"  kdzoo zoo pull {entry} --release {manifest.release} --out {entry.category}",
     ]
 

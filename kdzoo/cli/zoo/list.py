@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.category_entry import origin_of
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.progress import Bar
 from kdzoo.cli.say import say_json, tell
 from kdzoo.cli.zoos import open_zoo
+from kdzoo.methods.registry import BEST
 
 if TYPE_CHECKING:
     from zoo_registry.zoo.overview import EntryOverview
@@ -50,7 +52,8 @@ def list_entries(zoo: str | None, as_json: bool) -> None:
     for row in rows:
         measured = [number(row["metrics"].get(name)) for name in ("test_image_auroc", "test_aupro")]
         protocol = str(row["protocol"] or "–")
-        table.add_row(row["entry"], str(row["champion"] or "–"), str(row["releases"]), protocol, *measured)
+        over = f" ({row['method']})" if row["entry"].startswith(f"{BEST}/") and row["method"] else ""
+        table.add_row(row["entry"] + over, str(row["champion"] or "–"), str(row["releases"]), protocol, *measured)
     Page().table(table)
 
 
@@ -60,6 +63,7 @@ def _row(found: EntryOverview) -> dict[str, Any]:
         "entry": str(found.entry),
         "releases": len(found.releases),
         "champion": None,
+        "method": None if found.entry.method == BEST else found.entry.method,
         "digest": None,
         "protocol": None,
         "metrics": {},
@@ -69,8 +73,10 @@ def _row(found: EntryOverview) -> dict[str, Any]:
     if found.manifest is None:
         return row
     document = found.manifest.document
+    origin = origin_of(document)
     return row | {
         "champion": found.manifest.release,
+        "method": origin.entry.method if origin is not None else row["method"],
         "digest": found.manifest.digest,
         "protocol": document.get("protocol"),
         "metrics": _numbers(document.get("metrics")),

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdzoo.category_entry import origin_of, over_methods
 from kdzoo.cli.ages import age_seconds
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import F
 from kdzoo.cli.say import say, say_json
 from kdzoo.errors import UsageError
+from kdzoo.methods.registry import BEST
 
 if TYPE_CHECKING:
     from zoo_registry import EntryName, Registry
@@ -49,14 +51,30 @@ def expiry(text: str | None) -> str | None:
     return utc_text(then)
 
 
-def tell_mlflow(registry: Registry, entry: EntryName, alias: str) -> None:
-    """After an alias was moved by hand: MLflow's model registry follows the champion."""
+def tell_others(registry: Registry, entry: EntryName, alias: str) -> None:
+    """After an alias was moved by hand: MLflow's model registry follows the champion; the category's does not."""
     from kdzoo.champions import CHAMPION
     from kdzoo.mirror import follow_champion
     from kdzoo.settings import Settings
 
-    if alias == CHAMPION:
+    if alias == CHAMPION and entry.method != BEST:
         follow_champion(Settings.from_environment(), registry, entry, tell_note)
+        _tell_category(registry, entry)
+
+
+def _tell_category(registry: Registry, entry: EntryName) -> None:
+    """Says that the category's champion over all methods is another release of this entry, and how to move it."""
+    from kdzoo.over_methods import leader
+
+    best, champion = leader(registry, over_methods(entry)), leader(registry, entry)
+    origin = None if best is None else origin_of(best.document)
+    if origin is None or champion is None or origin.entry != entry or origin.release == champion.release:
+        return
+    name = f"{entry.dataset}/{entry.category}"
+    tell_note(
+        f"over all methods {name} is release {origin.release} of it; to move that, too: "
+        f"kdzoo zoo promote {entry} {champion.release} --over-methods"
+    )
 
 
 def tell_move(entry: EntryName, alias: str, move: Move, *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("entry", nargs=-1, metavar="[METHOD DATASET/CATEGORY]")
+@click.argument("entry", nargs=-1, metavar="[[METHOD] DATASET/CATEGORY]")
 @click.option("--from", "folder", type=click.Path(path_type=Path), help="A detector's folder in place of a release.")
 @click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to make.")
 @release_options
@@ -53,6 +53,7 @@ def pack(
 
 def _of_release(entry: str, release: int | None, digest: str | None, alias: str, zoo: str | None) -> Packable:
     from kdzoo.carried.members import of_release
+    from kdzoo.category_entry import full_entry
 
-    registry, manifest, files = brought(entry, release, digest, alias, zoo)
+    registry, manifest, files = brought(full_entry(entry), release, digest, alias, zoo)
     return of_release(manifest, files, signatures_of(registry, manifest))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kdzoo.cli.options import json_option, zoo_option
-from kdzoo.cli.zoo.moves import expiry, log_options, mover, tell_mlflow, tell_move
+from kdzoo.cli.zoo.moves import expiry, log_options, mover, tell_move, tell_others
 from kdzoo.cli.zoo.which_release import entry_argument
 from kdzoo.cli.zoos import open_zoo
 
@@ -32,4 +32,4 @@ def rollback(
     registry = open_zoo(zoo)
     moved = champions.rollback(registry, name, alias, who=mover(who), why=why, expires=expiry(expires))
     tell_move(name, alias, moved, as_json=as_json)
-    tell_mlflow(registry, name, alias)
+    tell_others(registry, name, alias)

@@ -8,8 +8,14 @@ from kdzoo.cli.options import F, digest_option
 
 
 def entry_argument(command: F) -> F:
-    """``METHOD/DATASET/CATEGORY``."""
-    return click.argument("entry", metavar="METHOD/DATASET/CATEGORY")(command)
+    """``METHOD/DATASET/CATEGORY``; without a method the category's entry over all methods."""
+    return click.argument("entry", metavar="[METHOD/]DATASET/CATEGORY", callback=_full)(command)
+
+
+def _full(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    from kdzoo.category_entry import full_entry
+
+    return full_entry(value)
 
 
 def release_options(command: F) -> F:

@@ -154,7 +154,7 @@ class SweepBoard:
     """Rows of all trials, and what follows from them. Cheap to ask, however many categories there are.
 
     ``finals`` says of each category how many trials its final round has, once that is planned, and ``verdicts`` how it
-    ended.
+    ended; ``given_up`` are categories of which images cannot be read, so that no more trials of them begin.
 
     Args:
         categories: of the sweep, in order.
@@ -169,6 +169,7 @@ class SweepBoard:
         self.phases: dict[str, Phase] = {}
         self.finals: dict[str, int] = {}
         self.verdicts: dict[str, Verdict] = {}
+        self.given_up: set[str] = set()
         self.started = time.monotonic()
         self._of: dict[str, list[TrialRow]] = {category: [] for category in self.categories}
         self._running: dict[str, TrialRow] = {}

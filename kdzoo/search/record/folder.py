@@ -111,6 +111,11 @@ class SweepFolder:
         count = len(self.runs())
         return f"trials-{count + 1}" if count else "trials"
 
+    @property
+    def begun(self) -> bool:
+        """Whether a driver ever came to its first trial, or to tell MLflow; a sweep of a group may only be planned."""
+        return self.studies.exists() or self.journal.exists()
+
     @contextmanager
     def driven(self) -> Iterator[None]:
         """Makes the folder, and marks the sweep as running for as long as the block lasts.

@@ -50,6 +50,8 @@ class SweepSummary:
         reused_seconds: of training that this saved.
         size: bytes in its folder.
         folder: where that is.
+        group: the group of sweeps that it is one of; empty where it stands alone.
+        members: of a group, the names of its sweeps; of a sweep, none.
     """
 
     name: str
@@ -64,6 +66,8 @@ class SweepSummary:
     reused_seconds: float
     size: int
     folder: str
+    group: str = ""
+    members: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
@@ -171,6 +175,7 @@ def _summary(folder: SweepFolder) -> SweepSummary:
             reused_seconds=sum(saved),
             size=folder.size(),
             folder=str(folder.path),
+            group=str(told.get("group", "")),
         )
     except (LookupError, TypeError, ValueError) as error:
         raise SweepError(f"the plan '{folder.plan}' is damaged: {error!r}", hint="restore it from a copy") from error

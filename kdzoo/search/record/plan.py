@@ -44,6 +44,7 @@ class SweepPlan:
         download: whether a machine without the data set may fetch it.
         gpu_hours: GPU time of all trials together after which none begins any more; None for no limit.
         command: that began it, as it was typed; empty where none did.
+        group: the group of sweeps that it is one of; empty where it stands alone.
     """
 
     name: str
@@ -65,6 +66,7 @@ class SweepPlan:
     checkpoint_minutes: float = CHECKPOINT_MINUTES
     download: bool = False
     command: str = ""
+    group: str = ""
 
     @property
     def folder(self) -> Path:

@@ -84,6 +84,7 @@ class PlanFile:
             "created": self.created,
             "zoo": without_credentials(self.zoo),
             "command": plan.command,
+            "group": plan.group,
             "max_concurrent": plan.max_concurrent,
             "cpus_per_trial": plan.cpus_per_trial,
             "gpus_per_trial": plan.gpus_per_trial,
@@ -136,6 +137,7 @@ class PlanFile:
                 checkpoint_minutes=float(told.get("checkpoint_minutes", CHECKPOINT_MINUTES)),
                 gpu_hours=told["gpu_hours"],
                 command=str(told.get("command", "")),
+                group=str(told.get("group", "")),
             )
             return cls(
                 plan=plan,

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from kdzoo.champions import terms_of
+from kdzoo.comparing import terms_of
 from kdzoo.errors import KdzooError
 from kdzoo.metrics.decision_words import decision_rows
 from kdzoo.search.record.board import CategoryOutcome, SweepBoard, TrialRow

@@ -53,7 +53,7 @@ class SweepDriver:
         self._ground, self._plan, self._tracker, self._view = ground, plan, tracker, view
         self._board = SweepBoard(plan.spaces, trials=plan.trials, objective=plan.options.objective)
         self._context = _worker_context(ground)
-        self._places, self._given_up = Places(view.note), set[str]()
+        self._places = Places(view.note)
         self._watch = NodeWatch(self._places, view.note, taken=lambda: taken(needs_of(plan)))
         self._checkpoints = Checkpoints(ground.folder)
         self._time = TrainingTime(ground.folder, plan.time_budget)
@@ -122,8 +122,8 @@ class SweepDriver:
         """Between two events: is anything wrong with the images, or a machine that has joined; are fewer needed?"""
         self._ground.preparation.check()
         given_up = self._ground.preparation.troubles()
-        for category in given_up.keys() - self._given_up:
-            self._given_up.add(category)
+        for category in given_up.keys() - self._board.given_up:
+            self._board.given_up.add(category)
             self._view.note(f"no more trials of {category} begin, and the others go on: {given_up[category]}")
         self._ground.checks.see_new(self._places)
         if self._ground.capacity is not None:
@@ -202,7 +202,7 @@ class SweepDriver:
         plan, registry = self._plan, self._ground.registry
         entry = EntryName(method=plan.method, dataset=plan.dataset.name, category=category)
         document = {**finished.document, "sweep": plan.name, "mlflow": self._tracker.category_run(category)}
-        document = with_command(document, plan.command)
+        document = with_command({**document, "group": plan.group} if plan.group else document, plan.command)
         verdict = self._board.verdicts.get(category)
         if verdict is not None:
             document["final_round"] = verdict.as_document()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kdzoo.errors import SweepError
 from kdzoo.search.record.folder import SweepFolder
+from kdzoo.search.record.group import FILE as GROUP_FILE
 from kdzoo.search.record.plan import SweepPlan
 from kdzoo.search.record.plan_file import PlanFile
 from kdzoo.search.run.disk import check_room, checkpoint_demand, gigabytes
@@ -59,7 +60,7 @@ def check_new(folder: SweepFolder) -> None:
     Raises:
         SweepError: there is one.
     """
-    if folder.plan.exists() or folder.studies.exists():
+    if folder.plan.exists() or folder.studies.exists() or (folder.path / GROUP_FILE).exists():
         raise SweepError(
             f"there is a sweep named '{folder.name}' already",
             hint=f"go on with it by `kdzoo sweep --resume {folder.name}`, choose another --name, or remove "

@@ -11,7 +11,7 @@ from typing import Any
 from kdzoo.champions import CHAMPION, crown
 from kdzoo.search.workers.finished import Finished
 from kdzoo.tracking.reference import ReleaseRef
-from kdzoo.zoo import WEIGHTS, Published, publish
+from kdzoo.zoo import WEIGHTS, Published, led, publish
 from zoo_registry import EntryName, Registry
 from zoo_registry.addresses import without_credentials
 from zoo_registry.errors import EntryNotFoundError, ManifestInvalidError, ReleaseNotFoundError
@@ -117,13 +117,15 @@ def publish_once(
     note = "published before the sweep was interrupted"
     try:
         if registry.read_alias(entry, CHAMPION).release == release:
-            return Published(release=release, promoted=True, note=note)
+            there = Published(release=release, promoted=True, note=note)
+            return led(registry, registry.resolve(entry, release), there, who=who)
     except (EntryNotFoundError, ReleaseNotFoundError):
         note += ", which kept it from becoming champion then"
     if hold:
         return Published(release=release, promoted=False, note=f"{note}; {hold}")
     verdict = crown(registry, entry, document, release, who=who)
-    return Published(release=release, promoted=verdict.wins, note=f"{note}; {verdict.note}")
+    published = Published(release=release, promoted=verdict.wins, note=f"{note}; {verdict.note}")
+    return led(registry, registry.resolve(entry, release), published, who=who) if verdict.wins else published
 
 
 def _published(

@@ -68,6 +68,7 @@ def run_sweep(
     before = PlanFile.read(folder.plan, plan.settings, dataset=plan.dataset) if resume else None
     if before is None:
         check_new(folder)
+    begun = folder.begun
     registry = open_registry(plan.settings, zoo, warn=view.note)
     registry.probe()
     with folder.driven():
@@ -110,7 +111,7 @@ def run_sweep(
                 checks=checks,
                 capacity=capacity,
                 checkpoint_bytes=room,
-                resumed=resume,
+                resumed=resume and begun,
             )
             with SweepLog(ground, view) as log:
                 return log.ended(SweepDriver(ground, log.tracker, view).drive())

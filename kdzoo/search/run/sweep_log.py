@@ -48,7 +48,7 @@ class SweepLog:
         asked = {"trials": plan.trials, "categories": ",".join(plan.spaces), "zoo": self._ground.registry.uri}
         # MLflow lets no parameter change, and a resumed sweep may have more trials.
         params = {} if self._ground.resumed else {**asked, **plan.strategy.as_dict(), **plan.options.as_dict()}
-        self.tracker.start(params=params, tags={"trials": plan.trials})
+        self.tracker.start(params=params, tags={"trials": plan.trials, **({"group": plan.group} if plan.group else {})})
         return self
 
     def ended(self, board: SweepBoard) -> SweepBoard:

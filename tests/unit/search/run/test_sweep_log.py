@@ -24,6 +24,7 @@ def ground(tmp_path):
         name="night",
         method="aand",
         dataset=SimpleNamespace(name="parts"),
+        group="",
         options=RunOptions(teacher="random-resnet18", image_size=64, protocol="holdout"),
         strategy=Strategy(),
         trials=1,
