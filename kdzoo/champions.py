@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kdzoo.comparing import differences, is_of_one_group, objective_of, terms_of, told_apart
+from kdzoo.comparing import compare, is_of_one_group, told_apart
 from kdzoo.errors import PromotionError
 from zoo_registry import Alias, EntryName, Manifest, Registry
 from zoo_registry.errors import (
@@ -48,9 +48,8 @@ class Verdict:
 def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, weights: str | None = None) -> Verdict:
     """Compares a document with the champion of this moment.
 
-    A champion is beaten by a better objective under the same protocol and split, on the same data at the same input
-    size and way of resizing, where the images that both have judged tell the two apart; one that cannot be compared is
-    not.
+    A champion is beaten by a better objective under the same protocol, on the same images at the same input size and
+    way of resizing, where these tell the two apart; one that cannot be compared is not. Train images may differ.
 
     Args:
         registry: the zoo.
@@ -111,20 +110,21 @@ def _champion(registry: Registry, entry: EntryName) -> tuple[Alias | None, str]:
 
 
 def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> Verdict:
-    number, ours, theirs = champion.release, objective_of(document), objective_of(champion.document)
-    differs = differences(terms_of(document), terms_of(champion.document))
-    if ours is None or theirs is None:
-        differs = f"release {number} does not say its value" if ours is not None else "this one does not say its value"
-    if ours is None or theirs is None or differs:
-        note = f"not compared with champion {number}: {differs}; `kdzoo zoo promote --force` moves it"
+    number, found = champion.release, compare(document, champion.document)
+    if found.why_not:
+        why = found.why_not.replace("the champion does", f"release {number} does")
+        note = f"not compared with champion {number}: {why}; `kdzoo zoo promote --force` moves it"
         return Verdict(against=alias, wins=False, loses=False, note=note)
+    ours, theirs = found.ours, found.theirs
+    on = f"; {found.said}" if found.said else ""
     if ours <= theirs:
-        note = f"champion {number} stays ({theirs:.4f})"
+        note = f"champion {number} stays ({theirs:.4f}{f', here {ours:.4f}' if on else ''}){on}"
         return Verdict(against=alias, wins=False, loses=True, note=note)
-    wins, told = told_apart(document, champion.document)
+    wins, told = told_apart(document, champion.document, found.part)
     if wins or is_of_one_group(document, champion.document):
-        return Verdict(against=alias, wins=True, loses=False, note=f"beats champion {number} ({theirs:.4f}), {told}")
-    note = f"champion {number} stays ({theirs:.4f}, here {ours:.4f}): {told}; `kdzoo zoo promote --force` moves it"
+        note = f"beats champion {number} ({theirs:.4f}), {told}{on}"
+        return Verdict(against=alias, wins=True, loses=False, note=note)
+    note = f"champion {number} stays ({theirs:.4f}, here {ours:.4f}): {told}{on}; `kdzoo zoo promote --force` moves it"
     return Verdict(against=alias, wins=False, loses=False, note=note)
 
 

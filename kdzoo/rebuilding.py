@@ -38,15 +38,24 @@ def rebuild(document: dict[str, Any], weights: Path, teacher: Path) -> Method:
                 f"'{weights}' does not hold the weights that the document names by their digest",
                 hint="the files of a detector belong together: copy or pull all of them again",
             )
-    method = build_method(plan.method, plan.config, _teacher(plan, teacher))
+    method = build_method(plan.method, plan.config, release_teacher(plan, teacher))
     expected, retired = method.learned_state(), method.retired_state()
     learned = load_tensors(weights, expected, optional=retired, lengths=method.lengths(), data=data)
     load_learned(method, {name: learned[name] for name in expected})
     return method
 
 
-def _teacher(plan: DetectorPlan, path: Path) -> Teacher:
-    """The teacher of a document, its weights read from a file whose digest must be the document's."""
+def release_teacher(plan: DetectorPlan, path: Path) -> Teacher:
+    """The teacher of a document, its weights read from a file whose digest must be the document's.
+
+    Args:
+        plan: of the document.
+        path: safetensors of the teacher.
+
+    Raises:
+        CheckpointError: it is another one, or does not fit.
+        StorageError: the file cannot be read.
+    """
     data = read_whole(path, "teacher weights")
     if hashlib.sha256(data).hexdigest() != plan.teacher_sha256:
         raise CheckpointError(f"'{path}' is not the teacher that the document names by its digest")

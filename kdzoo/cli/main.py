@@ -17,6 +17,7 @@ _COMMANDS = {
     "sweep": ("kdzoo.cli.sweep.group", "sweep", "Find the best configuration for every category, and publish it."),
     "submit": ("kdzoo.cli.submit.group", "submit", "Run a command on a Ray cluster, as a job there."),
     "train": ("kdzoo.cli.train", "train", "Train one method on one category."),
+    "retrain": ("kdzoo.cli.retrain", "retrain", "Train a release's configuration again, on the data as it is now."),
     "evaluate": ("kdzoo.cli.evaluate", "evaluate", "Measure a detector on its data set."),
     "predict": ("kdzoo.cli.predict", "predict", "Judge images with a detector."),
     "calibrate": ("kdzoo.cli.calibrate", "calibrate", "Give a detector new thresholds, without training."),

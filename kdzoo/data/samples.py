@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -77,8 +78,21 @@ class CategoryIndex:
 
     def fingerprint(self) -> str:
         """sha256 hex digest over ids, labels and file sizes: says whether two machines hold the same data."""
-        digest = hashlib.sha256()
-        for sample in self.samples:
-            size = sample.path.stat().st_size
-            digest.update(f"{sample.id}\0{sample.split}\0{sample.defect_type}\0{size}\n".encode())
-        return digest.hexdigest()
+        return digest_of_samples(self.samples)
+
+
+def digest_of_samples(samples: Iterable[Sample], more: str = "") -> str:
+    """sha256 hex digest over ids, splits, labels and file sizes.
+
+    Args:
+        samples: in an order that is always the same.
+        more: what else counts; empty where nothing does.
+
+    Raises:
+        OSError: a file is not there.
+    """
+    digest = hashlib.sha256(f"{more}\n".encode() if more else b"")
+    for sample in samples:
+        size = sample.path.stat().st_size
+        digest.update(f"{sample.id}\0{sample.split}\0{sample.defect_type}\0{size}\n".encode())
+    return digest.hexdigest()

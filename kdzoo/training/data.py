@@ -26,7 +26,7 @@ from kdzoo.data.images import found_intensity
 from kdzoo.data.mask_files import MASK_RULE
 from kdzoo.data.placement import Place, places_of
 from kdzoo.data.roi import Roi, counted, roi_of
-from kdzoo.data.samples import Sample
+from kdzoo.data.samples import Sample, digest_of_samples
 from kdzoo.data.splits import Parts, fold_of, split
 from kdzoo.data.synthesis.fill import FolderTextures, TextureSource
 from kdzoo.data.texture_sets import TextureChoice
@@ -96,6 +96,20 @@ class TrialData:
         """
         # They go on mirrored beyond their edges, so that one size serves all images.
         return None if self._textures is None else FolderTextures(self._textures.folder, _TEXTURE_SIDE)
+
+    @cached_property
+    def part_digests(self) -> dict[str, str]:
+        """Digests of the parts, each over the names, kinds and sizes of its files, and over what counts of them.
+
+        Where train images were added they say which of the other parts are what they were.
+        """
+        rule = self._rule.label if self.parts.synthetic_select and self._rule.kind != "auto" else ""
+        roi = "" if self.roi is None else self.roi.text
+        return {
+            "train": digest_of_samples(self.parts.train),
+            "selection": digest_of_samples(self.parts.select, f"{self.parts.synthetic_select}\0{rule}\0{roi}"),
+            "report": digest_of_samples(self.parts.report, roi),
+        }
 
     @cached_property
     def intensity(self) -> Intensity | None:

@@ -221,7 +221,12 @@ def _document(
         "calibration": calibration.as_dict(),
         "operating_point": point,
         "protocol": options.protocol,
-        "split": {"seed": options.split_seed, "digest": data.parts.digest, "notes": list(data.parts.notes)},
+        "split": {
+            "seed": options.split_seed,
+            "digest": data.parts.digest,
+            "parts": data.part_digests,
+            "notes": list(data.parts.notes),
+        },
         "dataset": data.describe(),
         "objective": {"name": options.objective, "value": objective_value(selected, options.objective)},
         "metrics": metrics,

@@ -149,7 +149,8 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     (move,) = json.loads(run(capsys, "zoo", "history", "rd/lids/small", "--json").out)
     assert (move["action"], move["who"]) == ("publish", "kim of line 3")
     listed = json.loads(run(capsys, "zoo", "--json").out)
-    assert [(row["entry"], row["champion"]) for row in listed] == [("rd/lids/small", 1)]
+    released = [(row["entry"], row["method"], row["champion"]) for row in listed]
+    assert released == [("best/lids/small", "rd", 1), ("rd/lids/small", "rd", 1)]
     assert "rd/lids/small" in run(capsys, "zoo").out
     assert run(capsys, "zoo", "promote", "rd/lids/small", 1).out == "champion of rd/lids/small is release 1\n"
     assert run(capsys, "zoo", "promote", "rd/lids/small", 7).status == 1
