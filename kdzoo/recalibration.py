@@ -146,6 +146,10 @@ def recalibrated(
     if costs is not None:
         evidence |= {"costs": costs.as_dict(), "cost_an_image": spent}
     point = _operating_point(document, calibration, normals, defects)
+    by_type = document.get("by_defect_type")
+    if isinstance(by_type, dict):  # at the new threshold nobody has counted what is missed of a type
+        kept = {kind: {**row, "misses": None} for kind, row in by_type.items() if isinstance(row, dict)}
+        document["by_defect_type"] = kept
     return document | {"calibration": calibration.as_dict(), "operating_point": point, "recalibrated": evidence}
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdzoo.cli.by_type import type_lines
 from kdzoo.cli.datasets import open_or_download
+from kdzoo.cli.image_rows import write_image_rows
 from kdzoo.cli.notes import tell_note, tell_skipped
-from kdzoo.cli.options import device_option, json_option, tile_options, zoo_option
+from kdzoo.cli.options import check_free, device_option, json_option, tile_options, zoo_option
 from kdzoo.cli.progress import Bar
-from kdzoo.cli.say import say_result
+from kdzoo.cli.say import say_result, tell
 from kdzoo.cli.source import load_source, set_tiles, source_options
 from kdzoo.metrics.decision_words import calibrated_text, share_text, stated_text
 
@@ -30,15 +32,23 @@ if TYPE_CHECKING:
 @click.option(
     "--part", type=click.Choice(["report", "select"]), default="report", show_default=True, help="Of its protocol."
 )
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A CSV file with a row an image, misses first.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace what is at --out.")
 @tile_options
 @source_options
 @zoo_option
 @device_option
 @json_option
 def evaluate(
-    method: str | None, name: str | None, dataset: str | None, download: bool, part: str, folder: Path | None,
-    zoo: str | None, release: int | None, digest: str | None, alias: str, device: str | None, threshold: float | None,
-    false_positive_rate: float | None, tile: int | None, overlap: int | None, scale: float | None, as_json: bool,
+    method: str | None, name: str | None, dataset: str | None, download: bool, part: str, out: Path | None,
+    overwrite: bool, folder: Path | None, zoo: str | None, release: int | None, digest: str | None, alias: str,
+    device: str | None, threshold: float | None, false_positive_rate: float | None, tile: int | None,
+    overlap: int | None, scale: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure a detector, under the protocol and split it was selected with.
 
@@ -46,8 +56,10 @@ def evaluate(
     Examples:
       kdzoo evaluate demo/weave
       kdzoo evaluate aand demo/weave
+      kdzoo evaluate aand demo/weave --out weave.csv
       kdzoo evaluate --from ~/.kdzoo/runs/rd-lid --dataset ./my-parts --json
     """
+    check_free(out, overwrite)
     detector = load_source(
         method, name, folder=folder, zoo=zoo, release=release, digest=digest, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
@@ -60,18 +72,18 @@ def evaluate(
     if stated is not None and false_positive_rate is None and detector.calibration.chosen is not None:
         point = detector.document.get("operating_point")
         stated = point.get("calibration") if isinstance(point, dict) else None
-    result = {**_measure(detector, dataset, part, download=download), "calibration": stated}
-    if result["split_digest"] != detector.plan.split_digest:
+    result = {**_measure(detector, dataset, part, download=download, out=out), "calibration": stated}
+    if not result.pop("same_images"):
         tell_note("these are not the images that the detector was selected with (another split digest)")
     say_result(result, _lines, as_json=as_json)
 
 
-def _measure(detector: Detector, dataset: str | None, part: str, *, download: bool) -> dict[str, Any]:
+def _measure(detector: Detector, dataset: str | None, part: str, *, download: bool, out: Path | None) -> dict[str, Any]:
     from kdzoo.errors import DatasetError
     from kdzoo.metrics.decisions import Decisions
     from kdzoo.settings import Settings
     from kdzoo.training.data import TrialData
-    from kdzoo.training.evaluation import measure
+    from kdzoo.training.evaluation import measure, measure_types
     from kdzoo.training.images import ImageSource
     from kdzoo.training.scoring import score_set
 
@@ -88,6 +100,11 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
         )
     scored = score_set(detector.method, truth, ImageSource(truth.images, detector.device), folder=settings.cache)
     report = measure(scored, truth, aupro_limit=options.aupro_limit)
+    by_type = measure_types(scored, truth, threshold=detector.threshold, aupro_limit=options.aupro_limit)
+    if out is not None:
+        labels, scores = truth.labels.tolist(), scored.scores.tolist()
+        write_image_rows(out, truth.names, truth.kinds, labels, scores, detector.threshold)
+        tell(f"A row for each image is in {out}")
     decided = Decisions.at(detector.threshold, scored.scores, truth.labels)
     return {
         "method": document["method"],
@@ -96,8 +113,10 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
         "protocol": options.protocol,
         "part": part,
         "split_digest": data.parts.digest,
+        "same_images": _are_the_same(detector, data, "report" if part == "report" else "selection"),
         "images": len(truth.labels),
         "metrics": report.as_dict("test_" if part == "report" else "val_"),
+        "by_defect_type": by_type,
         "undefined": dict(report.undefined),
         "threshold": detector.threshold,
         "false_alarms": decided.false_alarms.count,
@@ -108,6 +127,14 @@ def _measure(detector: Detector, dataset: str | None, part: str, *, download: bo
         "defective_images": decided.misses.of,
         "miss_interval": [decided.misses.low, decided.misses.high],
     }
+
+
+def _are_the_same(detector: Detector, data: TrialData, part: str) -> bool:
+    """Whether the images of a part are those that the detector knew; others may have been added to train."""
+    parts = detector.document["split"].get("parts")
+    if isinstance(parts, dict) and part in parts:
+        return bool(parts[part] == data.part_digests[part])
+    return data.parts.digest == detector.plan.split_digest
 
 
 def _opened(given: str | None, name: str, settings: Settings, *, download: bool) -> Dataset:
@@ -134,6 +161,7 @@ def _lines(result: dict[str, Any]) -> list[str]:
         low, high = result[f"{name}_interval"]
         share = {"count": result[counted], "of": result[f"{images}_images"], "low": low, "high": high}
         lines.append(f"  {counted.replace('_', ' '):18} {share_text(share)}")
+    lines += type_lines(result["by_defect_type"])
     if result["calibration"] is not None:
         lines.append(f"  {'calibrated on':18} {calibrated_text(result)}")
         lines.append(f"  {'stated':18} {stated_text(result)}")

@@ -281,6 +281,16 @@ def existing_folder(path: Path, what: str) -> Path:
     return path
 
 
+def check_free(path: Path | None, overwrite: bool) -> None:
+    """Refuses a file that is there already, unless it may be replaced.
+
+    Raises:
+        UsageError: it is there.
+    """
+    if path is not None and not overwrite and path.exists():
+        raise UsageError(f"'{path}' is there already", hint="--overwrite replaces it, or choose another name")
+
+
 def check_epochs(epochs: int | None, changes: Iterable[str], stages: Iterable[str]) -> None:
     """Refuses a total number of epochs beside a stage's own, and of a method without any.
 

@@ -319,6 +319,7 @@ class TrialData:
             masks=part.masks if part.masks is None or inside is None else part.masks * inside.astype(np.uint8),
             labels=part.labels,
             names=tuple(sample.id for sample in part.samples),
+            kinds=tuple(sample.defect_type for sample in part.samples),
             inside=inside,
             places=None if part.shapes is None else tuple(self.places_of(part)),
         )

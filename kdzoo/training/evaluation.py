@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from kdzoo.errors import ConfigError, NonFiniteLossError
 from kdzoo.methods.base import Method
+from kdzoo.metrics.by_type import by_defect_type
 from kdzoo.metrics.maps import Maps
 from kdzoo.metrics.report import Report, evaluate
 from kdzoo.training.evaluation_set import EvaluationSet
@@ -122,6 +124,22 @@ def silence(maps: Tensor, inside: Tensor) -> None:
 def measure(scored: Scored, truth: EvaluationSet, *, aupro_limit: float) -> Report:
     """The seven metrics of scored images against their truth, those of pixels on what counts alone."""
     return evaluate(scored.maps, truth.masks, scored.scores, truth.labels, fpr_limit=aupro_limit, inside=truth.inside)
+
+
+def measure_types(
+    scored: Scored, truth: EvaluationSet, *, threshold: float, aupro_limit: float
+) -> dict[str, dict[str, Any]]:
+    """What is reached on each defect type, as `kdzoo.metrics.by_type.by_defect_type` gives it."""
+    return by_defect_type(
+        scored.maps,
+        truth.masks,
+        scored.scores,
+        truth.labels,
+        truth.kinds,
+        threshold=threshold,
+        fpr_limit=aupro_limit,
+        inside=truth.inside,
+    )
 
 
 def check_objective(truth: EvaluationSet, objective: str) -> None:

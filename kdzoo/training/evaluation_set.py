@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from kdzoo.metrics.maps import Maps
 from kdzoo.training.selection_anomalies import KINDS, SelectionAnomalies
 from kdzoo.training.tiles import RowsInside, Tiles
 
+SYNTHETIC: Final = "synthetic"
 _CHUNK = 16
 
 
@@ -28,6 +30,8 @@ class EvaluationSet:
             pixel truth.
         labels: ``[N]`` int64, 1 for anomalous.
         names: what each image is called in pictures and reports.
+        kinds: the defect type of each; `SYNTHETIC` of an anomaly that was planted, and what is normal says so in its
+            data set's word.
         inside: ``[S, S]`` bool, or ``[N, S, S]`` where images differ in shape, or a sequence of ``[h, w]`` of tiled
             ones: what counts of them, in the image and in the region of interest, outside of which masks are 0; None:
             everything.
@@ -39,6 +43,7 @@ class EvaluationSet:
     masks: Maps | None
     labels: NDArray[np.int64]
     names: tuple[str, ...]
+    kinds: tuple[str, ...]
     inside: Maps | None = None
     places: tuple[Place, ...] | None = None
     tiles: Tiles | None = None
@@ -84,6 +89,7 @@ def with_synthetic_anomalies(
         masks=np.concatenate([np.zeros_like(mask), mask[anomalous]]),
         labels=np.concatenate([np.zeros(len(mask), np.int64), np.ones(int(anomalous.sum()), np.int64)]),
         names=(*normal.names, *(f"{normal.names[number]} + synthetic" for number in again)),
+        kinds=(*normal.kinds, *(SYNTHETIC for _ in again)),
         inside=inside if inside is None or inside.ndim == 2 else np.concatenate([inside, inside[anomalous]]),
         places=None if normal.places is None else (*normal.places, *(normal.places[number] for number in again)),
     )

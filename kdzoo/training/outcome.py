@@ -30,7 +30,7 @@ from kdzoo.training.calibration import Calibration, calibrate, calibrate_on
 from kdzoo.training.checkpoint import tensor_bytes
 from kdzoo.training.cross_fitting import CrossFitted, cross_fit
 from kdzoo.training.document import DOCUMENT_SCHEMA, RESIZES
-from kdzoo.training.evaluation import Scored, measure
+from kdzoo.training.evaluation import Scored, measure, measure_types
 from kdzoo.training.evaluation_set import EvaluationSet
 from kdzoo.training.images import ImageSource
 from kdzoo.training.kept_scores import KeptScores
@@ -102,6 +102,10 @@ def conclude(trainer: Trainer) -> Outcome:
         folds=folded.folds if folded else 0,
     )
     document = _document(trainer, calibration, selected, undefined, metrics, point)
+    if reported and data.report is not None:
+        document["by_defect_type"] = measure_types(
+            shown_scored, data.report, threshold=threshold, aupro_limit=spec.options.aupro_limit
+        )
     document["scores"] = _kept(selection=(data.selection, scored), report=(shown, shown_scored) if reported else None)
     if folded is not None:
         document["cost"]["calibration_seconds"] = folded.seconds

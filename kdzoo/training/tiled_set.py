@@ -21,7 +21,7 @@ from kdzoo.data.cache.decoded import DecodedPart
 from kdzoo.data.roi import Roi
 from kdzoo.data.tiling import Grid
 from kdzoo.metrics.maps import LazyImages
-from kdzoo.training.evaluation_set import EvaluationSet
+from kdzoo.training.evaluation_set import SYNTHETIC, EvaluationSet
 from kdzoo.training.scratch import joined
 from kdzoo.training.selection_anomalies import SelectionAnomalies
 from kdzoo.training.tiles import Tiles
@@ -37,6 +37,7 @@ def tiled_set(part: DecodedPart, roi: Roi | None) -> EvaluationSet:
         masks=None if part.masks is None else _masks(tiles, part.masks),
         labels=part.labels,
         names=tuple(sample.id for sample in part.samples),
+        kinds=tuple(sample.defect_type for sample in part.samples),
         inside=tiles.inside,
         tiles=tiles,
     )
@@ -145,6 +146,7 @@ def _joined(normal: EvaluationSet, tiles: Tiles, planted: _Planted, folder: Path
         masks=Tiles(grids=grids, rows=mark_rows).wholes(np.stack([blank, *planted.marks])),
         labels=np.repeat(np.array([0, 1], np.int64), [len(tiles), len(again)]),
         names=(*normal.names, *(f"{normal.names[number]} + synthetic" for number in again)),
+        kinds=(*normal.kinds, *(SYNTHETIC for _ in again)),
         inside=made.inside,
         tiles=made,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kdzoo.category_entry import origin_of
+from kdzoo.cli.by_type import type_lines
 from kdzoo.methods.registry import BEST
 from kdzoo.metrics.decision_words import decision_rows
 from kdzoo.visible import visible
@@ -38,6 +39,7 @@ def card(
     parts = [
         [f"{manifest.entry}, release {manifest.release}", *_heading(manifest, aliases, withdrawn)],
         _metrics(document),
+        _types(document),
         _section("data", _data(document)),
         _section("model", _model(document)),
         _section("decision", _decision(document)),
@@ -86,6 +88,11 @@ def _metrics(document: Mapping[str, Any]) -> list[str]:
         lines.append(f"  selected by {_text(objective.get('name'))} = {_number(objective.get('value'))}")
     lines += [f"  {name} is undefined: {_text(why)}" for name, why in _of(document, "undefined").items()]
     return lines
+
+
+def _types(document: Mapping[str, Any]) -> list[str]:
+    lines = type_lines(_of(document, "by_defect_type"))
+    return ["by defect type, of the report part", *lines] if lines else []
 
 
 def _data(document: Mapping[str, Any]) -> dict[str, Any]:
