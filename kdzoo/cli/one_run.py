@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdzoo.cli.epoch_log import EpochLog
+from kdzoo.cli.errors import INTERRUPTED
+from kdzoo.cli.gentle_stop import WAIT_SECONDS, GentleStop
 from kdzoo.cli.given import command_line
 from kdzoo.cli.notes import tell_note, tell_notes, tell_skipped
 from kdzoo.cli.progress import Bar
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
     from kdzoo.settings import Settings
     from kdzoo.teachers.backbone import Teacher
+    from kdzoo.training.epoch_result import EpochResult
     from kdzoo.training.outcome import Outcome
     from kdzoo.training.spec import TrialSpec
+    from kdzoo.training.trainer import Trainer
+    from kdzoo.training.unfinished import KeptState, TrainingPlan
     from zoo_registry import EntryName, Registry
 
 
@@ -32,8 +37,12 @@ def train_and_keep(
     folder: Path,
     device: str | None,
     target: tuple[Registry, EntryName] | None,
+    before: TrainingPlan | None = None,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Trains, keeps the detector in a folder, and publishes it where it is to be.
+
+    Ctrl-C once ends the training: the best so far is measured and kept, and not published, and the rest can be gone on
+    with. Ctrl-C twice ends at once.
 
     Args:
         spec: what to train.
@@ -43,17 +52,25 @@ def train_and_keep(
         folder: for the detector.
         device: where to train.
         target: the zoo and the entry; None to publish nothing.
+        before: the training that is gone on with; None for a new one.
 
     Returns:
         What the training left, and what the command says of it as JSON values.
+
+    Raises:
+        KeyboardInterrupt: before there was anything to keep, or twice.
     """
     from kdzoo.training.document import with_command
+    from kdzoo.training.unfinished import not_left_empty
 
-    outcome = _train(spec, opened, teacher, settings, device)
+    with not_left_empty(folder):
+        outcome, is_cut = _train(spec, opened, teacher, settings, device, folder, before)
     outcome = dataclasses.replace(outcome, document=with_command(outcome.document, command_line()))
     _save(outcome, folder, device)
     tell(f"The detector is kept in {folder}")
-    published = _publish(outcome, folder, *target, who=settings.who) if target is not None else None
+    published = None
+    if target is not None and not is_cut:
+        published = _publish(outcome, folder, *target, who=settings.who)
     document = outcome.document
     result = {
         "method": spec.method,
@@ -67,12 +84,13 @@ def train_and_keep(
         **{name: document[name] for name in ("options", "epochs", "batches", "precision", "cost")},
         "checkpoint": str(folder),
         "published": published,
+        "interrupted": is_cut,
     }
     return outcome, result
 
 
-def say_run(outcome: Outcome, result: dict[str, Any], *, dataset: str, as_json: bool) -> None:
-    """Says what a training came to.
+def say_run(outcome: Outcome, result: dict[str, Any], *, dataset: str, as_json: bool) -> int:
+    """Says what a training came to; gives the exit status, which is another where it was cut short.
 
     Raises:
         TrainingError: the detector is kept, and could not be measured.
@@ -84,6 +102,7 @@ def say_run(outcome: Outcome, result: dict[str, Any], *, dataset: str, as_json: 
             f"the detector is kept in '{folder}', but it could not be measured: {outcome.trouble}",
             hint=f"mend the images, then: kdzoo evaluate --from {folder} --dataset {dataset}",
         )
+    return INTERRUPTED if result["interrupted"] else 0
 
 
 def open_target(entry: EntryName, settings: Settings, zoo: str | None) -> tuple[Registry, EntryName]:
@@ -95,12 +114,22 @@ def open_target(entry: EntryName, settings: Settings, zoo: str | None) -> tuple[
     return registry, entry
 
 
-def _train(spec: TrialSpec, opened: Dataset, teacher: Teacher, settings: Settings, device: str | None) -> Outcome:
+def _train(
+    spec: TrialSpec,
+    opened: Dataset,
+    teacher: Teacher,
+    settings: Settings,
+    device: str | None,
+    folder: Path,
+    before: TrainingPlan | None,
+) -> tuple[Outcome, bool]:
+    """What the training left, and whether it was cut short."""
     from kdzoo.detector import choose_device
     from kdzoo.training.data import TrialData
     from kdzoo.training.evaluation import check_objective
     from kdzoo.training.outcome import conclude
     from kdzoo.training.trainer import Trainer
+    from kdzoo.training.unfinished import KeptState, TrainingPlan
 
     place = choose_device(device)
     teacher.check_side(spec.options.image_size)
@@ -108,15 +137,58 @@ def _train(spec: TrialSpec, opened: Dataset, teacher: Teacher, settings: Setting
         data = TrialData(opened, spec.category, spec.options, cache=settings.cache, progress=bar)
         tell_notes(data.parts.notes)
         data.check_foreground()
+        plan = TrainingPlan.of(spec, data, teacher)
+        if before is not None:
+            before.check(plan)
         trainer = Trainer(spec, data, teacher, place)
         check_objective(data.selection, spec.options.objective)
     tell_skipped(data.skipped)
-    with EpochLog(trainer, spec.options.objective) as log:
-        trainer.run(log)
-    folds = spec.options.calibration_folds
+    kept = KeptState(folder)
+    if before is not None and kept.take_up(trainer):
+        tell(f"Going on after epoch {trainer.epoch} of {trainer.total_epochs}")
+    plan.write(folder)
+    is_cut = not _run(trainer, kept, folder)
+    folds = 0 if is_cut else spec.options.calibration_folds
     if folds:
         tell_note(f"the threshold is calibrated on the train images: {folds} more models are trained for that")
-    return conclude(trainer)
+    outcome = conclude(trainer, folds=folds)
+    if not is_cut:
+        kept.forget()
+    return outcome, is_cut
+
+
+def _run(trainer: Trainer, kept: KeptState, folder: Path) -> bool:
+    """Trains to the end, or until Ctrl-C; whether it came to the end.
+
+    Raises:
+        KeyboardInterrupt: no epoch was measured before it.
+    """
+    try:
+        with GentleStop(_tell_waiting) as stop, EpochLog(trainer, trainer.spec.options.objective) as log:
+
+            def on_epoch(result: EpochResult) -> None:
+                log.epoch(result)
+                kept.keep(trainer, now=stop.is_asked)
+                if not trainer.finished:
+                    stop.here()
+
+            trainer.run(on_epoch, log.step)
+    except KeyboardInterrupt:
+        goes_on = f"`kdzoo train --resume {folder}` goes on"
+        trainer.close()
+        if not trainer.best.weights:
+            tell(f"Interrupted before anything was measured; {goes_on}")
+            raise
+        tell(
+            f"Interrupted after epoch {trainer.epoch} of {trainer.total_epochs}: the best so far, of epoch "
+            f"{trainer.best.epoch}, is measured and kept; {goes_on}"
+        )
+        return False
+    return True
+
+
+def _tell_waiting() -> None:
+    tell(f"Interrupted: waiting {WAIT_SECONDS:.0f} s for the epoch to end; Ctrl-C again ends at once")
 
 
 def _save(outcome: Outcome, folder: Path, device: str | None) -> None:

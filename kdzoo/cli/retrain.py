@@ -49,7 +49,7 @@ def retrain(
     entry: str, dataset: str | None, download: bool, foreground_masks: Path | None, seed: int | None,
     out: Path | None, publish: bool, release: int | None, digest: str | None, alias: str, zoo: str | None,
     device: str | None, as_json: bool,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Train a release's method again, with its configuration, options and teacher, on its data set as it is now.
 
     The new detector is published as usual, under the method's entry. Where train images were added and the report
@@ -81,7 +81,7 @@ def retrain(
     _tell_grown(manifest, opened, spec)
     teacher = _teacher(registry, manifest)
     outcome, result = train_and_keep(spec, opened, teacher, settings, folder=folder, device=device, target=target)
-    say_run(outcome, result, dataset=dataset or opened.name, as_json=as_json)
+    return say_run(outcome, result, dataset=dataset or opened.name, as_json=as_json)
 
 
 def _opened(given: str | None, name: str, settings: Settings, *, download: bool) -> Dataset:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from kdzoo.cli.datasets import open_or_download
 from kdzoo.cli.notes import tell_note, tell_notes
@@ -27,44 +29,101 @@ if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
     from kdzoo.settings import Settings
     from kdzoo.training.spec import TrialSpec
+    from kdzoo.training.unfinished import TrainingPlan
 
 
 @click.command()
-@click.argument("method")
+@click.argument("method", required=False)
 @run_options
 @click.option("--category", "-c", metavar="NAME", help="Needed unless the data set has only one.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write; default under KDZOO_HOME/runs."
 )
 @click.option("--publish", is_flag=True, help="Publish the detector to the zoo if it beats the champion.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Go on with a training."
+)
 @zoo_option
 @device_option
 @json_option
 def train(
-    method: str, dataset: str, download: bool, category: str | None, epochs: int | None, changes: tuple[str, ...],
-    out: Path | None, publish: bool, zoo: str | None, device: str | None, as_json: bool, **given: Any,
-) -> None:  # fmt: skip
+    method: str | None, dataset: str | None, download: bool, category: str | None, epochs: int | None,
+    changes: tuple[str, ...], out: Path | None, publish: bool, resume: Path | None, zoo: str | None,
+    device: str | None, as_json: bool, **given: Any,
+) -> int:  # fmt: skip
     """Train METHOD on one category, measure it, and keep the detector in a folder.
+
+    Ctrl-C keeps the best epoch so far, measured, and exits with 130; --resume FOLDER goes on from there. A training
+    that was killed goes on after an epoch of its last minute or so.
 
     \b
     Examples:
       kdzoo train aand --dataset demo --category weave
       kdzoo train rd -d ./my-parts -c lid --epochs 40 --set learning_rate=0.002 --json
+      kdzoo train --resume ~/.kdzoo/runs/rd-lid
     """
     from kdzoo.settings import Settings
     from kdzoo.teacher_zoo import obtain_teacher
+    from kdzoo.training.unfinished import TrainingPlan, not_left_empty
     from kdzoo.zoo import entry_name
 
     if zoo is not None and not publish:
         raise UsageError("--zoo says where to publish: add --publish, or leave it out")
-    settings = Settings.from_environment()
-    opened, spec = _spec(method, dataset, category, epochs, changes, given, settings, download=download)
-    folder = out or settings.runs / f"{method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
-    check_writable(folder)
-    target = open_target(entry_name(spec.method, spec.category_name), settings, zoo) if publish else None
-    teacher = obtain_teacher(spec.options.teacher, settings, zoo=zoo, note=tell_note)
-    outcome, result = train_and_keep(spec, opened, teacher, settings, folder=folder, device=device, target=target)
-    say_run(outcome, result, dataset=dataset, as_json=as_json)
+    settings, before = Settings.from_environment(), None
+    if resume is not None:
+        _check_resuming(click.get_current_context())
+        before = TrainingPlan.read(resume)
+        opened, spec, folder = _open_again(before, settings), before.spec, resume
+    else:
+        if method is None or dataset is None:
+            what = "METHOD" if method is None else "--dataset"
+            raise UsageError(f"{what} is missing", hint="for example: kdzoo train aand -d demo -c weave")
+        opened, spec = _spec(method, dataset, category, epochs, changes, given, settings, download=download)
+        folder = out or settings.runs / f"{method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with not_left_empty(folder):
+        check_writable(folder)
+        target = open_target(entry_name(spec.method, spec.category_name), settings, zoo) if publish else None
+        teacher = obtain_teacher(spec.options.teacher, settings, zoo=zoo, note=tell_note)
+        outcome, result = train_and_keep(
+            spec, opened, teacher, settings, folder=folder, device=device, target=target, before=before
+        )
+    return say_run(outcome, result, dataset=dataset or opened.name, as_json=as_json)
+
+
+for option in train.params:
+    if option.name == "dataset":  # of a new training alone
+        option.required = False
+
+
+def _check_resuming(context: click.Context) -> None:
+    """Refuses options that the training which is gone on with has settled.
+
+    Raises:
+        UsageError: there are such.
+    """
+    allowed = {"resume", "publish", "zoo", "device", "as_json"}
+    told = {
+        option.name
+        for option in context.command.params
+        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    }
+    settled = sorted(told - allowed)
+    if settled:
+        raise UsageError(
+            f"'{settled[0].replace('_', '-')}' is settled by the training that --resume goes on with",
+            hint="leave it out, or train anew without --resume",
+        )
+
+
+def _open_again(before: TrainingPlan, settings: Settings) -> Dataset:
+    """The data set of a training, by its name where that is known here, else where it was."""
+    from kdzoo.data.catalog import CATALOG
+    from kdzoo.data.registered import registered
+
+    name = before.spec.dataset
+    is_known = name == "demo" or name in CATALOG or name in registered(settings)
+    found = open_or_download(name if is_known else before.root, settings, download=False)
+    return dataclasses.replace(found, info=dataclasses.replace(found.info, name=name))
 
 
 def _spec(

@@ -62,9 +62,9 @@ class BestEpoch:
         metrics = report.as_dict("")
         standing = objective_value(report, objective), tie_breaker(metrics, objective)
         if standing >= (self.objective, self.tie):
-            self.objective, self.tie = standing
-            self.epoch, self.metrics = epoch, metrics
-            self.weights = {name: tensor.to("cpu", copy=True) for name, tensor in weights.items()}
+            # The copy comes first: whoever is interrupted in it keeps the best that there was.
+            copied = {name: tensor.to("cpu", copy=True) for name, tensor in weights.items()}
+            self.weights, (self.objective, self.tie), self.epoch, self.metrics = copied, standing, epoch, metrics
 
 
 def objective_value(report: Report, objective: str) -> float:

@@ -34,6 +34,7 @@ from kdzoo.methods.base import Frozen, Method
 from kdzoo.training.digests import digest_of_sources, digest_of_tensors
 from kdzoo.training.images import ImageSource
 from kdzoo.training.rows import RESIDENT_SHARE, free_memory
+from kdzoo.training.telling import Told, nobody
 
 BLOCK = 4
 """n: a batch is filled up to a multiple of it, so a large one would waste work on small batches."""
@@ -68,10 +69,11 @@ class FeatureSource:
         frozen: what is asked of the images.
         method: whose it is; its teacher normalises.
         part: the images.
+        told: how many images' features are made, while `keep` makes those of all.
     """
 
-    def __init__(self, frozen: Frozen, method: Method, part: FeaturePart) -> None:
-        self._frozen, self._method, self._part = frozen, method, part
+    def __init__(self, frozen: Frozen, method: Method, part: FeaturePart, *, told: Told = nobody) -> None:
+        self._frozen, self._method, self._part, self._told = frozen, method, part, told
         self._cache: FeatureCache | None = None
         self._kept: KeptFeatures | None = None
         self._resident: list[tuple[Tensor, list[int]]] = []
@@ -158,6 +160,7 @@ class FeatureSource:
         for start in range(0, len(self._part.source), BLOCK):
             levels = self._computed(self._block(start)) if start else first
             yield [_as_it_lies(level, _axes(level)).numpy() for level in levels]
+            self._told("features", min(start + BLOCK, len(self._part.source)), len(self._part.source))
 
     def _agrees(self, kept: KeptFeatures) -> bool:
         """Whether some images' kept features are to the bit what is computed here: neither damaged nor another's."""
@@ -180,6 +183,7 @@ class FeatureSource:
                         whole.append((level.new_empty(count, *(level.shape[axis] for axis in axes)), axes))
                 for (rows, axes), level in zip(whole, levels, strict=True):
                     rows[start : start + BLOCK] = _as_it_lies(level, axes)
+                self._told("features", min(start + BLOCK, count), count)
         except torch.OutOfMemoryError:
             return []  # another trial was quicker to take what was free
         return whole

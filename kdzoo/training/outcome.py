@@ -63,7 +63,7 @@ class Outcome:
     trouble: KdzooError | None = None
 
 
-def conclude(trainer: Trainer) -> Outcome:
+def conclude(trainer: Trainer, *, folds: int | None = None) -> Outcome:
     """Takes the best weights, calibrates them, and measures them on the report part: its first and only reading.
 
     Calibrated is on the normal images of the selection part, or with ``calibration_folds`` on the train images, which
@@ -71,6 +71,10 @@ def conclude(trainer: Trainer) -> Outcome:
 
     A report part that cannot be read does not cost the trained model: it comes without ``test_*`` metrics, the document
     says why, and `Outcome.trouble` holds the error.
+
+    Args:
+        trainer: over, or cut short after an epoch was measured.
+        folds: models that are trained for the calibration; default as the options ask.
 
     Raises:
         TrainingError: no epoch was measured.
@@ -81,7 +85,8 @@ def conclude(trainer: Trainer) -> Outcome:
     spec, data, method = trainer.spec, trainer.data, trainer.method.eval()
     scored = trainer.selection_scores()
     selected = measure(scored, data.selection, aupro_limit=spec.options.aupro_limit)
-    folded = cross_fit(trainer, spec.options.calibration_folds) if spec.options.calibration_folds else None
+    folds = spec.options.calibration_folds if folds is None else folds
+    folded = cross_fit(trainer, folds) if folds else None
     calibration = _calibrated(trainer, scored, folded)
     shown, shown_scored, reported, trouble = data.selection, scored, None, None
     undefined = {"test_*": "the data set has no test part"}

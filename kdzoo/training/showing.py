@@ -15,13 +15,20 @@ from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import exact
 from kdzoo.training.features import FeatureSource
 from kdzoo.training.images import ImageSource
+from kdzoo.training.telling import Told, nobody
 from kdzoo.training.tiles import RowsInside
 from kdzoo.training.trial_features import TrialFeatures
 
 
 @exact()
 def take_pass(
-    stage: OnePass, method: Method, data: TrialData, source: ImageSource, kept: TrialFeatures, config: MethodConfig
+    stage: OnePass,
+    method: Method,
+    data: TrialData,
+    source: ImageSource,
+    kept: TrialFeatures,
+    config: MethodConfig,
+    told: Told = nobody,
 ) -> dict[str, float]:
     """Shows a method all train images in order, in eval mode and in full float32; gives what is to be logged.
 
@@ -32,13 +39,20 @@ def take_pass(
         source: of its train images.
         kept: where their features come from, in blocks of one size as those of the selection part do.
         config: says how many images at once.
+        told: how far it is.
     """
     method.eval()
     method.requires_grad_(False)
     features = kept.of_train(stage, source, passes=1)
     _, inside = data.set_of(data.train).by_row
     batches = shown(method, source, np.arange(len(source)), config.batch_size, inside, features)
-    return stage.take(batches, len(source))
+    return stage.take(_told(batches, -(-len(source) // config.batch_size), told), len(source))
+
+
+def _told(batches: Iterator[Shown], total: int, told: Told) -> Iterator[Shown]:
+    for done, batch in enumerate(batches, start=1):
+        yield batch
+        told("steps", done, total)
 
 
 def shown(

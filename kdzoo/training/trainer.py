@@ -43,6 +43,7 @@ from kdzoo.training.showing import take_pass
 from kdzoo.training.spec import TrialSpec
 from kdzoo.training.stage_clock import StageClock
 from kdzoo.training.stage_results import StageResults, copy_tensors, sharable, stage_tensors
+from kdzoo.training.telling import Told, nobody
 from kdzoo.training.trial_features import TrialFeatures
 
 
@@ -88,6 +89,7 @@ class Trainer:
         self._stage_key = ""
         self._shared = shared if shared is not None and sharable(self.stages) else None
         self._features = TrialFeatures(self.method, data)
+        self._told: Told = nobody
         self._gradients = BatchGradients(self.precision, self._features.give_up)
         self._source = ImageSource(data.train.images, device)
         planting = Planting(spec, lambda: data.textures)
@@ -113,8 +115,20 @@ class Trainer:
         """Whether every epoch has been trained."""
         return self.epoch >= self.total_epochs
 
-    def run(self, on_epoch: Callable[[EpochResult], None] | None = None) -> None:
-        """Trains what is left."""
+    @property
+    def steps(self) -> list[int]:
+        """Of each stage, the steps of an epoch: batches of the train images."""
+        a_pass = -(-len(self._source) // self.spec.config.batch_size)
+        return [self._pace(stage).steps if isinstance(stage, Stage) else a_pass for stage in self.stages]
+
+    def run(self, on_epoch: Callable[[EpochResult], None] | None = None, told: Told = nobody) -> None:
+        """Trains what is left.
+
+        Args:
+            on_epoch: told what each epoch gave.
+            told: how far an epoch is.
+        """
+        self._told = self._features.told = told
         while not self.finished:
             result = self.step()
             if on_epoch is not None:
@@ -301,7 +315,8 @@ class Trainer:
         with torch.random.fork_rng(devices=gpus(self.device)):
             if isinstance(stage, OnePass):
                 torch.manual_seed(int(order.integers(2**62)))
-                means = take_pass(stage, self.method, self.data, self._source, self._features, self.spec.config)
+                kept, config = self._features, self.spec.config
+                means = take_pass(stage, self.method, self.data, self._source, kept, config, told=self._told)
             else:
                 means = self._train_steps(stage, stage_epoch, order)
         if not all(np.isfinite(value) for value in means.values()):
@@ -326,6 +341,7 @@ class Trainer:
                 for name, value in self._train_batch(stage, optimizer, indices, generator, features).items():
                     # Summed on the device: reading each step's loss would make the GPU wait.
                     totals[name] = totals.get(name, 0.0) + value
+                self._told("steps", step + 1, len(batches))
         return {name: float(total) / len(batches) for name, total in totals.items()}
 
     def _train_batch(

@@ -11,6 +11,7 @@ from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import evaluating, exact
 from kdzoo.training.features import FeaturePart, FeatureSource
 from kdzoo.training.images import ImageSource
+from kdzoo.training.telling import Told, nobody
 
 
 class TrialFeatures:
@@ -19,11 +20,15 @@ class TrialFeatures:
     Args:
         method: on its device.
         data: the trial's.
+
+    Attributes:
+        told: how far the making of features is.
     """
 
     def __init__(self, method: Method, data: TrialData) -> None:
         self._method, self._data = method, data
         self._cache = FeatureCache(data.cache, Settings.from_environment().cache_limit)
+        self.told: Told = nobody
         self._stage: str | None = None
         self._open: dict[str, FeatureSource] = {}
 
@@ -85,4 +90,4 @@ class TrialFeatures:
         data = self._data
         name = f"{data.index.dataset}/{data.index.category}"
         wanted = FeaturePart(source=images, pixels=lambda: data.pixels_of(part), name=name, part=part)
-        return FeatureSource(frozen, self._method, wanted)
+        return FeatureSource(frozen, self._method, wanted, told=self.told)

@@ -20,7 +20,10 @@ EXCEPTIONS = {
         "Image.fromarray(mask.astype(np.uint8) * 255).save(drawn, format='PNG')",
     ): "memory",
     ("kdzoo/data/demo/build.py", "picture.save(data, format='PNG', compress_level=6)"): "into memory",
-    ("kdzoo/cli/train.py", "Detector(outcome.method, outcome.document, device=device).save(folder)"): "by `write_file`",
+    (
+        "kdzoo/cli/one_run.py",
+        "Detector(outcome.method, outcome.document, device=device).save(folder)",
+    ): "by `write_file`",
     ("kdzoo/search/run/conclusion.py", "finished.save(folder)"): "by `write_file`",
     ("kdzoo/search/workers/trainable.py", "super().save(checkpoint_dir)"): "Ray's, which has `save_checkpoint` write",
     ("zoo_registry/store/s3/proving.py", "(Path(folder) / 'part').write_bytes(b'probe, in parts')"): "a scratch folder",

@@ -27,7 +27,7 @@ DOES_NOT_LIST = {
     *("sweep run", "sweep stop", "submit run", "submit stop", "train", "predict", "calibrate", "evaluate", "ui"),
     *("zoo pull", "zoo pack", "zoo unpack", "zoo promote", "zoo rollback", "zoo sign", "zoo keygen", "mlflow sync"),
     *("teacher add", "teacher remove", "teacher push", "teacher pull", "teacher fetch", "teacher pretrain"),
-    *("data download", "data preview", "zoo yank", "teacher sign"),
+    *("data download", "data preview", "zoo yank", "teacher sign", "retrain"),
 }
 # Its checks need a cluster and minutes; the table it ends in is drawn here.
 LISTS_BY_ITS_TABLE = {"doctor"}
