@@ -80,8 +80,8 @@ class TrainedConfig(MethodConfig):
 class LevelSumConfig(TrainedConfig):
     """Base of the configurations whose map is a sum over the teacher's levels."""
 
-    level_scale: Literal["sum", "zscore"] = knob(
-        "sum", "how levels are added: as they are, or each by its spread on normal images"
+    level_scale: Literal["sum", "zscore", "place"] = knob(
+        "sum", "how levels are added: as they are, each by its spread on normal images, or also by each place's mean"
     )
     map_levels: Literal["1+2+3", "2+3", "2", "3"] = knob("1+2+3", "the levels that are added, the finest first")
     top_t: int = knob(1, "largest pixels of a map whose mean is an image's score; 1: the maximum", low=1, high=100_000)

@@ -15,17 +15,15 @@ from torch import Tensor
 def patches_of(features: list[Tensor], levels: Sequence[int], neighbourhood: int) -> Tensor:
     """The teacher's levels to ``[B, C, h, w]``: each averaged over a neighbourhood, brought to the finest's positions.
 
-    Source: Roth et al., CVPR 2022 (arXiv 2106.08265), section 3.1.
+    Source: Roth et al., CVPR 2022 (arXiv 2106.08265), section 3.1; beyond the border are zeros, as anomalib has it.
+    With the mean of what there is, patches at the border, which average over fewer, are a normal image's most unusual.
 
     Args:
         features: ``[B, C_k, h_k, w_k]`` a level, the finest first.
         levels: which of them, ascending.
-        neighbourhood: side of the square that is averaged over, odd; at the border of what there is.
+        neighbourhood: side of the square that is averaged over, odd.
     """
-    pooled = [
-        F.avg_pool2d(features[level], neighbourhood, stride=1, padding=neighbourhood // 2, count_include_pad=False)
-        for level in levels
-    ]
+    pooled = [F.avg_pool2d(features[level], neighbourhood, stride=1, padding=neighbourhood // 2) for level in levels]
     size = pooled[0].shape[-2:]
     brought = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in pooled[1:]]
     return torch.cat([pooled[0], *brought], dim=1)

@@ -10,8 +10,8 @@ from helpers.trials import TEACHER, small_config, small_trial
 from kdzoo.detector import Detector
 from kdzoo.errors import CheckpointError, NonFiniteLossError
 from kdzoo.methods.base import Shown
-from kdzoo.methods.layers.levels import LevelScale
 from kdzoo.methods.layers.maps import cosine_distance_map, smooth
+from kdzoo.methods.layers.scales import LevelScale
 from kdzoo.methods.registry import build_method
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training import settling
@@ -300,7 +300,7 @@ def test_what_does_not_count_has_no_say_in_the_spread(name, teacher):
     inside[:3, 20:40], inside[3:, :, 20:40] = True, True
     with torch.no_grad():
         method.settle([Shown(images=normal[:3], inside=inside[:3]), Shown(images=normal[3:], inside=inside[3:])])
-        levels = method._maps_by_level(Shown(images=normal))
+        levels, _ = method._maps_by_level(Shown(images=normal))
     for level, centre, spread in zip(levels, method.scale.centre, method.scale.spread, strict=True):
         half, upper = np.quantile(level[inside].double().numpy(), (0.5, 0.95))
         assert centre.item() == pytest.approx(half, rel=1e-5)

@@ -165,6 +165,6 @@ def test_levels_are_scaled_by_what_counts(root, roi):
     normal, method = part.labels == 0, trainer.method.eval()
     with torch.no_grad():
         images = ImageSource(part.images[normal], CPU).batch(np.arange(normal.sum()))
-        levels = method._maps_by_level(Shown(images=method.teacher.normalise(images)))
+        levels, _ = method._maps_by_level(Shown(images=method.teacher.normalise(images)))
     for level, centre in zip(levels, method.scale.centre, strict=True):
         assert centre.item() == pytest.approx(np.median(level.numpy()[part.inside[normal]]), rel=1e-4)

@@ -7,15 +7,15 @@ import torch
 from kdzoo.methods.layers.patches import patches_of, positions_inside, random_rows, share_of
 
 
-def test_a_patch_is_the_mean_of_what_there_is_of_its_neighbourhood_level_beside_level():
+def test_a_patch_is_the_mean_of_its_neighbourhood_level_beside_level():
     fine = torch.arange(16.0).view(1, 1, 4, 4)
     coarse = torch.stack([torch.full((2, 2), 7.0), torch.full((2, 2), 5.0)])[None]
     found = patches_of([torch.zeros(1), fine, coarse], (1, 2), 3)
     assert found.shape == (1, 3, 4, 4)
     assert found[0, 0, 1, 1] == np.mean([0, 1, 2, 4, 5, 6, 8, 9, 10])
-    # At a corner four of the nine are within, and they alone count.
-    assert found[0, 0, 0, 0] == np.mean([0, 1, 4, 5])
-    assert found[0, 1:, 0, 0].tolist() == [7.0, 5.0]
+    # At a corner four of the nine are within, and the others are zeros.
+    assert found[0, 0, 0, 0] == pytest.approx(sum([0, 1, 4, 5]) / 9)
+    assert found[0, 1:, 0, 0].tolist() == pytest.approx([7 * 4 / 9, 5 * 4 / 9])
 
 
 def test_a_patch_counts_where_some_pixel_of_it_does():

@@ -52,7 +52,7 @@ def test_the_settings_are_mvtecs_alone(file):
     quick = {"epoch_steps": 20, "schedule": "cosine", "warmup": 0.1, "student": "fitted", "map_levels": "2+3"}
     for dataset, given in (("demo", {"student": "mirror"}), ("elsewhere", quick)):
         start = file.space(dataset, "bottle").defaults
-        assert start.replace(epochs=200, batch_size=16) == MRKDConfig(level_scale="zscore", top_t=200, **given)
+        assert start.replace(epochs=200, batch_size=16) == MRKDConfig(level_scale="place", top_t=200, **given)
 
 
 def test_a_category_without_a_background_rule_does_not_search_it(file):

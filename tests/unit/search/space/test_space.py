@@ -35,18 +35,18 @@ def test_a_shipped_space_is_valid_and_starts_at_the_published_values(method):
 
 QUICK = {"epochs": 12, "epoch_steps": 20, "batch_size": 4, "schedule": "cosine", "warmup": 0.1}
 OWN = {
-    "rd": QUICK | {"level_scale": "zscore", "student": "fitted", "top_t": 200},
-    "mrkd": QUICK | {"level_scale": "zscore", "student": "fitted", "top_t": 200, "map_levels": "2+3"},
+    "rd": QUICK | {"level_scale": "place", "student": "fitted", "top_t": 200},
+    "mrkd": QUICK | {"level_scale": "place", "student": "fitted", "top_t": 200, "map_levels": "2+3"},
     "aand": {
         "amplify_epochs": 4, "distil_epochs": 12, "epoch_steps": 15, "batch_size": 4,
-        "level_scale": "zscore", "student": "fitted", "top_t": 200, "map_levels": "2+3",
+        "level_scale": "place", "student": "fitted", "top_t": 200, "map_levels": "2+3",
     },
     "adps": {
         "distil_epochs": 6, "segment_epochs": 20, "epoch_steps": 10, "batch_size": 4,
         "schedule": "cosine", "warmup": 0.1,
     },
 }  # fmt: skip
-ELPV = {"mrkd": {"map_levels": "2"}, "aand": {"map_levels": "2", "distil_epochs": 48}}
+ELPV = {"mrkd": {"map_levels": "2"}, "aand": {"distil_epochs": 48}}
 """What differs for solar cells."""
 
 
