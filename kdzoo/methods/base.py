@@ -126,8 +126,9 @@ class Stage:
         untouched_by: knobs that change neither this stage's training nor the weights that its modules start from.
             Trials that differ in these alone share the result of a first stage; a knob that is not named here counts
             as one that takes part, so that forgetting one costs time and nothing else.
-        examine: called once when the stage is over, in eval mode, with held-out normal images on which the stage's
-            anomalies are planted; what it finds is logged and kept, and chooses nothing. None: nothing is looked at.
+        examine: called when the stage is over, in eval mode, with held-out normal images on which the stage's anomalies
+            are planted, and once more with other kinds of them; what it finds is logged and kept, and chooses nothing.
+            None: nothing is looked at.
     """
 
     name: str

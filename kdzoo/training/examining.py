@@ -1,7 +1,8 @@
 """What a stage that is over finds of itself on anomalies planted on held-out normal images.
 
 The images are normal ones of the selection part, up to a number and always the same for a seed; what the report is
-measured on has no say. Planted is what the stage itself learned from, on every image that has room for it. What is
+measured on has no say. Every image that has room gets an anomaly: once of the kind that the stage has learned from,
+which is the easiest that it will meet, and once of kinds that it has not, which is nearer to a real defect. What is
 found is logged and kept; it chooses nothing.
 """
 
@@ -16,13 +17,18 @@ import torch
 from numpy.typing import NDArray
 
 from kdzoo.data.synthesis.base import Synthesizer
-from kdzoo.data.synthesis.config import SynthesisConfig
+from kdzoo.data.synthesis.registry import SYNTHESES, kind_of
 from kdzoo.errors import CheckpointError
 from kdzoo.methods.base import Batch, Findings, Method, Phase, Stage
 from kdzoo.training.data import TrialData
 from kdzoo.training.evaluation import EVALUATION_BATCH, evaluating, exact
 from kdzoo.training.images import ImageSource
+from kdzoo.training.planting import Planting
 from kdzoo.training.precision import gpus
+from kdzoo.training.selection_anomalies import SelectionAnomalies
+
+OTHER: Final = "_other"
+"""Ends the names of metrics on anomalies of kinds that the stage has not learned from."""
 
 MOST_EXAMINED: Final = 32
 """Images: each has thousands of positions, and whether these tell is seen on few."""
@@ -35,7 +41,7 @@ class Examinations:
         method: on its device.
         data: the trial's.
         source: gives the images of the selection part.
-        plant: makes a synthesizer of a stage's configuration.
+        planting: makes the synthesizer of a stage.
 
     Attributes:
         found: what was found so far, by stage.
@@ -46,9 +52,9 @@ class Examinations:
         method: Method,
         data: TrialData,
         source: Callable[[], ImageSource],
-        plant: Callable[[SynthesisConfig], Synthesizer],
+        planting: Planting,
     ) -> None:
-        self._method, self._data, self._source, self._plant = method, data, source, plant
+        self._method, self._data, self._source, self._planting = method, data, source, planting
         self.found: dict[str, Findings] = {}
 
     def of(self, over: Sequence[Phase]) -> Findings:
@@ -90,13 +96,19 @@ class Examinations:
     def _examined(self, stage: Stage, examine: Callable[[Iterator[Batch]], Findings]) -> Findings:
         device = self._source().device
         with torch.random.fork_rng(devices=gpus(device)), exact(), evaluating(self._method):
-            return examine(self._batches(stage))
+            if stage.synthesis is None:
+                return examine(self._batches(None))
+            planted = replace(self._planting.config(stage.synthesis), probability=1.0)
+            found = examine(self._batches(self._planting(planted)))
+            others = [name for name in SYNTHESES if name != kind_of(planted).name]
+            other = examine(self._batches(SelectionAnomalies(others)))
+        # What is asked of a stage is asked of what it has learned from.
+        return replace(found, metrics={**found.metrics, **{f"{name}{OTHER}": v for name, v in other.metrics.items()}})
 
-    def _batches(self, stage: Stage) -> Iterator[Batch]:
+    def _batches(self, plant: Synthesizer | None) -> Iterator[Batch]:
         """The chosen images with anomalies planted, made as they are asked for."""
         source, seed = self._source(), self._data.options.split_seed
         normalise, device = self._method.teacher.normalise, source.device
-        plant = None if stage.synthesis is None else self._plant(replace(stage.synthesis, probability=1.0))
         generator = torch.Generator(device=device).manual_seed(seed)
         chosen = self._chosen(seed)
         for start in range(0, len(chosen), EVALUATION_BATCH):

@@ -63,7 +63,8 @@ def test_a_gate_that_does_not_separate_is_said_and_kept(capsys, parts, tmp_path)
     assert "(planted anomalies)" in told.out
     document = json.loads((tmp_path / "run" / "detector.json").read_text())
     found = document["examined"]["amplify"]
-    assert list(found["metrics"]) == ["gate_auroc_1", "gate_auroc_2", "gate_auroc_3"]
+    gates = ["gate_auroc_1", "gate_auroc_2", "gate_auroc_3"]
+    assert list(found["metrics"]) == [*gates, *(f"{name}_other" for name in gates)]
     assert found["warnings"][0] in told.err
     assert examined_metrics(document) == found["metrics"]
 

@@ -5,15 +5,17 @@ import pytest
 import torch
 from helpers.trials import small_trial
 
-from kdzoo.data.synthesis.registry import build_synthesizer
 from kdzoo.errors import CheckpointError
 from kdzoo.methods.base import Findings
 from kdzoo.training.checkpoint import load_state, save_state
 from kdzoo.training.examining import Examinations
 from kdzoo.training.outcome import conclude
+from kdzoo.training.planting import Planting
+from kdzoo.training.selection_anomalies import SelectionAnomalies
 from kdzoo.training.trainer import Trainer
 
 GATES = ["gate_auroc_1", "gate_auroc_2", "gate_auroc_3"]
+GATES += [f"{name}_other" for name in GATES]
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def looked_at(trainer):
     seen = []
 
     def examine(batches):
-        seen.extend(batches)
+        seen.append(list(batches))
         return Findings(metrics={"batches": float(len(seen))}, warnings=("a warning",))
 
     object.__setattr__(trainer.stages[0], "examine", examine)
@@ -40,7 +42,7 @@ def test_it_sees_normal_images_of_the_selection_part_with_anomalies_planted(root
     trainer.step()
     assert not seen
     trainer.step()
-    (batch,) = seen
+    (batch,), (other,) = seen
     selection = trainer.data.selection
     normal = torch.from_numpy(np.array(selection.images[selection.labels == 0])).permute(0, 3, 1, 2).float() / 255
     assert torch.equal(batch.images, trainer.method.teacher.normalise(normal))
@@ -49,6 +51,9 @@ def test_it_sees_normal_images_of_the_selection_part_with_anomalies_planted(root
     changed = (batch.augmented != batch.images).any(dim=1, keepdim=True)
     assert not (changed & (batch.masks == 0)).any()
     assert not (batch.masks.bool() & ~batch.foreground).any()
+    # The same images with anomalies of other kinds.
+    assert torch.equal(other.images, batch.images)
+    assert other.masks.any() and not torch.equal(other.masks, batch.masks)
     # The report part is not even decoded.
     assert "report" not in trainer.data.__dict__
 
@@ -120,7 +125,27 @@ def test_findings_of_several_stages_come_together(root):
     trainer = small_trial(root, "aand")
     looked_at(trainer)
     object.__setattr__(trainer.stages[1], "examine", lambda batches: Findings(metrics={"other": 1.0}))
-    examined = Examinations(trainer.method, trainer.data, trainer._selection, build_synthesizer)
+    examined = Examinations(trainer.method, trainer.data, trainer._selection, Planting(trainer.spec, lambda: None))
     found = examined.of(trainer.stages)
-    assert found == Findings(metrics={"batches": 1.0, "other": 1.0}, warnings=("a warning",))
+    # The second stage plants nothing, and is shown images as they are once.
+    assert found == Findings(metrics={"batches": 1.0, "batches_other": 2.0, "other": 1.0}, warnings=("a warning",))
     assert examined.of(trainer.stages) == Findings()
+
+
+@pytest.mark.parametrize(
+    ("options", "unseen"), [({}, ["nsa", "cutpaste"]), ({"synthesis": "nsa"}, ["perlin", "cutpaste"])]
+)
+def test_others_are_the_kinds_that_training_did_not_plant(root, monkeypatch, options, unseen):
+    asked = []
+
+    class Recording(SelectionAnomalies):
+        def __init__(self, kinds):
+            asked.append(list(kinds))
+            super().__init__(kinds)
+
+    monkeypatch.setattr("kdzoo.training.examining.SelectionAnomalies", Recording)
+    trainer = small_trial(root, "aand", **options)
+    looked_at(trainer)
+    for _ in range(2):
+        trainer.step()
+    assert asked == [unseen]
