@@ -12,8 +12,6 @@ import numpy as np
 import torch
 
 from kdzoo._version import __version__
-from kdzoo.data.foreground.rule import ForegroundRule
-from kdzoo.data.texture_sets import TextureChoice
 from kdzoo.errors import KdzooError, TrainingError
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import find_method
@@ -211,10 +209,8 @@ def _document(
         **({"settled": settled} if settled else {}),
         **({"examined": examined} if examined else {}),
         "options": {
-            **options.as_dict(),
+            **options.published(),
             "teacher": teacher.name.label,
-            "foreground": ForegroundRule.parse(options.foreground).label,
-            **({"textures": TextureChoice.parse(options.textures).label} if options.textures else {}),
             "roi": "" if data.roi is None else data.roi.text,
             "intensity": "full" if data.intensity is None else data.intensity.label,
         },

@@ -106,6 +106,13 @@ class RunOptions(Config):
             if key not in _LATER or value != type(self).__dataclass_fields__[key].default
         }
 
+    def published(self) -> dict[str, Any]:
+        """Key to value as a published document has them: folders of this machine are told by their names alone."""
+        told = {"foreground": ForegroundRule.parse(self.foreground).label}
+        if self.textures:
+            told["textures"] = TextureChoice.parse(self.textures).label
+        return self.as_dict() | told
+
     @property
     def augmentation(self) -> Augmentation:
         """How train images are changed."""

@@ -108,12 +108,20 @@ def champion_config(
     except RegistryError as error:
         warn(f"{category}: the champion takes no part in the final round: {error}")
         return None
-    asked = {key: value for key, value in plan.options_of(category).as_dict().items() if key not in _APART}
+    asked = {key: value for key, value in plan.options_of(category).published().items() if key not in _APART}
     try:
         had = {key: value for key, value in dict(document["options"]).items() if key not in _APART}
-        same_data = document["dataset"]["fingerprint"] == data.fingerprint and document["split"]["digest"] == data.split
-        if asked != had or not same_data:
+        if asked != had or data != _digests(document):
             return None
         return plan.spec_of(category, document["config"]).config.as_dict()
     except (KdzooError, LookupError, TypeError, ValueError, AttributeError):
         return None  # of a kdzoo with other knobs, or written by a stranger
+
+
+def _digests(document: Mapping[str, Any]) -> DataDigests:
+    """What a release says of the data that it was trained on."""
+    dataset = document["dataset"]
+    masks, textures = (dataset.get(key, {}).get("sha256") for key in ("foreground", "textures"))
+    return DataDigests(
+        fingerprint=dataset["fingerprint"], split=document["split"]["digest"], foreground=masks, textures=textures
+    )
