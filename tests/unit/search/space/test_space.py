@@ -187,7 +187,7 @@ def test_own_data_sets_are_all_that_the_catalog_does_not_list(write):
 
 @pytest.mark.parametrize("method", ["rd", "mrkd", "aand"])
 def test_levels_are_added_as_in_the_paper_where_papers_are_compared(method):
-    expected = {"mvtec": "sum", "visa": "sum", "demo": "zscore", "parts": "zscore"}
+    expected = {"mvtec": "sum", "visa": "sum", "demo": "place", "parts": "place"}
     file = SpaceFile(method)
     assert {name: file.space(name, "").start()["level_scale"] for name in expected} == expected
 
