@@ -36,6 +36,8 @@ def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
         page.table(_decisions(board))
         for line in _lacking(board):
             page.line(line)
+    for line in _beaten(board):
+        page.line(line, "yellow")
     for category in board.categories:
         page.line(f"{category}: {_turned(board.outcomes[category], plan)}")
     fronts = {category: [asdict(trial) for trial in board.outcomes[category].pareto] for category in board.categories}
@@ -113,6 +115,23 @@ def _lacking(board: SweepBoard) -> list[str]:
         if text:
             lacking.setdefault(text, []).append(category)
     return [f"{', '.join(categories)}: {text}" for text, categories in lacking.items()]
+
+
+def _beaten(board: SweepBoard) -> list[str]:
+    """The categories whose best trial is no better than what learns nothing, and what may be tried."""
+    from kdzoo.metrics.baseline_words import beaten_text
+
+    found = []
+    for category in board.categories:
+        outcome = board.outcomes[category]
+        text = beaten_text(outcome.baseline, outcome.metrics, board.objective)
+        if text:
+            found.append(f"{category} is not beaten by training: {text}")
+    return (
+        [*found, "`kdzoo sweep nearest` publishes the baseline; another teacher may gain more than another knob"]
+        if (found)
+        else []
+    )
 
 
 def reuse_text(reused: int, trials: int, seconds: float) -> str:

@@ -65,6 +65,10 @@ def show(name: str, as_json: bool) -> None:
         )
     page = Page()
     page.table(table)
+    for each in categories:
+        text = _beaten(each, summary.objective)
+        if text:
+            page.line(f"{each.category} is not beaten by training: {text}", "yellow")
     fronts = {each.category: (each.outcome or {}).get("pareto", ()) for each in categories}
     if any(fronts.values()):
         page.table(pareto_table(fronts))
@@ -78,6 +82,13 @@ def show(name: str, as_json: bool) -> None:
         page.line(f"it failed: {summary.reason}")
     if summary.state in ("interrupted", "failed"):
         page.line(f"`kdzoo sweep --resume {name}` goes on with it")
+
+
+def _beaten(progress: CategoryProgress, objective: str) -> str:
+    from kdzoo.metrics.baseline_words import beaten_text
+
+    outcome = dict(progress.outcome or {})
+    return beaten_text(outcome.get("baseline", {}), outcome.get("metrics", {}), objective)
 
 
 def _release(progress: CategoryProgress) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kdzoo.category_entry import origin_of
 from kdzoo.cli.by_type import type_lines
 from kdzoo.methods.registry import BEST
+from kdzoo.metrics.baseline_words import compared
 from kdzoo.metrics.decision_words import decision_rows
 from kdzoo.visible import visible
 
@@ -41,6 +42,7 @@ def card(
         _metrics(document),
         _types(document),
         _section("data", _data(document)),
+        _section("beside it", _beside(document)),
         _section("model", _model(document)),
         _section("decision", _decision(document)),
         _section("training", _training(document)),
@@ -134,6 +136,14 @@ def _model(document: Mapping[str, Any]) -> dict[str, Any]:
     if black_and_white not in (None, "full"):
         rows["intensity"] = f"{_text(black_and_white)} of deep images are black and white"
     return rows
+
+
+def _beside(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What the baseline that learns nothing came to on the same images."""
+    baseline, metrics = _of(document, "baseline"), _of(document, "metrics")
+    own = {str(name): value for name, value in metrics.items() if isinstance(value, float)}
+    found = compared(baseline, own, _text(document.get("objective")))
+    return {} if found is None else {_text(baseline.get("method")): f"{found[0]} {_number(found[2])}"}
 
 
 def _decision(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,7 @@ class CategoryOutcome:
         reason: why there is no result.
         undefined: metrics without a value and why.
         operating_point: as in the document: what the threshold decides on each part; empty when nothing was measured.
+        baseline: as in the document: what nearest neighbours came to on the same images; empty when not measured.
         pareto: with several objectives, the trials that no other one beats in all of them.
     """
 
@@ -147,6 +148,7 @@ class CategoryOutcome:
     reason: str = ""
     undefined: dict[str, str] = field(default_factory=dict)
     operating_point: dict[str, Any] = field(default_factory=dict)
+    baseline: dict[str, Any] = field(default_factory=dict)
     pareto: tuple[ParetoTrial, ...] = ()
 
 

@@ -52,6 +52,7 @@ class SweepSummary:
         folder: where that is.
         group: the group of sweeps that it is one of; empty where it stands alone.
         members: of a group, the names of its sweeps; of a sweep, none.
+        objective: what its trials are chosen by.
     """
 
     name: str
@@ -68,6 +69,7 @@ class SweepSummary:
     folder: str
     group: str = ""
     members: tuple[str, ...] = ()
+    objective: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
@@ -176,6 +178,7 @@ def _summary(folder: SweepFolder) -> SweepSummary:
             size=folder.size(),
             folder=str(folder.path),
             group=str(told.get("group", "")),
+            objective=str(told["options"]["objective"]),
         )
     except (LookupError, TypeError, ValueError) as error:
         raise SweepError(f"the plan '{folder.plan}' is damaged: {error!r}", hint="restore it from a copy") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 from kdzoo.comparing import terms_of
 from kdzoo.errors import KdzooError
+from kdzoo.metrics.baseline_words import baseline_metrics
 from kdzoo.metrics.decision_words import decision_rows
 from kdzoo.search.record.board import CategoryOutcome, SweepBoard, TrialRow
 from kdzoo.search.record.folder import SweepFolder
@@ -145,6 +146,7 @@ class CategoryConclusions:
             reason=reason,
             undefined=dict(said.get("undefined", {})),
             operating_point=dict(said.get("operating_point", {})),
+            baseline=dict(said.get("baseline", {})),
             pareto=tuple(pareto_trials(searched, self._board.objective, self._plan.strategy.also)),
         )
 
@@ -191,7 +193,12 @@ class CategoryConclusions:
         self._tracker.end_category(
             outcome.category,
             status="finished" if outcome.metrics else "failed",
-            metrics={**outcome.metrics, **as_metrics(outcome.operating_point), **examined},
+            metrics={
+                **outcome.metrics,
+                **as_metrics(outcome.operating_point),
+                **examined,
+                **baseline_metrics(outcome.baseline),
+            },
             cost=Cost(seconds=outcome.seconds, gpu_seconds=outcome.gpu_seconds),
             params=best.config if best and same else None,
             tags={
@@ -235,5 +242,6 @@ def _kept(outcome: CategoryOutcome) -> dict[str, Any]:
         "reason": outcome.reason,
         "undefined": outcome.undefined,
         "operating_point": outcome.operating_point,
+        "baseline": outcome.baseline,
         "pareto": [dataclasses.asdict(trial) for trial in outcome.pareto],
     }

@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 from kdzoo.errors import CheckpointError, KdzooError, WorkerError
 from kdzoo.search.workers.finished import Finished
 from kdzoo.search.workers.workbench import OF_THE_PLACE, Workbench, misplaced
+from kdzoo.training.baseline import baseline_beside
 from kdzoo.training.checkpoint import load_state, tensor_bytes
 from kdzoo.training.outcome import conclude
 from kdzoo.training.spec import TrialSpec
@@ -64,6 +65,7 @@ def _finished(bench: Workbench, asked: Measuring) -> Finished:
         trainer = bench.trainer(TrialSpec.from_dict(asked.spec))
         trainer.load_result(load_state(Path(asked.state)))
         outcome = conclude(trainer)
+        beside = baseline_beside(trainer)
         tensors = outcome.method.learned_state()
         odd = next((key for key, value in tensors.items() if not torch.isfinite(value).all()), None)
         if odd is not None:
@@ -76,4 +78,5 @@ def _finished(bench: Workbench, asked: Measuring) -> Finished:
     if outcome.document["teacher"]["sha256"] != bench.teacher_sha256:
         files[TEACHER] = outcome.method.teacher.weights()
     unreported = str(outcome.trouble) if outcome.trouble is not None else ""
-    return Finished(document=outcome.document, metrics=outcome.metrics, files=files, unreported=unreported)
+    document = {**outcome.document, "baseline": beside} if beside else outcome.document
+    return Finished(document=document, metrics=outcome.metrics, files=files, unreported=unreported)

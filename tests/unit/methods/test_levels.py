@@ -21,6 +21,7 @@ from kdzoo.training.outcome import conclude
 from kdzoo.training.settling import settle
 
 SUMMING = pytest.mark.parametrize("name", ["rd", "mrkd", "aand"])
+SCALED = pytest.mark.parametrize("scale", ["zscore", "place"])
 SIGMAS = 1.6448536269514722
 
 
@@ -132,8 +133,9 @@ def test_a_map_of_z_scores_is_the_sum_of_the_levels_own(name, teacher):
 
 
 @SUMMING
-def test_training_learns_the_same_weights_either_way(name, root, teacher):
-    one, other = (small_trial(root, name, teacher=teacher, config={"level_scale": kind}) for kind in ("sum", "zscore"))
+@SCALED
+def test_training_learns_the_same_weights_either_way(name, scale, root, teacher):
+    one, other = (small_trial(root, name, teacher=teacher, config={"level_scale": kind}) for kind in ("sum", scale))
     for trainer in (one, other):
         trainer.run()
     scaled = other.method.learned_state()
@@ -142,9 +144,10 @@ def test_training_learns_the_same_weights_either_way(name, root, teacher):
 
 
 @SUMMING
-def test_going_on_gives_the_same_spreads_and_a_saved_detector_the_same_maps(name, root, teacher, tmp_path):
+@SCALED
+def test_going_on_gives_the_same_spreads_and_a_saved_detector_the_same_maps(name, scale, root, teacher, tmp_path):
     def trial():
-        return small_trial(root, name, teacher=teacher, epochs=2, evaluations=1, config={"level_scale": "zscore"})
+        return small_trial(root, name, teacher=teacher, epochs=2, evaluations=1, config={"level_scale": scale})
 
     through, resumed = trial(), trial()
     through.step()
