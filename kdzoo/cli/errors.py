@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
+from kdzoo.distributions import bringing
 from kdzoo.errors import KdzooError, UsageError
 from zoo_registry.errors import NameInvalidError, RegistryError
 
@@ -38,7 +39,7 @@ def shown(error: BaseException) -> Shown | None:
         return Shown(
             status=FAILURE,
             message=f"this command needs '{error.name}', which is not installed",
-            hint=f"pip install {(error.name or '').partition('.')[0]}",
+            hint=bringing(error.name or ""),
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         where = f" while writing '{error.filename}'" if error.filename else ""

@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in own
     only_text()
     try:
+        from kdzoo.distributions import check_one
+
+        check_one()
         typed = [item for item in own if item != "--debug"] + given[len(own) :]
         status = cli.main(list(typed), standalone_mode=False, obj=typed)
     except click.ClickException as error:

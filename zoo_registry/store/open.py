@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from zoo_registry.errors import NameInvalidError
+from zoo_registry.errors import NameInvalidError, StoreUnavailableError
 from zoo_registry.store.folder import FolderStore
 from zoo_registry.store.proof import Proof
 from zoo_registry.store.protocol import UpkeepStore
@@ -23,6 +23,7 @@ def open_store(uri: str | Path, *, client: Any = None, notes: Path | None = None
 
     Raises:
         NameInvalidError: the address is none of these.
+        StoreUnavailableError: boto3 is not installed, and the address is one of S3.
     """
     text = str(uri)
     if "://" not in text:
@@ -41,8 +42,12 @@ def open_store(uri: str | Path, *, client: Any = None, notes: Path | None = None
                 hint="give s3://bucket/prefix, and the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             )
         # Here, so that boto3 is loaded by those alone who use S3.
-        from zoo_registry.store.s3.store import S3Store
-
+        try:
+            from zoo_registry.store.s3.store import S3Store
+        except ModuleNotFoundError as error:
+            raise StoreUnavailableError(
+                f"a zoo on S3 needs '{error.name}', which is not installed", hint="pip install boto3"
+            ) from error
         proof = Proof(notes / "proved" if notes is not None else None)
         return S3Store(parts.netloc, parts.path.strip("/"), client=client, proof=proof)
     raise NameInvalidError(
