@@ -24,7 +24,7 @@ from kdzoo.data.roi import Roi, roi_of
 from kdzoo.detector_files import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE
 from kdzoo.errors import CheckpointError, ImageError, UsageError
 from kdzoo.methods.base import Method
-from kdzoo.prediction import Picture, Prediction, in_batches, rgb_of
+from kdzoo.prediction import Picture, Prediction, batched, in_batches, rgb_of
 from kdzoo.rebuilding import rebuild
 from kdzoo.regions import RegionRule, find_regions
 from kdzoo.storage import write_file
@@ -153,19 +153,22 @@ class Detector:
     def predict(self, images: Picture) -> Prediction: ...  # type: ignore[overload-overlap]  # a path is a sequence too
     @overload
     def predict(self, images: Sequence[Picture]) -> list[Prediction]: ...
+    # A batch in one array or tensor is a list of images, too, which a type cannot say of them.
     def predict(self, images: Picture | Sequence[Picture]) -> Prediction | list[Prediction]:
-        """Judges one image or a list of them.
+        """Judges one image or several of them.
 
         Args:
-            images: a path, a PIL image, a uint8 ``[H, W, 3]`` array, a ``[3, H, W]`` tensor (uint8, or float in
-                [0, 1]), or a list of these.
+            images: a path, the bytes of an image file, a PIL image, an array ``[H, W]`` (gray) or ``[H, W, C]``, a
+                tensor ``[H, W]``, ``[1, H, W]`` or ``[3, H, W]`` (uint8, or float in [0, 1]); or several: a list of
+                these, an array ``[N, H, W, C]``, a tensor ``[N, C, H, W]``, which give a list.
 
         Raises:
             ImageError: an image cannot be read; names it.
             CheckpointError: the weights give NaN or infinite scores.
         """
-        if isinstance(images, list | tuple):
-            return list(self.predict_each(images))
+        several = batched(images)
+        if several is not None:
+            return list(self.predict_each(several))
         return next(self.predict_each([images]))  # type: ignore[list-item]
 
     def predict_each(self, images: Sequence[Picture], *, batch_size: int = EVALUATION_BATCH) -> Iterator[Prediction]:

@@ -19,6 +19,8 @@ from kdzoo.visible import visible
 
 # Dark blue to yellow, even steps of lightness: reads the same in grey and for colour-blind eyes.
 _STOPS = np.array([[13, 8, 70], [84, 2, 135], [156, 23, 121], [208, 73, 81], [243, 133, 46], [252, 214, 60]], float)
+_FAINTEST = 0.4
+"""Where on the way from dark blue to yellow an overlay begins."""
 _OUTLINE = (0, 255, 230)
 _TRUTH = (90, 255, 90)
 _BOX = (255, 255, 255)
@@ -51,6 +53,11 @@ def heat(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Colours of values in [0, 1]: ``[H, W]`` to ``[H, W, 3]`` uint8."""
     position = np.clip(values, 0, 1) * (len(_STOPS) - 1)
     return np.stack([np.interp(position, range(len(_STOPS)), _STOPS[:, c]) for c in range(3)], axis=-1).astype(np.uint8)
+
+
+def shade(strength: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colours of strengths in [0, 1] on an image: without the darkest, which dark parts of an image would swallow."""
+    return heat(_FAINTEST + (1 - _FAINTEST) * np.clip(strength, 0, 1))
 
 
 def outline(mask: NDArray[np.bool_], *, width: int = 1) -> NDArray[np.bool_]:
@@ -105,8 +112,8 @@ def overlay(
         boxes: left, top, right, bottom of what gets a thin box, right and bottom beyond it.
     """
     strength = scale.strength(anomaly_map)
-    opacity = (0.75 * np.sqrt(strength))[..., None]
-    blended = (image * (1 - opacity) + heat(strength) * opacity).astype(np.uint8)
+    opacity = np.where(strength > 0, 0.35 + 0.4 * np.sqrt(strength), 0.0)[..., None]
+    blended = (image * (1 - opacity) + shade(strength) * opacity).astype(np.uint8)
     width = max(1, min(image.shape[:2]) // 160)
     blended[outline(marked, width=width)] = _OUTLINE
     if truth is not None:
@@ -117,6 +124,32 @@ def overlay(
         away = 2 * width
         draw.rectangle((left - away, top - away, right - 1 + away, bottom - 1 + away), outline=_BOX)
     return picture
+
+
+LEGEND_HEIGHT, LEGEND_WIDTH = 38, 260
+"""Of what stands under a picture, pixels; a narrower picture gets paper beside it."""
+
+
+def with_legend(picture: Image.Image, scale: HeatScale, text: str) -> Image.Image:
+    """A picture, in its place and size, over its scale of colours and a line of text.
+
+    Args:
+        picture: such as an overlay.
+        scale: of its colours.
+        text: such as score and threshold.
+    """
+    font = ImageFont.load_default(12)
+    width = max(picture.width, LEGEND_WIDTH)
+    page = Image.new("RGB", (width, picture.height + LEGEND_HEIGHT), _PAPER)
+    page.paste(picture, (0, 0))
+    draw = ImageDraw.Draw(page)
+    top, left, right = picture.height + 4, 52, width - 52
+    draw.text((4, top - 1), f"{scale.begin:.4g}", fill=_INK, font=font)
+    draw.text((right + 4, top - 1), f"{scale.full:.4g}", fill=_INK, font=font)
+    bar = shade(np.linspace(0, 1, right - left)[None].repeat(11, axis=0))
+    page.paste(Image.fromarray(bar), (left, top + 1))
+    draw.text((4, top + 16), visible(text), fill=_INK, font=font)
+    return page
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 from kdzoo.data.depth import Intensity
 from kdzoo.data.images import read_image, to_rgb_array
 from kdzoo.errors import ImageError
-from kdzoo.pictures import HeatScale, overlay, shrunk, step_to
+from kdzoo.pictures import HeatScale, overlay, shrunk, step_to, with_legend
 from kdzoo.regions import Region, find_regions
 
 LONGEST_SIDE: Final = 2048
@@ -33,9 +33,9 @@ _Item = TypeVar("_Item")
 _BOXES = 20
 """Regions that get a box in a picture; more would hide what they are about."""
 
-Picture = str | Path | Image.Image | NDArray[Any] | Tensor
-"""What can be predicted: a path, a PIL image, a uint8 or uint16 HWC array, a ``[3, H, W]`` tensor (uint8, or float in
-[0, 1])."""
+Picture = str | Path | bytes | Image.Image | NDArray[Any] | Tensor
+"""What can be predicted: a path, the bytes of an image file, a PIL image, a uint8 or uint16 array ``[H, W]`` or
+``[H, W, C]``, a tensor ``[H, W]`` or ``[C, H, W]`` with 1 or 3 channels (uint8, or float in [0, 1])."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +79,30 @@ class Prediction:
         boxes = [_shrunk_box(region.box, step) for region in self.regions[:_BOXES]]
         return overlay(image, made, marked=mask, scale=self.heat_scale, boxes=boxes)
 
+    @property
+    def verdict(self) -> str:
+        """Score, threshold and decision in words."""
+        return f"score {self.score:.4f}, threshold {self.threshold:.4f}: {'anomalous' if self.anomalous else 'normal'}"
+
+    def picture(self) -> Image.Image:
+        """The overlay, with its scale of colours, the score and the threshold below it."""
+        return with_legend(self.overlay(), self.heat_scale, self.verdict)
+
 
 def _shrunk_box(box: tuple[int, int, int, int], step: int) -> tuple[int, int, int, int]:
     left, top, right, bottom = box
     return left // step, top // step, -(-right // step), -(-bottom // step)
+
+
+def batched(images: object) -> list[Picture] | None:
+    """The images of a list, or of a batch in one array or tensor; None of what is one image.
+
+    Args:
+        images: a list or tuple; an array ``[N, H, W, C]``; a tensor ``[N, C, H, W]``; anything else is one image.
+    """
+    if isinstance(images, list | tuple):
+        return list(images)
+    return list(images) if isinstance(images, np.ndarray | Tensor) and images.ndim == 4 else None
 
 
 def in_batches(items: Iterable[_Item], most: int, size: Callable[[_Item], int]) -> Iterator[list[_Item]]:
@@ -114,9 +134,13 @@ def rgb_of(image: Picture, intensity: Intensity | None) -> NDArray[np.uint8]:
     """Any accepted picture as ``[H, W, 3]`` uint8."""
     if isinstance(image, str | Path):
         return np.asarray(read_image(Path(image), intensity))
+    if isinstance(image, bytes):
+        return np.asarray(read_image(image, intensity))
     if isinstance(image, Tensor):
-        if image.ndim != 3 or image.shape[0] != 3:
-            raise ImageError(f"a tensor image must be [3, H, W], got {list(image.shape)}")
+        if image.ndim == 2:
+            image = image[None]
+        if image.ndim != 3 or image.shape[0] not in (1, 3):
+            raise ImageError(f"a tensor image must be [H, W], [1, H, W] or [3, H, W], got {list(image.shape)}")
         values = image.detach().cpu().permute(1, 2, 0)
         # NumPy has no bfloat16.
         return to_rgb_array((values.float() if values.is_floating_point() else values).numpy(), intensity)

@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, BinaryIO, TextIO
@@ -162,6 +162,16 @@ def check_writable(folder: Path) -> None:
         raise StorageError(
             f"cannot write to '{folder}': {error.strerror or error}", hint="choose another place with --out"
         ) from error
+
+
+@contextmanager
+def not_left_empty(folder: Path) -> Iterator[None]:
+    """Removes a folder that nothing was written into by the end of the block."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it holds something, or is gone
+            folder.rmdir()
 
 
 def _swap(made: Path, place: Path, may_replace: Container[str]) -> None:

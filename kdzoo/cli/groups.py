@@ -17,6 +17,7 @@ class DefaultGroup(click.Group):
         takes_words: the command that an unknown first word is an argument of: `kdzoo space aand`; without one, the word
             is an error that says the nearest command.
         called: what the commands are called in that error.
+        shows_default: the options of the default command stand in the group's own help.
     """
 
     def __init__(
@@ -25,11 +26,22 @@ class DefaultGroup(click.Group):
         default: str | None = None,
         takes_words: str | None = None,
         called: str = "command",
+        shows_default: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self._shows_default = shows_default
         self._default, self._takes_words, self._called = default, takes_words, called
         self.no_args_is_help = default is None
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the options of the default command, where they are shown, and the commands."""
+        command = self.get_command(ctx, self._default) if self._shows_default and self._default is not None else None
+        if command is not None:
+            records = [option.get_help_record(ctx) for option in command.params if isinstance(option, click.Option)]
+            with formatter.section(f"Options of {self._default}, which may be left out"):
+                formatter.write_dl([record for record in records if record is not None])
+        super().format_options(ctx, formatter)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the default command's name in front where none is given."""

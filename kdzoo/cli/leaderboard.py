@@ -94,13 +94,14 @@ def _rendered(board: LeaderboardTable) -> PlainTable:
     from kdzoo.metrics.decision_words import share_text
 
     decided = ("false alarms", "misses") if any(row.false_alarms or row.misses for row in board.rows) else ()
-    numbers = (*_SHOWN.values(), *decided, "seconds")
+    shown = [name for name in _SHOWN if any(name in row.test for row in board.rows)]
+    numbers = (*(_SHOWN[name] for name in shown), *decided, "seconds")
     table = PlainTable(_title(board), ("category", "method", "teacher", *numbers, "release", "sweep"), numbers=numbers)
     previous = None
     for row in board.rows:
         apart = previous is not None and previous.category == row.category and _images(previous) != _images(row)
         label = row.category if previous is None or row.category != previous.category or apart else ""
-        metrics = [number(row.test.get(name)) for name in _SHOWN]
+        metrics = [number(row.test.get(name)) for name in shown]
         release = "–" if row.release is None else f"{row.release}{', champion' if row.champion else ''}"
         shares = [(share_text(share.as_dict()) if share else "–") for share in (row.false_alarms, row.misses)]
         cells = [*metrics, *shares[: len(decided)], number(row.cost_seconds, 0), release, row.sweep or "–"]
@@ -108,7 +109,7 @@ def _rendered(board: LeaderboardTable) -> PlainTable:
         previous = row
     table.add_section()
     for mean in board.means:
-        metrics = [number(mean.test.get(name)) for name in _SHOWN]
+        metrics = [number(mean.test.get(name)) for name in shown]
         cells = [*metrics, *("" for _ in decided), number(mean.cost_seconds, 0), "", ""]
         table.add_row(f"mean of {mean.categories}", mean.method, mean.teacher or "searched", *cells, style="bold")
     return table

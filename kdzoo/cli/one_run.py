@@ -15,6 +15,7 @@ from kdzoo.cli.progress import Bar
 from kdzoo.cli.say import say_result, tell
 from kdzoo.errors import TrainingError
 from kdzoo.metrics.decision_words import decision_rows
+from kdzoo.storage import not_left_empty
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
@@ -61,7 +62,6 @@ def train_and_keep(
         KeyboardInterrupt: before there was anything to keep, or twice.
     """
     from kdzoo.training.document import with_command
-    from kdzoo.training.unfinished import not_left_empty
 
     with not_left_empty(folder):
         outcome, is_cut = _train(spec, opened, teacher, settings, device, folder, before)

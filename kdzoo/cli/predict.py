@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from itertools import count
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kdzoo.cli.image_files import HEATMAPS, KINDS, TABLE, NamedImage, named_images
-from kdzoo.cli.options import device_option, tile_options, zoo_option
-from kdzoo.cli.say import say, tell
+from kdzoo.cli.options import check_free, device_option, tile_options, zoo_option
+from kdzoo.cli.say import say, say_json, tell
 from kdzoo.cli.source import load_source, region_options, set_tiles, source_options
 from kdzoo.storage import growing_text
 
@@ -36,9 +37,8 @@ _LONGEST = 80
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[METHOD] DATASET/CATEGORY FILES...", required=True)
-@click.option(
-    "--out", "-o", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
-)
+@click.option("--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder for a table and heatmaps.")
+@click.option("--overwrite", is_flag=True, help="Replace the table that is in --out.")
 @click.option("--format", "kind", type=click.Choice(KINDS), default="csv", show_default=True, help="Of the table.")
 @click.option("--heatmaps/--no-heatmaps", default=True, show_default=True, help="Write a picture for each image.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping.")
@@ -48,18 +48,21 @@ _LONGEST = 80
 @zoo_option
 @device_option
 def predict(
-    words: tuple[str, ...], out: Path, kind: str, heatmaps: bool, skip_unreadable: bool, folder: Path | None,
+    words: tuple[str, ...], out: Path | None, overwrite: bool, kind: str, heatmaps: bool, skip_unreadable: bool,
+    folder: Path | None,
     zoo: str | None, release: int | None, digest: str | None, alias: str, device: str | None, threshold: float | None,
     false_positive_rate: float | None, min_area: int, border: int, roi: Path | None,
     tile: int | None, overlap: int | None, scale: float | None,
 ) -> None:  # fmt: skip
-    """Judge FILES (images, or folders of them) with a detector: a table and a heatmap for each.
+    """Judge FILES (images, or folders of them) with a detector: score and decision of each, a table and heatmaps.
 
-    The table says how many regions are marked in an image, and where the largest is and how large, in the image's own
-    pixels; as JSON lines it has all of them.
+    Without --out each image's score is a line on stdout, or with --format jsonl all that is known of it. The table says
+    how many regions are marked in an image, and where the largest is and how large, in the image's own pixels; as JSON
+    lines it has all of them. A heatmap has its scale of colours, score and threshold below it.
 
     \b
     Examples:
+      kdzoo predict demo/weave part.png
       kdzoo predict demo/weave photos/ --out judged
       kdzoo predict aand demo/weave photos/ --out judged
       kdzoo predict aand demo/weave photos/ --out judged --min-area 40 --border 8
@@ -67,6 +70,8 @@ def predict(
       kdzoo predict aand demo/weave photos/ --out judged --tile 128
     """
     method, name, files = _parted(words, folder)
+    table = None if out is None else out / f"{TABLE}.{kind}"
+    check_free(table, overwrite)
     images = named_images(files)
     detector = load_source(
         method, name, folder=folder, zoo=zoo, release=release, digest=digest, alias=alias, device=device,
@@ -76,25 +81,77 @@ def predict(
     if roi is not None:
         detector.set_roi(roi)
     set_tiles(detector, tile, overlap, scale)
-    table = out / f"{TABLE}.{kind}"
-    pictures = _picture_names(images) if heatmaps else []
+    pictures = _picture_names(images) if heatmaps and out is not None else None
     judged, alarms, skipped = 0, 0, 0
-    with growing_text(table) as stream, _bar(len(images)) as bar:
-        writer = _Table(stream, kind)
+    with _told(table, kind, alone=len(images) == 1) as write, _bar(len(images), shown=table is not None) as bar:
         for index, prediction in _judged(detector, [image.path for image in images], skip_unreadable):
             bar.update(1)
             if prediction is None:
                 skipped += 1
                 continue
-            picture = _heatmap(prediction, out / HEATMAPS, pictures[index]) if heatmaps else None
-            writer.write(images[index].path, prediction, picture)
+            picture = None
+            if out is not None and pictures is not None:
+                picture = _heatmap(prediction, out / HEATMAPS, pictures[index])
+            write(images[index].path, prediction, picture)
             judged, alarms = judged + 1, alarms + prediction.anomalous
     if not judged:
         from kdzoo.errors import ImageError
 
         raise ImageError(f"none of {len(images)} images could be read")
     left_out = f", {skipped} unreadable left out" if skipped else ""
-    say(f"{alarms} of {judged} images are anomalous{left_out}; see {table}")
+    counted = f"{alarms} of {judged} images are anomalous{left_out}"
+    if table is not None:
+        say(f"{counted}; see {table}")
+    elif len(images) > 1:
+        tell(counted)
+
+
+@contextmanager
+def _told(table: Path | None, kind: str, *, alone: bool) -> Iterator[Callable[[Path, Prediction, Path | None], None]]:
+    """What is called with each prediction: it writes the table, or without one a line on stdout.
+
+    Args:
+        table: the file; None for stdout.
+        kind: csv or jsonl.
+        alone: there is but one image: its score is said beside the table, too.
+    """
+    from kdzoo.data.files import printable
+
+    def line(path: Path, prediction: Prediction, picture: Path | None) -> None:
+        if kind == "jsonl":
+            say_json(_row(path, prediction, picture) | {"regions": _regions(prediction)})
+        else:
+            say(f"{printable(path)}: {prediction.verdict}")
+
+    if table is None:
+        yield line
+        return
+    with growing_text(table) as stream:
+        writer = _Table(stream, kind)
+
+        def both(path: Path, prediction: Prediction, picture: Path | None) -> None:
+            writer.write(path, prediction, picture)
+            if alone:
+                say(f"{printable(path)}: {prediction.verdict}")
+
+        yield both
+
+
+def _row(path: Path, prediction: Prediction, picture: Path | None) -> dict[str, Any]:
+    """What is said of an image in every form."""
+    from kdzoo.data.files import printable
+
+    return {
+        "file": printable(path),
+        "score": prediction.score,
+        "threshold": prediction.threshold,
+        "anomalous": prediction.anomalous,
+        "heatmap": str(picture) if picture else "",
+    }
+
+
+def _regions(prediction: Prediction) -> list[dict[str, Any]]:
+    return [region.as_dict() for region in prediction.regions]
 
 
 def _judged(
@@ -174,14 +231,14 @@ def _plain(part: str) -> str:
 
 
 def _heatmap(prediction: Prediction, folder: Path, name: PurePath) -> Path:
-    """Writes the overlay."""
+    """Writes the overlay with its legend."""
     from kdzoo.pictures import as_png
     from kdzoo.storage import refuse_link, write_file
 
     target = folder / name
     for place in (folder, *(folder / each for each in reversed(name.parents))):
         refuse_link(place)
-    write_file(target, as_png(prediction.overlay()), durable=False)
+    write_file(target, as_png(prediction.picture()), durable=False)
     return target
 
 
@@ -196,18 +253,9 @@ class _Table:
 
     def write(self, path: Path, prediction: Prediction, picture: Path | None) -> None:
         """One row."""
-        from kdzoo.data.files import printable
-
-        row = {
-            "file": printable(path),
-            "score": prediction.score,
-            "threshold": prediction.threshold,
-            "anomalous": prediction.anomalous,
-            "heatmap": str(picture) if picture else "",
-        }
-        regions = prediction.regions
+        row, regions = _row(path, prediction, picture), prediction.regions
         if self._kind == "jsonl":
-            self._stream.write(json.dumps(row | {"regions": [region.as_dict() for region in regions]}) + "\n")
+            self._stream.write(json.dumps(row | {"regions": _regions(prediction)}) + "\n")
             return
         largest: list[object] = [""] * len(_LARGEST)
         if regions:
@@ -217,6 +265,7 @@ class _Table:
 
 
 @contextmanager
-def _bar(length: int) -> Iterator[Any]:
-    with click.progressbar(length=length, label="Judging", file=sys.stderr) as bar:
+def _bar(length: int, *, shown: bool) -> Iterator[Any]:
+    """A bar on stderr; lines on stdout need none beside them."""
+    with click.progressbar(length=length, label="Judging", file=sys.stderr if shown else StringIO()) as bar:
         yield bar

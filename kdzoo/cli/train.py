@@ -23,7 +23,7 @@ from kdzoo.cli.options import (
     zoo_option,
 )
 from kdzoo.errors import UsageError
-from kdzoo.storage import check_writable
+from kdzoo.storage import check_writable, not_left_empty
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
@@ -63,15 +63,14 @@ def train(
       kdzoo train --resume ~/.kdzoo/runs/rd-lid
     """
     from kdzoo.settings import Settings
-    from kdzoo.teacher_zoo import obtain_teacher
-    from kdzoo.training.unfinished import TrainingPlan, not_left_empty
-    from kdzoo.zoo import entry_name
 
     if zoo is not None and not publish:
         raise UsageError("--zoo says where to publish: add --publish, or leave it out")
     settings, before = Settings.from_environment(), None
     if resume is not None:
         _check_resuming(click.get_current_context())
+        from kdzoo.training.unfinished import TrainingPlan
+
         before = TrainingPlan.read(resume)
         opened, spec, folder = _open_again(before, settings), before.spec, resume
     else:
@@ -80,6 +79,10 @@ def train(
             raise UsageError(f"{what} is missing", hint="for example: kdzoo train aand -d demo -c weave")
         opened, spec = _spec(method, dataset, category, epochs, changes, given, settings, download=download)
         folder = out or settings.runs / f"{method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
+    # PyTorch comes with these: a mistyped name is told before.
+    from kdzoo.teacher_zoo import obtain_teacher
+    from kdzoo.zoo import entry_name
+
     with not_left_empty(folder):
         check_writable(folder)
         target = open_target(entry_name(spec.method, spec.category_name), settings, zoo) if publish else None

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -74,14 +75,14 @@ class DecodedImage:
     lossy: bool
 
 
-def read_image(path: Path, intensity: Intensity | None = None) -> Image.Image:
+def read_image(path: Path | bytes, intensity: Intensity | None = None) -> Image.Image:
     """Reads an image as a person would see it.
 
     The camera's orientation (EXIF) is applied, 12-bit, 16-bit and float gray become 8-bit, transparency is laid on
     white, CMYK and palettes become RGB, and of several frames the first is taken.
 
     Args:
-        path: the image file.
+        path: the image file, or its bytes.
         intensity: which values of more than 8 bits are black and white; None takes the full range of the file. Images
             of 8 bits are what they are.
 
@@ -109,7 +110,7 @@ def read_size(path: Path) -> tuple[int, int]:
         return (height, width) if turned else (width, height)
 
 
-def read_with_peak(path: Path, intensity: Intensity | None = None) -> tuple[Image.Image, int | None]:
+def read_with_peak(path: Path | bytes, intensity: Intensity | None = None) -> tuple[Image.Image, int | None]:
     """`read_image`, and the largest value of a 16-bit image as it is in the file.
 
     Returns:
@@ -220,7 +221,7 @@ def to_rgb_array(image: AnyImage, intensity: Intensity | None = None) -> Pixels:
 
 
 @contextmanager
-def decoded_image(path: Path, *, low: bool) -> Iterator[DecodedImage]:
+def decoded_image(path: Path | bytes, *, low: bool) -> Iterator[DecodedImage]:
     """The first frame of a file, decoded and upright; with the low bytes of deep colour if they are wanted."""
     with _opened(path) as (image, file):
         layout, below = deep_layout(image), None
@@ -242,8 +243,14 @@ def _is_lossy(image: ImageFile.ImageFile, file: BinaryIO) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile, BinaryIO]]:
-    """A file whose head was read, as an image, and the file."""
+def _opened(path: Path | bytes) -> Iterator[tuple[ImageFile.ImageFile, BinaryIO]]:
+    """A file whose head was read, as an image, and the file; or its bytes."""
+    if isinstance(path, bytes):
+        with _damage_named(f"of {len(path)} bytes"), BytesIO(path) as held:
+            image = Image.open(held, formats=_FORMATS)
+            _refuse_bomb(image)
+            yield image, held
+        return
     name = printable(path)
     try:
         status = path.stat()

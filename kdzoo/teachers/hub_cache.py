@@ -31,12 +31,16 @@ class CachedWeights:
 
 def cached_weights() -> list[CachedWeights]:
     """The published weights of timm's backbones in the hub's cache, sorted by name; none where there is no cache."""
-    import timm
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    found = []
-    for folder in sorted(Path(HF_HUB_CACHE).glob("models--timm--*")):
+    found: list[CachedWeights] = []
+    folders = sorted(Path(HF_HUB_CACHE).glob("models--timm--*"))
+    if not folders:
+        return found
+    import timm  # and PyTorch with it: seconds, which an empty cache is not worth
+
+    for folder in folders:
         match = _REPOSITORY.fullmatch(folder.name)
         if match is None or not timm.is_model(match["name"].partition(".")[0]):
             continue

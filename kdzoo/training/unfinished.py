@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -145,13 +144,3 @@ class KeptState:
         """The training is over: nothing is left to go on with."""
         for name in (STATE_FILE, PLAN_FILE):
             (self._folder / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def not_left_empty(folder: Path) -> Iterator[None]:
-    """Removes a folder that nothing was written into by the end of the block."""
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # it holds something, or is gone
-            folder.rmdir()

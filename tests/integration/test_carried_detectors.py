@@ -38,7 +38,7 @@ def site(capsys, isolated, tmp_path, monkeypatch):
 
 
 def scores(capsys, source, images):
-    asked = ("--from", source, images, "--out", "judged", "--format", "jsonl", "--no-heatmaps")
+    asked = ("--from", source, images, "--out", "judged", "--format", "jsonl", "--no-heatmaps", "--overwrite")
     ran = run(capsys, "predict", *asked)
     assert ran.status == 0, ran.err
     with Path("judged/predictions.jsonl").open() as file:

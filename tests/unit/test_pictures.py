@@ -177,3 +177,13 @@ def test_what_is_small_outlasts_the_shrinking():
     assert shrunk(image, 3).shape == (2, 3, 3)
     assert shrunk(image, 3)[0, 0].tolist() == [90, 90, 90]
     assert shrunk(values, 1) is values
+
+
+def test_what_is_faintest_is_seen_on_black_as_on_white():
+    scores = np.zeros((20, 20), np.float32)
+    scores[5:10, 5:10] = 0.41
+    for level in (0, 255):
+        image = np.full((20, 20, 3), level, np.uint8)
+        shown = np.asarray(overlay(image, scores, marked=scores > 9, scale=SCALE)).astype(int)
+        assert np.abs(shown[7, 7] - level).max() > 40
+        assert (shown[0, 0] == level).all()

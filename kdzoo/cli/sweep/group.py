@@ -11,11 +11,11 @@ from kdzoo.cli.sweep.show import show
 from kdzoo.cli.sweep.stop import stop
 
 
-@click.group(cls=DefaultGroup, default="run", takes_words="run")
+@click.group(cls=DefaultGroup, default="run", takes_words="run", shows_default=True)
 def sweep() -> None:
     """Find the best configuration of a method for every category of a data set, and publish it.
 
-    A first word that is none of the commands below is the METHOD to sweep; its options: `kdzoo sweep run --help`.
+    A first word that is none of the commands below is the METHOD to sweep: several, joined by commas, or all.
 
     \b
     Examples:

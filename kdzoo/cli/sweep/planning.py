@@ -52,17 +52,14 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     """
     from kdzoo.data.registered import registered
     from kdzoo.methods.registry import find_method
-    from kdzoo.search.record.lenders import portfolio_of, read_earlier
-    from kdzoo.search.record.plan import SweepPlan
     from kdzoo.search.space.odd import space_notes
-    from kdzoo.search.study.samplers import sampler_notes
     from kdzoo.search.study.strategy import parse_objectives
     from kdzoo.training.spec import RunOptions
 
+    find_method(method).check_installed()  # what cannot be is told before a data set is downloaded
     objective, also = parse_objectives(given["objective"])
     strategy = _strategy(given, also)
     budget = None if given["time_budget"] is None else parse_duration(given["time_budget"])
-    find_method(method).check_installed()  # what cannot be is told before a data set is downloaded
     opened = open_or_download(given["dataset"], settings, download=given["download"])
     asked = {key: given.get(key) for key in (*RunOptions.__dataclass_fields__, "foreground_masks", "tile")}
     trials = given["trials"] or opened.info.default_trials
@@ -76,6 +73,11 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     for space in spaces.values():
         options.check_planting(method, space.defaults)
         options.check_augment(method, space.defaults)
+    # Optuna comes with these: a mistyped name is told before.
+    from kdzoo.search.record.lenders import portfolio_of, read_earlier
+    from kdzoo.search.record.plan import SweepPlan
+    from kdzoo.search.study.samplers import sampler_notes
+
     tell_notes([*options.notes, *space_notes(spaces), *sampler_notes(strategy.sampler, spaces)])
     earlier = {
         name: read_earlier(name, settings, method=method, dataset=opened, options=options)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kdzoo.search.record.board import CategoryOutcome, SweepBoard
     from kdzoo.search.record.plan import SweepPlan
 
-_METRICS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro")
+_METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
 
 
 def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
@@ -71,19 +71,23 @@ def _table(board: SweepBoard, plan: SweepPlan) -> PlainTable:
     from kdzoo.cli.tables import PlainTable, number
 
     title = f"{plan.method} on {plan.dataset.name}, protocol {plan.options.protocol}: validation → test"
-    numbers = (*(name.replace("_", " ") for name in _METRICS), "cost")
+    shown = [name for name in _METRICS if any(_has(outcome, name) for outcome in board.outcomes.values())]
+    numbers = (*(name.replace("_", " ") for name in shown), "cost")
     table = PlainTable(title, ("category", *numbers, "release"), numbers=numbers)
     for category in board.categories:
         outcome = board.outcomes[category]
-        values = [
-            " → ".join(number(outcome.metrics.get(part + name)) for part in ("val_", "test_")) for name in _METRICS
-        ]
+        values = [" → ".join(number(outcome.metrics.get(part + name)) for part in ("val_", "test_")) for name in shown]
         release = "none"
         if outcome.published is not None:
             got = outcome.published.release
             release = (f"{got}: " if got else "") + outcome.published.note
         table.add_row(category, *values, f"{outcome.seconds:.0f} s", release)
     return table
+
+
+def _has(outcome: CategoryOutcome, name: str) -> bool:
+    """Whether a metric has a value on either part."""
+    return any(part + name in outcome.metrics for part in ("val_", "test_"))
 
 
 def _decisions(board: SweepBoard) -> PlainTable:

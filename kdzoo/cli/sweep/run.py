@@ -113,7 +113,6 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
     """
     from kdzoo.cli.sweep.results import show_results
     from kdzoo.search.workers.cluster import check_address
-    from kdzoo.search.workers.resources import check_this_machine
     from kdzoo.settings import Settings
 
     settings = Settings.from_environment()
@@ -129,6 +128,8 @@ def run(method: str | None, zoo: str | None, as_json: bool, **given: Any) -> Non
     else:
         plan, zoo = resumed_plan(click.get_current_context(), method, given, settings, zoo)
     plan = dataclasses.replace(plan, download=given["download"], command=plan.command or command_line())
+    from kdzoo.search.workers.resources import check_this_machine  # and Ray with it, once a command is known to be good
+
     check_this_machine(plan)
     board = _watched(plan, zoo, resume=given["resume"] is not None)
     show_results(board, plan, as_json=as_json)

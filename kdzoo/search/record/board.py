@@ -20,7 +20,7 @@ Phase = Literal["measuring", "publishing"]
 
 _OUTCOME = (
     "status", "epoch", "total_epochs", "objective", "metrics", "seconds", "gpu_seconds", "reason", "parts", "also",
-    "measurements", "reused_seconds", "tie", "precision", "timed_on", "aside"
+    "measurements", "reused_seconds", "tie", "precision", "timed_on", "aside", "best_epoch"
 )  # fmt: skip
 
 
@@ -50,6 +50,7 @@ class TrialRow:
         timed_on: what its latency was measured on; empty where none was.
         aside: whether its study was told nothing of its objectives, since others were timed on another kind of device.
         tie: what decides between trials of the same objective; see `kdzoo.metrics.ties`.
+        best_epoch: the epoch whose weights are kept, from 1; 0 before one was measured.
         final: what it is, where it belongs to the final round.
     """
 
@@ -71,6 +72,7 @@ class TrialRow:
     measurements: list[list[float]] = field(default_factory=list)
     reused_seconds: float = 0.0
     tie: float = 0.0
+    best_epoch: int = 0
     precision: str = ""
     timed_on: str = ""
     aside: bool = False

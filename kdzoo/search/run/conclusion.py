@@ -198,6 +198,7 @@ class CategoryConclusions:
                 **as_metrics(outcome.operating_point),
                 **examined,
                 **baseline_metrics(outcome.baseline),
+                **_kept_epoch(best),
             },
             cost=Cost(seconds=outcome.seconds, gpu_seconds=outcome.gpu_seconds),
             params=best.config if best and same else None,
@@ -229,6 +230,11 @@ def _picture(finished: Finished | None) -> bytes | None:
         return finished.files.get(PICTURE) if finished is not None else None
     except (KdzooError, OSError):
         return None
+
+
+def _kept_epoch(best: TrialRow | None) -> dict[str, float]:
+    """The epoch of the best trial whose weights are kept, where that is known."""
+    return {} if best is None or not best.best_epoch else {"best_epoch": best.best_epoch}
 
 
 def _kept(outcome: CategoryOutcome) -> dict[str, Any]:

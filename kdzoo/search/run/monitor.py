@@ -101,6 +101,7 @@ class SweepMonitor(Callback):
                 row.reached(int(result.get("selection_epoch", 0)), float(result["objective"]))
             row.precision = str(result.get("precision", row.precision))
             row.tie = float(result.get("tie", row.tie))
+            row.best_epoch = int(result.get("best_epoch", row.best_epoch))
             row.metrics = dict(result.get("metrics", row.metrics))
             row.also = dict(result.get("also", row.also))
             row.reused_seconds = float(result.get("reused_seconds", row.reused_seconds))
@@ -284,6 +285,8 @@ def record_end(tracker: SweepTracker, row: TrialRow, status: Ended) -> None:
     reached = {} if row.objective is None else {"objective": row.objective}
     if row.reused_seconds:
         reached["reused_seconds"] = row.reused_seconds
+    if row.best_epoch:  # beside the curves by epoch: whose weights are kept
+        reached["best_epoch"] = row.best_epoch
     reached |= {f"objective_{name}": value for name, value in row.also.items()}
     tags: dict[str, Any] = {"batch_parts": row.parts} if row.parts > 1 else {}
     if row.precision:

@@ -116,6 +116,7 @@ class TrialTrainable(tune.Trainable):
             # What a checkpoint made now is worth, whether or not this epoch was measured.
             report["saved_objective"] = self._trainer.best.objective
             report["tie"] = self._trainer.best.tie
+            report["best_epoch"] = self._trainer.best.epoch
         # Only a checkpoint that is asked for here is gone on from: Ray makes one of its own when a trial is over.
         self._goes_on = not finished and self._is_to_be_saved(self._trainer)
         report[SHOULD_CHECKPOINT] = self._goes_on
@@ -203,6 +204,7 @@ class TrialTrainable(tune.Trainable):
             "objective": trainer.best.objective,
             "saved_objective": trainer.best.objective,
             "tie": trainer.best.tie,
+            "best_epoch": trainer.best.epoch,
         }
 
     def _is_to_be_saved(self, trainer: Trainer) -> bool:

@@ -8,6 +8,7 @@ from helpers.command import run
 from PIL import Image
 
 from kdzoo.detector import Detector
+from kdzoo.pictures import LEGEND_HEIGHT, LEGEND_WIDTH
 
 WIDTH, HEIGHT = 96, 32
 SMALL = ("--teacher", "random-test_resnet", "--image-size", "64", "--epochs", "2", "--set", "batch_size=4")
@@ -93,7 +94,8 @@ def test_predict_gives_regions_in_the_images_own_pixels(capsys, made, parts, det
         assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
         assert left < 68 < right and top < 15 < bottom, "the middle of the hole"
         with Image.open(row["heatmap"]) as picture:
-            assert picture.size == ((HEIGHT, WIDTH) if upright else (WIDTH, HEIGHT))
+            width, height = (HEIGHT, WIDTH) if upright else (WIDTH, HEIGHT)
+            assert picture.size == (max(width, LEGEND_WIDTH), height + LEGEND_HEIGHT)
 
 
 def test_without_the_option_images_are_stretched(capsys, parts, tmp_path):

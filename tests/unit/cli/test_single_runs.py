@@ -10,6 +10,7 @@ from helpers.command import run
 from PIL import Image
 
 from kdzoo.cli.predict import _COLUMNS
+from kdzoo.pictures import LEGEND_HEIGHT, LEGEND_WIDTH
 from kdzoo.training.document import examined_metrics
 
 SMALL = (
@@ -134,6 +135,13 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     assert "stated" not in own and "false alarms" in own, "of a threshold of a person's own nothing is stated"
 
     images = sorted((parts / "small" / "test").rglob("*.png"))
+    alone = run(capsys, "predict", "rd", "lids/small", images[0])
+    assert alone.status == 0 and len(alone.out.splitlines()) == 1
+    assert alone.out.startswith(f"{images[0]}: score ") and ", threshold " in alone.out
+    (row,) = map(json.loads, run(capsys, "predict", "lids/small", images[0], "--format", "jsonl").out.splitlines())
+    assert f"score {row['score']:.4f}, threshold {row['threshold']:.4f}" in alone.out
+    several = run(capsys, "predict", "lids/small", *images[:3])
+    assert len(several.out.splitlines()) == 3 and "of 3 images are anomalous" in several.err
     ran = run(capsys, "predict", "rd", "lids/small", parts / "small" / "test", "--out", tmp_path / "judged")
     assert ran.status == 0 and f"of {len(images)} images" in ran.out
     with (tmp_path / "judged" / "predictions.csv").open() as stream:
@@ -142,7 +150,7 @@ def test_train_evaluate_publish_predict(capsys, parts, tmp_path, monkeypatch):
     for row in rows:
         assert row["anomalous"] == str(int(float(row["score"]) > float(row["threshold"])))
         with Image.open(row["heatmap"]) as picture:
-            assert picture.size == (64, 48)
+            assert picture.size == (LEGEND_WIDTH, 48 + LEGEND_HEIGHT) and LEGEND_WIDTH > 64, "its legend is below"
         box = [int(row[side]) for side in ("left", "top", "right", "bottom") if row[side]]
         assert len(box) == (4 if int(row["regions"]) else 0)
         assert not box or (0 <= box[0] < box[2] <= 64 and 0 <= box[1] < box[3] <= 48 and int(row["area"]) > 0)
@@ -239,7 +247,10 @@ def test_predict_names_an_unreadable_image_and_leaves_it_out_when_asked(capsys, 
     broken.write_bytes(good.read_bytes()[:50])
     ran = run(capsys, "predict", "--from", out, good, broken, "--out", tmp_path / "judged")
     assert ran.status == 1 and "broken.png" in ran.err and "--skip-unreadable" in ran.err
-    ran = run(capsys, "predict", "--from", out, good, broken, "--out", tmp_path / "judged", "--skip-unreadable")
+    again = ("predict", "--from", out, good, broken, "--out", tmp_path / "judged", "--skip-unreadable")
+    refused = run(capsys, *again)
+    assert refused.status == 2 and "is there already" in refused.err and "--overwrite" in refused.err
+    ran = run(capsys, *again, "--overwrite")
     assert ran.status == 0 and "1 unreadable" in ran.out
     ran = run(capsys, "predict", "--from", out, broken, "--out", tmp_path / "none", "--skip-unreadable")
     assert ran.status == 1 and "none of 1 images" in ran.err

@@ -11,6 +11,7 @@ from kdzoo.cli.options import build_options
 from kdzoo.data.catalog import open_dataset
 from kdzoo.detector import Detector
 from kdzoo.errors import UsageError
+from kdzoo.pictures import LEGEND_HEIGHT
 from kdzoo.settings import Settings
 
 SMALL = (
@@ -87,7 +88,7 @@ def test_the_release_keeps_its_tiles_and_predicts_by_them(capsys, parts, tiled, 
     assert len(rows) == 12
     for row in rows:
         with Image.open(row["heatmap"]) as picture:
-            assert picture.size == (WIDTH, HEIGHT)
+            assert picture.size == (WIDTH, HEIGHT + LEGEND_HEIGHT)
         if "scratch" in row["file"]:
             number = int(row["file"][-5])
             left, top, right, bottom = row["regions"][0]["box"]
@@ -110,7 +111,7 @@ def test_a_detector_of_whole_images_takes_tiles_and_no_details_alone(capsys, par
     image = parts / "lid/test/scratch/0.png"
     ran = run(capsys, "predict", "--from", tmp_path / "whole", image, "--out", tmp_path / "t", "--tile", "64")
     assert ran.status == 0 and "its thresholds may not hold" in ran.err
-    alone = run(capsys, "predict", "--from", tmp_path / "whole", image, "--out", tmp_path / "t", "--scale", "2")
+    alone = run(capsys, "predict", "--from", tmp_path / "whole", image, "--out", tmp_path / "u", "--scale", "2")
     assert alone.status == 2 and "--scale goes with --tile" in alone.err
     assert Detector.open(tmp_path / "whole").tiling is None
 

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from kdzoo.detector import DOCUMENT_FILE, TEACHER_FILE, WEIGHTS_FILE, Detector, choose_device
 from kdzoo.errors import CheckpointError, ImageError, StorageError, UsageError
+from kdzoo.pictures import LEGEND_HEIGHT, LEGEND_WIDTH
 
 HEIGHT, WIDTH = 50, 70
 
@@ -153,7 +155,9 @@ def test_thresholds_that_cannot_be(detector, given_):
         np.zeros((4, 4, 7), np.uint8),
         np.full((4, 4, 3), 2.0),
         torch.zeros(4, 4, 3),
-        torch.zeros(1, 3, 4, 4),
+        torch.zeros(1, 2, 4, 4),
+        torch.zeros(1, 1, 3, 4, 4),
+        b"no image",
         torch.full((3, 4, 4), float("nan")),
         torch.zeros(3, 4, 4, dtype=torch.int64),
     ],
@@ -213,3 +217,27 @@ def test_a_device_that_is_not_there():
 def test_a_wrong_device_is_not_blamed_on_the_document(saved):
     with pytest.raises(UsageError, match="device 'nonsense'"):
         Detector.open(saved, device="nonsense")
+
+
+def test_bytes_gray_images_and_batches_are_judged_as_what_they_are(detector, image):
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    alone = detector.predict(image).score
+    assert detector.predict(buffer.getvalue()).score == alone
+    tensor = torch.from_numpy(image.copy()).permute(2, 0, 1)
+    for batch in (np.stack([image, image]), torch.stack([tensor, tensor])):
+        assert [found.score for found in detector.predict(batch)] == pytest.approx([alone, alone], rel=1e-4)
+    gray = image[:, :, 1]
+    expected = detector.predict(np.repeat(gray[:, :, None], 3, axis=2)).score
+    plane = torch.from_numpy(gray.copy())
+    for form in (gray, gray[:, :, None], plane, plane[None]):
+        assert detector.predict(form).score == expected
+    assert [found.score for found in detector.predict(plane[None, None])] == [expected]
+
+
+def test_the_picture_has_a_legend_below_the_overlay(detector, image):
+    found = detector.predict(image)
+    whole, overlay = found.picture(), found.overlay()
+    assert whole.size == (max(overlay.width, LEGEND_WIDTH), overlay.height + LEGEND_HEIGHT)
+    assert np.array_equal(np.asarray(whole)[: overlay.height, : overlay.width], np.asarray(overlay))
+    assert f"score {found.score:.4f}, threshold {found.threshold:.4f}" in found.verdict
