@@ -15,6 +15,7 @@ from kdzoo.cli.progress import Bar
 from kdzoo.cli.say import say_result, tell
 from kdzoo.errors import TrainingError
 from kdzoo.metrics.decision_words import decision_rows
+from kdzoo.metrics.ties import saturated_text
 from kdzoo.storage import not_left_empty
 
 if TYPE_CHECKING:
@@ -148,6 +149,9 @@ def _train(
         tell(f"Going on after epoch {trainer.epoch} of {trainer.total_epochs}")
     plan.write(folder)
     is_cut = not _run(trainer, kept, folder)
+    saturated = saturated_text(spec.options.objective, trainer.best.objective, trainer.best.metrics)
+    if saturated:
+        tell_note(saturated)
     folds = 0 if is_cut else spec.options.calibration_folds
     if folds:
         tell_note(f"the threshold is calibrated on the train images: {folds} more models are trained for that")

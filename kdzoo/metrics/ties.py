@@ -17,3 +17,18 @@ def tie_breaker(metrics: Mapping[str, float], objective: str) -> float:
         objective: the metric that is equal.
     """
     return next((metrics[name] for name in TIE_BREAKERS if name != objective and name in metrics), 0.0)
+
+
+def saturated_text(objective: str, value: float, metrics: Mapping[str, float]) -> str:
+    """Where selection can tell nothing better any more: that it cannot, and what has decided; empty where it can.
+
+    Args:
+        objective: what selection maximises.
+        value: the best that was reached.
+        metrics: name to value at that epoch, without a prefix.
+    """
+    if value < 1.0:
+        return ""
+    named = next((name for name in TIE_BREAKERS if name != objective and name in metrics), None)
+    decided = "the later epoch has decided" if named is None else f"{named} ({metrics[named]:.3f}) has decided"
+    return f"selection is saturated: {objective} is 1.000 and tells nothing better; {decided}"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kdzoo.cli.say import say_json
+from kdzoo.metrics.ties import saturated_text
 
 if TYPE_CHECKING:
     from kdzoo.cli.tables import PlainTable
@@ -36,7 +37,7 @@ def show_results(board: SweepBoard, plan: SweepPlan, *, as_json: bool) -> None:
         page.table(_decisions(board))
         for line in _lacking(board):
             page.line(line)
-    for line in _beaten(board):
+    for line in (*_saturated(board), *_beaten(board)):
         page.line(line, "yellow")
     for category in board.categories:
         page.line(f"{category}: {_turned(board.outcomes[category], plan)}")
@@ -107,6 +108,19 @@ def _decisions(board: SweepBoard) -> PlainTable:
             cells.append(" → ".join((share_text(before, interval=not after) or "–", share_text(after) or "–")))
         table.add_row(category, *cells, bound_text(point) or "–")
     return table
+
+
+def _saturated(board: SweepBoard) -> list[str]:
+    """The categories in which selection could tell nothing better any more, and what has decided there."""
+    found: dict[str, list[str]] = {}
+    for category, outcome in board.outcomes.items():
+        if outcome.best is None or outcome.best.objective is None:
+            continue
+        metrics = {name.removeprefix("val_"): value for name, value in outcome.metrics.items() if name[:4] == "val_"}
+        text = saturated_text(board.objective, outcome.best.objective, metrics)
+        if text:
+            found.setdefault(text, []).append(category)
+    return [f"{', '.join(categories)}: {text}" for text, categories in found.items()]
 
 
 def _lacking(board: SweepBoard) -> list[str]:
