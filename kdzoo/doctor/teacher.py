@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
+from typing import Final
+
 from kdzoo.data.catalog import CATALOG, DatasetInfo
 from kdzoo.doctor.finding import Asked, Finding
-from kdzoo.errors import DatasetError, UnknownNameError
+from kdzoo.errors import DatasetError, KdzooError, UnknownNameError
 from kdzoo.settings import Settings
+from kdzoo.teacher_zoo import TeacherZoo
 from kdzoo.teachers.names import TeacherName, parse_teacher
 from kdzoo.teachers.package_file import installed_file
 from kdzoo.teachers.package_file import ways_out as ways_to_package
 from kdzoo.teachers.packaged import PackagedTeacher
 from kdzoo.teachers.weights import HUB_FILE, read_weights, ways_out
+from zoo_registry import RegistryError
+
+_HUB_SECONDS: Final = 5.0
 
 
 def check(asked: Asked, settings: Settings) -> list[Finding]:
@@ -30,17 +38,46 @@ def check(asked: Asked, settings: Settings) -> list[Finding]:
     if name.packaged is not None:
         return [_in_package(name.packaged, settings)]
     if name.source == "hub" and not _in_hub_cache(name):
-        return [
-            Finding(
-                check="teacher",
-                state="fail" if settings.offline else "warn",
-                what=f"the published weights of {name} are not on this machine"
-                + (", and KDZOO_OFFLINE is set" if settings.offline else "; they are downloaded at their first use"),
-                hint=ways_out(name.architecture),
-            )
-        ]
+        return [_from_afar(text, name, asked, settings)]
     tensors = len(read_weights(name, offline=True))
     return [_ok(f"{name}: {tensors} tensors, {_where(name)}")]
+
+
+def _from_afar(text: str, name: TeacherName, asked: Asked, settings: Settings) -> Finding:
+    """Of published weights that are not here: whether hub or zoo, which a sweep asks in turn, could give them."""
+    absent = f"the published weights of {name} are not on this machine"
+    if settings.offline:
+        what = f"{absent}, and KDZOO_OFFLINE is set"
+    elif hub_answers():
+        what = f"{absent}; they are downloaded at their first use"
+        return Finding(check="teacher", state="warn", what=what, hint=ways_out(name.architecture))
+    else:
+        what = f"{absent}, and the hub does not answer"
+    if not settings.offline and _in_zoo(text, name, asked, settings):
+        return _ok(f"{what}; the zoo has them")
+    return Finding(check="teacher", state="fail", what=what, hint=ways_out(name.architecture))
+
+
+def hub_answers() -> bool:
+    """Whether the hub answers within seconds, whatever it says."""
+    from huggingface_hub.constants import ENDPOINT
+
+    try:
+        with urllib.request.urlopen(urllib.request.Request(ENDPOINT, method="HEAD"), timeout=_HUB_SECONDS):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
+def _in_zoo(text: str, name: TeacherName, asked: Asked, settings: Settings) -> bool:
+    """Whether the zoo has a teacher of that name; a zoo that cannot be asked has its own finding."""
+    source = TeacherZoo.of(settings, asked.zoo, warn=lambda said: None)
+    try:
+        return any(source.card(known) is not None for known in dict.fromkeys((str(name), text)))
+    except (KdzooError, RegistryError):
+        return False
 
 
 def _in_package(wanted: PackagedTeacher, settings: Settings) -> Finding:

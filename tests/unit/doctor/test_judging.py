@@ -120,9 +120,28 @@ def test_fingerprints_tell_a_changed_image(tmp_path):
         ("lite2", "warn", "pip downloads them at their first use"),
     ],
 )
-def test_teachers(name, state, said):
+def test_teachers(name, state, said, monkeypatch):
+    monkeypatch.setattr("kdzoo.doctor.teacher.hub_answers", lambda: True)
     (found,) = run_check("teacher", Asked(teacher=name))
     assert found.state == state and said in found.what
+
+
+def test_a_hub_that_does_not_answer_is_no_ground_to_sweep_from(monkeypatch):
+    monkeypatch.setattr("kdzoo.doctor.teacher.hub_answers", lambda: False)
+    (found,) = run_check("teacher", Asked(teacher="wide_resnet50_2"))
+    assert found.state == "fail" and "the hub does not answer" in found.what and "lite0" in found.hint
+    monkeypatch.setattr("kdzoo.doctor.teacher.TeacherZoo.card", lambda self, name: object())
+    (found,) = run_check("teacher", Asked(teacher="wide_resnet50_2"))
+    assert found.state == "ok" and "the zoo has them" in found.what
+
+
+def test_whether_the_hub_answers_is_known_in_seconds(monkeypatch):
+    import huggingface_hub.constants
+
+    from kdzoo.doctor.teacher import hub_answers
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert not hub_answers()
 
 
 def test_a_teacher_from_a_file(tmp_path):
