@@ -177,7 +177,20 @@ def _described(name: str, root: Path) -> dict[str, Any]:
     missing = dataset.missing()
     if missing:
         tell_note(f"{len(missing)} of its categories are not there: {', '.join(missing)}")
+    _tell_teacher(dataset.info.default_teacher)
     return {"protocol": dataset.info.default_protocol, "categories": categories}
+
+
+def _tell_teacher(name: str) -> None:
+    """Says where the data set's own teacher has yet to come from the hub, which not every machine reaches."""
+    from kdzoo.teachers.hub_cache import cached_weights
+    from kdzoo.teachers.names import parse_teacher
+
+    if parse_teacher(name).source == "hub" and name not in {cached.name for cached in cached_weights()}:
+        tell_note(
+            f"its teacher, {name}, is downloaded from the hub at its first use; where there is no hub: --teacher lite0 "
+            f"(`kdzoo doctor --teacher {name}` looks)"
+        )
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
