@@ -1,11 +1,12 @@
-"""Levels added as they are, or as z-scores: the same trained weights measured both ways.
+"""Levels added as they are, as z-scores, or as z-scores by place: the same trained weights measured each way.
 
     python -m benchmarks.level_scale --dataset photos/textures --dataset demo --teacher kdzoo-tiny
     python -m benchmarks.level_scale --dataset demo --method aand --set amplify_epochs=8 --set distil_epochs=20
 
 Each category is trained once and measured after its last epoch, so that no choice of an epoch favours either way.
-``zscore`` takes its spreads from the normal images of the selection part, as kdzoo does; ``train`` takes them from
-train images in their place. All are measured on the report part, which neither has seen (protocol `holdout`).
+``zscore`` and ``place`` take what is normal from the normal images of the selection part, as kdzoo does; ``train``
+are z-scores of train images in their place. All are measured on the report part, which neither has seen (protocol
+`holdout`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.schedules import mean_of
 from benchmarks.teachers import METRICS
 from kdzoo.data.catalog import open_dataset
 from kdzoo.detector import choose_device
+from kdzoo.methods.layers.scales import SCALES
 from kdzoo.methods.registry import find_method
 from kdzoo.settings import Settings
 from kdzoo.teachers.backbone import load_teacher
@@ -30,7 +33,7 @@ from kdzoo.training.settling import settle
 from kdzoo.training.spec import RunOptions, TrialSpec
 from kdzoo.training.trainer import Trainer
 
-WAYS = ("sum", "zscore", "train")
+WAYS = ("sum", "zscore", "place", "train")
 
 
 def measured(teacher, dataset, category, options, cache):
@@ -48,14 +51,16 @@ def measured(teacher, dataset, category, options, cache):
     data = TrialData(dataset, category, run, cache=cache)
     trainer = Trainer(spec, data, teacher, device)
     trainer.run()
-    method, scale = trainer.method.eval(), trainer.method.scale
+    method, selection = trainer.method.eval(), (data.selection.images, data.selection.labels)
     shown = {
-        "zscore": (data.selection.images, data.selection.labels),
+        "zscore": selection,
+        "place": selection,
         "train": (data.train.images, np.zeros(len(data.train.images), np.int64)),
     }
     found = {}
     for way in WAYS:
-        method.scale = None if way == "sum" else scale
+        kind = SCALES.get("zscore" if way == "train" else way)
+        method.scale = None if kind is None else kind(len(teacher.shape.channels)).to(device)
         if way in shown:
             images, labels = shown[way]
             settle(method, ImageSource(images, device), labels, seed=run.split_seed)
@@ -97,7 +102,7 @@ def main():
     for name in dict.fromkeys(row["teacher"] for row in rows):
         for way in WAYS:
             own = [row for row in rows if (row["teacher"], row["way"]) == (name, way)]
-            means = {metric: np.mean([row[metric] for row in own]) for metric in METRICS}
+            means = {metric: mean_of(row[metric] for row in own) for metric in METRICS}
             tell({"teacher": name, "category": "mean", "way": way, "spread": None} | means)
     if options.out:
         options.out.write_text(json.dumps({"options": vars(options) | {"out": None}, "rows": rows}, indent=1))
@@ -105,7 +110,7 @@ def main():
 
 def tell(row):
     """One line."""
-    numbers = "".join(f"{row[metric]:13.3f}" for metric in METRICS)
+    numbers = "".join(f"{row[metric] if row[metric] is not None else float('nan'):13.3f}" for metric in METRICS)
     spreads = "" if row["spread"] is None else "  " + " ".join(f"{each:.4f}" for each in row["spread"])
     print(f"{row['teacher'][-24:]:24} {row['category']:12} {row['way']:8}{numbers}{spreads}", flush=True)
 
