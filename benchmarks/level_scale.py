@@ -4,8 +4,8 @@
     python -m benchmarks.level_scale --dataset demo --method aand --set amplify_epochs=8 --set distil_epochs=20
 
 Each category is trained once and measured after its last epoch, so that no choice of an epoch favours either way.
-``zscore`` and ``place`` take what is normal from the normal images of the selection part, as kdzoo does; ``train``
-are z-scores of train images in their place. All are measured on the report part, which neither has seen (protocol
+``zscore`` and ``place`` take what is normal from the normal images of the selection part; ``zscore-train`` and
+``place-train`` from train images in their place. All are measured on the report part, which neither has seen (protocol
 `holdout`).
 """
 
@@ -33,7 +33,7 @@ from kdzoo.training.settling import settle
 from kdzoo.training.spec import RunOptions, TrialSpec
 from kdzoo.training.trainer import Trainer
 
-WAYS = ("sum", "zscore", "place", "train")
+WAYS = ("sum", "zscore", "zscore-train", "place", "place-train")
 
 
 def measured(teacher, dataset, category, options, cache):
@@ -52,17 +52,13 @@ def measured(teacher, dataset, category, options, cache):
     trainer = Trainer(spec, data, teacher, device)
     trainer.run()
     method, selection = trainer.method.eval(), (data.selection.images, data.selection.labels)
-    shown = {
-        "zscore": selection,
-        "place": selection,
-        "train": (data.train.images, np.zeros(len(data.train.images), np.int64)),
-    }
+    train = (data.train.images, np.zeros(len(data.train.images), np.int64))
     found = {}
     for way in WAYS:
-        kind = SCALES.get("zscore" if way == "train" else way)
+        kind = SCALES.get(way.removesuffix("-train"))
         method.scale = None if kind is None else kind(len(teacher.shape.channels)).to(device)
-        if way in shown:
-            images, labels = shown[way]
+        if kind is not None:
+            images, labels = train if way.endswith("-train") else selection
             settle(method, ImageSource(images, device), labels, seed=run.split_seed)
         scored = score_images(method, ImageSource(data.report.images, device))
         report = measure(scored, data.report, aupro_limit=run.aupro_limit)
@@ -88,7 +84,7 @@ def main():
     options.set = options.set or ["epochs=20", "batch_size=8"]
     settings = Settings.from_environment()
     rows = []
-    print(f"{'teacher':24} {'category':12} {'levels':8}" + "".join(f"{name:>13}" for name in METRICS) + "  spreads")
+    print(f"{'teacher':24} {'category':12} {'levels':13}" + "".join(f"{name:>13}" for name in METRICS) + "  spreads")
     with tempfile.TemporaryDirectory() as cache:
         for name in options.teacher or ["kdzoo-tiny"]:
             teacher = load_teacher(name, offline=settings.offline)
@@ -112,7 +108,7 @@ def tell(row):
     """One line."""
     numbers = "".join(f"{row[metric] if row[metric] is not None else float('nan'):13.3f}" for metric in METRICS)
     spreads = "" if row["spread"] is None else "  " + " ".join(f"{each:.4f}" for each in row["spread"])
-    print(f"{row['teacher'][-24:]:24} {row['category']:12} {row['way']:8}{numbers}{spreads}", flush=True)
+    print(f"{row['teacher'][-24:]:24} {row['category']:12} {row['way']:13}{numbers}{spreads}", flush=True)
 
 
 if __name__ == "__main__":

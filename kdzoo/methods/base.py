@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -207,8 +207,18 @@ class Method(nn.Module, ABC):
         """``[B, H, W]`` maps to ``[B]`` scores: the maximum."""
         return maps.flatten(1).amax(dim=1)
 
+    @property
+    def settles_on(self) -> Literal["selection", "train"]:
+        """Of which part `settle` is shown images.
+
+        The threshold rests on the selection part's normal images. A number a level that is taken from them changes
+        nothing that could be measured; whatever follows single images closely must not: these would score lower than
+        images to come do, and more of those would alarm than is stated.
+        """
+        return "selection"
+
     def settle(self, normal: Iterable[Shown]) -> None:
-        """Shows a few normal images of the selection part, for what a map must know of normal ones.
+        """Shows a few normal images of the part that `settles_on` names, for what a map must know of normal ones.
 
         Called in eval mode, whenever the weights have changed and are to be measured. What is learned of them belongs
         in buffers of a module, so that it is saved with the weights.

@@ -1,15 +1,15 @@
 """What a method that learns is to be compared with: nearest neighbours of the same teacher's features, same images.
 
-They take seconds and no choice: one configuration, one pass. A category whose best trial they beat is told of.
+They take no choice and little time: one configuration, one pass over the train images, and for each image that is
+measured r rows of C channels for each of its positions (`lite0` at 128 pixels: 30 ms; `wide_resnet50_2` at 256: half a
+second of one core). A category whose best trial they beat is told of.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
-import torch
-
-from kdzoo.errors import KdzooError
 from kdzoo.methods.registry import find_method
 from kdzoo.training.evaluation import measure
 from kdzoo.training.images import ImageSource
@@ -37,6 +37,7 @@ def baseline_beside(trainer: Trainer) -> dict[str, Any]:
     spec = trainer.spec
     if not spec.config.epoch_keys():
         return {}
+    started = time.perf_counter()
     try:
         own = TrialSpec(
             method=BASELINE,
@@ -48,9 +49,9 @@ def baseline_beside(trainer: Trainer) -> dict[str, Any]:
         beside = Trainer(own, trainer.data, trainer.method.teacher, trainer.device)
         beside.run()
         metrics = _measured(beside)
-    except (KdzooError, torch.OutOfMemoryError) as error:
-        return {"method": BASELINE, "failure": str(error)}
-    return {"method": BASELINE, "metrics": metrics, "seconds": beside.train_seconds + beside.measure_seconds}
+    except Exception as error:  # whatever it is, a comparison is not worth a finished trial
+        return {"method": BASELINE, "failure": str(error) or type(error).__name__}
+    return {"method": BASELINE, "metrics": metrics, "seconds": time.perf_counter() - started}
 
 
 def _measured(beside: Trainer) -> dict[str, float]:

@@ -309,6 +309,11 @@ class TrialData:
         """By a rule; whether a category shows objects is for its train images to say, also of held-out ones."""
         return find_placed_foreground(images, places, rule or self._rule, of_category=self._category_seen_whole)
 
+    @cached_property
+    def train_set(self) -> EvaluationSet:
+        """The train images with what counts of them."""
+        return self.set_of(self.train)
+
     def set_of(self, part: DecodedPart) -> EvaluationSet:
         """A decoded part with its truth, as it is."""
         if part.grids is not None:

@@ -1,7 +1,8 @@
-"""A few normal images of the selection part, shown to a method before its maps are measured.
+"""A few normal images, shown to a method before its maps are measured: of the selection part, or of the train part.
 
-Not train images: a student knows those too well, and unevenly so, which makes its levels look steadier than they are.
-The decision threshold rests on the same images. What the report is measured on has no say.
+A student knows train images too well, and unevenly so, which makes its levels look steadier than they are; the decision
+threshold rests on the selection part, which nothing may follow closely. `Method.settles_on` says which matters more.
+What the report is measured on has no say.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def settle(
 
     Args:
         method: whose weights are to be measured.
-        source: of the selection part's images, on the method's device.
+        source: of the images of a part, on the method's device.
         labels: ``[N]`` of these, 1 for anomalous.
         seed: of the choice.
         inside: ``[S, S]`` or ``[N, S, S]`` bool, or the like of tiles, what counts of the images; None: everything.

@@ -44,7 +44,7 @@ def take_pass(
     method.eval()
     method.requires_grad_(False)
     features = kept.of_train(stage, source, passes=1)
-    _, inside = data.set_of(data.train).by_row
+    _, inside = data.train_set.by_row
     batches = shown(method, source, np.arange(len(source)), config.batch_size, inside, features)
     return stage.take(_told(batches, -(-len(source) // config.batch_size), told), len(source))
 

@@ -388,7 +388,10 @@ class Trainer:
             with nullcontext() if self._average is None else self._average.in_place():
                 labels, inside = self.data.selection.by_row
                 features, seed = self._selection_features(), self.spec.options.split_seed
-                settle(self.method, self._selection(), labels, seed=seed, features=features, inside=inside)
+                if self.method.settles_on == "train":
+                    self._settle_on_train(seed)
+                else:
+                    settle(self.method, self._selection(), labels, seed=seed, features=features, inside=inside)
                 return self._measured(self._scored(features))
         except NonFiniteLossError as error:
             raise NonFiniteLossError(
@@ -396,6 +399,15 @@ class Trainer:
                 f"with {self.spec.config.as_dict()}",
                 hint=error.hint,
             ) from error
+
+    def _settle_on_train(self, seed: int) -> None:
+        stage, frozen = self.stages[self._clock.position(self.epoch - 1)[0]], self.method.frozen()
+        labels, inside = self.data.train_set.by_row
+        # What the stage takes of the images is what a map takes of them, unless it was made with fewer digits.
+        same = stage.frozen is not None and frozen is not None and stage.frozen.name == frozen.name
+        exact = self.precision.label == "float32"
+        features = self._features.of_train(stage, self._source, passes=1) if same and exact else None
+        settle(self.method, self._source, labels, seed=seed, features=features, inside=inside)
 
     def _measured(self, scored: Scored) -> Report:
         """The report of scored images; keeps the weights that they were scored with, if these are the best so far."""

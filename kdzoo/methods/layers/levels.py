@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -67,6 +67,11 @@ class LevelSum(Method):
     def image_score(self, maps: Tensor) -> Tensor:
         """``[B, H, W]`` maps to ``[B]`` scores: the mean of the ``top_t`` largest pixels; of 1, the papers' maximum."""
         return mean_of_largest(maps, self.config.top_t)
+
+    @property
+    def settles_on(self) -> Literal["selection", "train"]:
+        """Places of train images; levels as a whole of the selection part's, which a student knows less well."""
+        return "train" if self.config.level_scale == "place" else "selection"
 
     def settle(self, normal: Iterable[Shown]) -> None:
         """Takes each level's centre and spread, where the levels are scaled by them."""

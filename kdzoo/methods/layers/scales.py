@@ -85,6 +85,9 @@ class PlaceScale(nn.Module):
     is the mean over normal images of each cell of a coarse grid, brought to full size bilinearly, so that no defect's
     neighbourhood is learned by heart; the spread is that of `LevelScale`, of what is left. Ours.
 
+    To be taken from train images: sixty-four centres a level follow the images that they are taken from, which would
+    score lower than images to come.
+
     Before `take` it changes nothing: centres 0, spreads 1.
 
     Args:

@@ -326,3 +326,17 @@ def test_a_map_adds_the_levels_that_are_asked_for_and_a_score_is_the_mean_of_its
     assert torch.equal(method.image_score(whole), whole.flatten(1).amax(1))
     largest = mapped(top_t=10)[0].image_score(whole)
     torch.testing.assert_close(largest, whole.flatten(1).sort(dim=1).values[:, -10:].mean(1))
+
+
+def test_places_are_those_of_train_images_and_not_of_those_that_the_threshold_rests_on(root, teacher):
+    trainer = small_trial(root, "rd", teacher=teacher, epochs=1, config={"level_scale": "place"})
+    trainer.run()
+    method, found = trainer.method.eval(), trainer.method.scale.centre.clone()
+
+    def settled_on(images):
+        settle(method, ImageSource(images, torch.device("cpu")), np.zeros(len(images), np.int64), seed=0)
+        return method.scale.centre.clone()
+
+    torch.testing.assert_close(settled_on(trainer.data.train.images), found)
+    part = trainer.data.selection
+    assert not torch.allclose(settled_on(part.images[part.labels == 0]), found)

@@ -36,9 +36,10 @@ def test_nothing_is_compared_with_itself(tmp_path):
     assert baseline_beside(memory) == {}
 
 
-def test_a_baseline_that_fails_costs_no_trial(trainer, monkeypatch):
+@pytest.mark.parametrize("error", [TrainingError("no normal patches"), RuntimeError("no normal patches")])
+def test_a_baseline_that_fails_costs_no_trial(trainer, monkeypatch, error):
     def refuse(*args, **kwargs):
-        raise TrainingError("no normal patches")
+        raise error
 
     monkeypatch.setattr(baseline, "_measured", refuse)
     assert baseline_beside(trainer) == {"method": "nearest", "failure": "no normal patches"}
