@@ -7,8 +7,9 @@
 
 A run is what `kdzoo train` does with the settings that a sweep tries first: trained, the best epoch chosen on the
 selection part, measured once on the report part of protocol `holdout`. It is a line of ``benchmarks/results.jsonl``,
-which names method, teacher, category, size, seed and number of normal images; a run that is there is not repeated, so
-the command goes on where it was stopped. `docs/benchmarks.md` and its plot are made from that file alone.
+which names method, teacher, category, size, seed and number of normal images; a run that is there with the same knobs
+is not repeated, so the command goes on where it was stopped, and what other defaults came to is replaced.
+`docs/benchmarks.md` and its plot are made from that file alone.
 """
 
 from __future__ import annotations
@@ -72,15 +73,17 @@ def read(file):
 def run_all(options):
     """Runs what is not there yet: seed after seed, so that a run that is stopped has some of everything."""
     settings = Settings.from_environment()
-    there = {tuple(row[name] for name in KEY) for row in read(options.results)}
+    there = {tuple(row[name] for name in KEY): row["config"] for row in read(options.results)}
     datasets = dict(opened(each, settings) for each in options.dataset or ["demo", "elpv"])
     teachers = {name: obtain_teacher(name, settings, note=print) for name in options.teacher or ["lite0"]}
     methods = options.method or [name for name in method_names() if not find_method(name).missing]
     with tempfile.TemporaryDirectory() as cache:
         for key in wanted(options, datasets, teachers, methods):
-            if tuple(key[name] for name in KEY) in there:
+            dataset = datasets[key["dataset"]]
+            config = SpaceFile(key["method"]).space(dataset.name, key["category"]).defaults
+            if there.get(tuple(key[name] for name in KEY)) == json.loads(json.dumps(config.as_dict())):
                 continue
-            row = measured(key, datasets[key["dataset"]], teachers[key["teacher"]], options.device, Path(cache))
+            row = measured(key, config, dataset, teachers[key["teacher"]], options.device, Path(cache))
             with options.results.open("a") as file:
                 file.write(json.dumps(key | row) + "\n")
             told = " ".join(f"{name} {row[name]:.3f}" for name in METRICS if row[name] is not None)
@@ -108,15 +111,14 @@ def wanted(options, datasets, teachers, methods):
                             )
 
 
-def measured(key, dataset, teacher, device, cache):
+def measured(key, config, dataset, teacher, device, cache):
     """A run: what it came to, and what it cost."""
     method, category = key["method"], key["category"]
     run = RunOptions(
         teacher=str(teacher.name), image_size=key["size"], protocol="holdout", seed=key["seed"], evaluations=4
     )
     spec = TrialSpec(
-        method=method, config=SpaceFile(method).space(dataset.name, category).defaults,
-        dataset=dataset.name, category=category, options=run,
+        method=method, config=config, dataset=dataset.name, category=category, options=run
     )  # fmt: skip
     data = TrialData(dataset, category, run, cache=cache)
     if key["normals"]:

@@ -23,6 +23,11 @@ and after ± the standard deviation of that mean over {seeds} seeds. Seconds are
 category, milliseconds of one image from pixels to score, both on {device}; megabytes are what a
 detector adds to its teacher.
 
+These are the data sets that the defaults of own data, ELPV and the demo were chosen on, by the report parts of one or
+two seeds ([what was tried](sweeps.md)); those of `nearest`, too. So the page says what the methods reach when they are
+set well for such images, and what lies between them, and not what a first run on other images will reach. A data set
+that is added had no say in them.
+
 To add a data set or a machine's own numbers, run the command with `--dataset NAME` or `--dataset NAME=FOLDER`: what is
 there is not run again.
 """
