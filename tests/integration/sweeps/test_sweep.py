@@ -80,8 +80,12 @@ def test_every_category_has_an_outcome_and_a_release(swept):
     # In the order in which they ended, which is the workers' to decide.
     assert sorted(swept.board.outcomes) == ["bottle", "cable"]
     assert swept.board.ended() == 2 * TRIALS
-    assert swept.watcher.notes == []
+    # A gate on random features is what is to be told of, once a category; of nothing else.
+    assert sorted(note.split(" of ")[1].split(":")[0] for note in swept.watcher.notes) == ["bottle", "cable"]
+    assert all("the gate does not tell planted anomalies from normal" in note for note in swept.watcher.notes)
     for category, outcome in swept.board.outcomes.items():
+        beside = outcome.baseline
+        assert beside["method"] == "nearest" and beside["metrics"].keys() == outcome.metrics.keys()
         assert outcome.reason == ""
         assert (outcome.published.release, outcome.published.promoted) == (1, True)
         assert outcome.best is swept.board.best(category)
@@ -94,7 +98,8 @@ def test_the_first_trial_of_each_category_is_the_published_configuration(swept):
         rows = {row.number: row for row in swept.board.of(category)}
         assert sorted(rows) == list(range(TRIALS))
         # On data of one's own the search space adds levels by their spread, and fits the student to the teacher.
-        assert rows[0].config == AANDConfig(**SMALL, level_scale="zscore", student="fitted").as_dict()
+        own = {"level_scale": "place", "map_levels": "2+3", "top_t": 200, "student": "fitted"}
+        assert rows[0].config == AANDConfig(**SMALL, **own).as_dict()
         assert rows[1].config != rows[0].config
 
 
@@ -119,6 +124,7 @@ def test_runs_are_nested_and_tagged(swept):
         assert expected.items() <= {key.removeprefix("kdzoo."): value for key, value in found.data.tags.items()}.items()
         assert found.data.tags["kdzoo.release"] == "1"
         assert found.data.metrics["test_aupro"] == pytest.approx(outcome.metrics["test_aupro"])
+        assert found.data.metrics["baseline_test_aupro"] == pytest.approx(outcome.baseline["metrics"]["test_aupro"])
         assert found.data.metrics["cost_seconds"] == pytest.approx(outcome.seconds)
         misses = outcome.operating_point["report"]["misses"]
         assert found.data.metrics["test_misses"] == misses["count"]

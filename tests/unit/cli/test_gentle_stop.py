@@ -8,6 +8,14 @@ import pytest
 from kdzoo.cli.gentle_stop import GentleStop
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """Also where a shell has started the tests in the background, with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_the_first_is_noted_and_comes_at_a_good_place():
     told = []
     with GentleStop(lambda: told.append(1)) as stop:

@@ -16,6 +16,14 @@ OPTIONS = (
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """Also where a shell has started the tests in the background, with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def parts(tmp_path, monkeypatch):
     monkeypatch.setenv("KDZOO_HOME", str(tmp_path / "home"))
