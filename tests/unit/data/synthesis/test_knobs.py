@@ -14,7 +14,8 @@ SHARED = [("aand", BlendKnobs, PerlinConfig), ("adps", BlendKnobs, PerlinConfig)
 DOCUMENTS = {
     "aand": {
         "batch_size": 16, "smoothing_sigma": 4.0, "epoch_steps": 0, "schedule": "published", "warmup": 0.0,
-        "weight_decay": 0.0, "level_scale": "sum", "map_levels": "1+2+3", "top_t": 1, "student": "mirror", "width": 1.0, "amplify_epochs": 100,
+        "weight_decay": 0.0, "level_scale": "sum", "map_levels": "1+2+3", "top_t": 1,
+        "student": "mirror", "width": 1.0, "amplify_epochs": 100,
         "amplify_learning_rate": 0.005, "distil_epochs": 120, "distil_learning_rate": 0.005, "hkd_top_k": 10,
         "hkd_weight": 1.0, "prototypes": 50, "temperature": 0.2, "margin": 0.3, "amplify_weight": 0.1,
         "focal_alpha": 0.8, "focal_gamma": 2.0, "mask_threshold": 0.3, "anomaly_probability": 0.8, "blend_low": 0.0,
@@ -22,7 +23,8 @@ DOCUMENTS = {
     },
     "mrkd": {
         "batch_size": 16, "smoothing_sigma": 4.0, "epoch_steps": 0, "schedule": "published", "warmup": 0.0,
-        "weight_decay": 0.0, "level_scale": "sum", "map_levels": "1+2+3", "top_t": 1, "student": "mirror", "width": 1.0, "learning_rate": 0.005,
+        "weight_decay": 0.0, "level_scale": "sum", "map_levels": "1+2+3", "top_t": 1,
+        "student": "mirror", "width": 1.0, "learning_rate": 0.005,
         "epochs": 200, "mask_ratio_1": 0.2, "mask_ratio_2": 0.2, "mask_ratio_3": 0.2, "anomaly_probability": 1.0,
         "patches": 3, "rows_low": 0.03, "rows_high": 0.4, "columns_low": 0.03, "columns_high": 0.4,
         "min_object_pct": 0.7, "min_overlap_pct": 0.25, "background_level": None, "background_tolerance": 20.0,
