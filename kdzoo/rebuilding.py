@@ -10,6 +10,7 @@ from kdzoo.errors import CheckpointError, KdzooError
 from kdzoo.methods.base import Method
 from kdzoo.methods.registry import build_method
 from kdzoo.teachers.backbone import Teacher, build_teacher
+from kdzoo.teachers.names import TeacherName
 from kdzoo.training.checkpoint import load_tensors, read_whole
 from kdzoo.training.document import DetectorPlan, parse_document
 from kdzoo.training.learned import load_learned
@@ -56,13 +57,32 @@ def release_teacher(plan: DetectorPlan, path: Path) -> Teacher:
         CheckpointError: it is another one, or does not fit.
         StorageError: the file cannot be read.
     """
+    return kept_teacher(plan.teacher, path, sha256=plan.teacher_sha256, mean=plan.mean, std=plan.std)
+
+
+def kept_teacher(
+    name: TeacherName, path: Path, *, sha256: str, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Teacher:
+    """A teacher by what was written down of it, its weights read from a file that must have the digest.
+
+    Args:
+        name: its backbone, and where its weights came from.
+        path: safetensors of it.
+        sha256: hex digest of that file.
+        mean: channel means of the input transform.
+        std: channel standard deviations of the input transform.
+
+    Raises:
+        CheckpointError: it is another one, or does not fit.
+        StorageError: the file cannot be read.
+    """
     data = read_whole(path, "teacher weights")
-    if hashlib.sha256(data).hexdigest() != plan.teacher_sha256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise CheckpointError(f"'{path}' is not the teacher that the document names by its digest")
     try:
-        teacher = build_teacher(plan.teacher)
+        teacher = build_teacher(name)
     except KdzooError as error:
         raise CheckpointError(f"the detector's document cannot be used: {error}", hint=error.hint) from error
     teacher.load_release(load_tensors(path, teacher.backbone.state_dict(), optional=teacher.unread, data=data))
-    teacher.mean, teacher.std = plan.mean, plan.std
+    teacher.mean, teacher.std = mean, std
     return teacher

@@ -40,6 +40,7 @@ def train_and_keep(
     device: str | None,
     target: tuple[Registry, EntryName] | None,
     before: TrainingPlan | None = None,
+    keep_teacher: bool = False,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Trains, keeps the detector in a folder, and publishes it where it is to be.
 
@@ -55,6 +56,7 @@ def train_and_keep(
         device: where to train.
         target: the zoo and the entry; None to publish nothing.
         before: the training that is gone on with; None for a new one.
+        keep_teacher: whether the folder holds the teacher from the first, since its name may mean another later.
 
     Returns:
         What the training left, and what the command says of it as JSON values.
@@ -65,7 +67,7 @@ def train_and_keep(
     from kdzoo.training.document import with_command
 
     with not_left_empty(folder):
-        outcome, is_cut = _train(spec, opened, teacher, settings, device, folder, before)
+        outcome, is_cut = _train(spec, opened, teacher, settings, device, folder, before, keep_teacher)
     outcome = dataclasses.replace(outcome, document=with_command(outcome.document, command_line()))
     _save(outcome, folder, device)
     tell(f"The detector is kept in {folder}")
@@ -123,6 +125,7 @@ def _train(
     device: str | None,
     folder: Path,
     before: TrainingPlan | None,
+    keep_teacher: bool,
 ) -> tuple[Outcome, bool]:
     """What the training left, and whether it was cut short."""
     from kdzoo.detector import choose_device
@@ -138,7 +141,7 @@ def _train(
         data = TrialData(opened, spec.category, spec.options, cache=settings.cache, progress=bar)
         tell_notes(data.parts.notes)
         data.check_foreground()
-        plan = TrainingPlan.of(spec, data, teacher)
+        plan = TrainingPlan.of(spec, data, teacher, keep_teacher=keep_teacher)
         if before is not None:
             before.check(plan)
         trainer = Trainer(spec, data, teacher, place)
@@ -147,7 +150,7 @@ def _train(
     kept = KeptState(folder)
     if before is not None and kept.take_up(trainer):
         tell(f"Going on after epoch {trainer.epoch} of {trainer.total_epochs}")
-    plan.write(folder)
+    plan.write(folder, teacher)
     is_cut = not _run(trainer, kept, folder)
     saturated = saturated_text(spec.options.objective, trainer.best.objective, trainer.best.metrics)
     if saturated:

@@ -80,7 +80,9 @@ def retrain(
     tell(f"{own} again, as release {manifest.release} of {named} was trained")
     _tell_grown(manifest, opened, spec)
     teacher = _teacher(registry, manifest)
-    outcome, result = train_and_keep(spec, opened, teacher, settings, folder=folder, device=device, target=target)
+    outcome, result = train_and_keep(
+        spec, opened, teacher, settings, folder=folder, device=device, target=target, keep_teacher=True
+    )
     return say_run(outcome, result, dataset=dataset or opened.name, as_json=as_json)
 
 

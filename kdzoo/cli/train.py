@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from kdzoo.cli.options import (
     run_options,
     zoo_option,
 )
+from kdzoo.cli.unfinished import open_again, teacher_again
 from kdzoo.errors import UsageError
 from kdzoo.storage import check_writable, not_left_empty
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
     from kdzoo.settings import Settings
     from kdzoo.training.spec import TrialSpec
-    from kdzoo.training.unfinished import TrainingPlan
 
 
 @click.command()
@@ -72,7 +71,7 @@ def train(
         from kdzoo.training.unfinished import TrainingPlan
 
         before = TrainingPlan.read(resume)
-        opened, spec, folder = _open_again(before, settings), before.spec, resume
+        opened, spec, folder = open_again(before, settings), before.spec, resume
     else:
         if method is None or dataset is None:
             what = "METHOD" if method is None else "--dataset"
@@ -86,10 +85,14 @@ def train(
     with not_left_empty(folder):
         check_writable(folder)
         target = open_target(entry_name(spec.method, spec.category_name), settings, zoo) if publish else None
-        teacher = obtain_teacher(spec.options.teacher, settings, zoo=zoo, note=tell_note)
+        if before is None:
+            teacher = obtain_teacher(spec.options.teacher, settings, zoo=zoo, note=tell_note)
+        else:
+            teacher = teacher_again(before, folder, settings, zoo=zoo)
         outcome, result = train_and_keep(
-            spec, opened, teacher, settings, folder=folder, device=device, target=target, before=before
-        )
+            spec, opened, teacher, settings, folder=folder, device=device, target=target, before=before,
+            keep_teacher=before is not None and before.kept_teacher is not None,
+        )  # fmt: skip
     return say_run(outcome, result, dataset=dataset or opened.name, as_json=as_json)
 
 
@@ -116,17 +119,6 @@ def _check_resuming(context: click.Context) -> None:
             f"'{settled[0].replace('_', '-')}' is settled by the training that --resume goes on with",
             hint="leave it out, or train anew without --resume",
         )
-
-
-def _open_again(before: TrainingPlan, settings: Settings) -> Dataset:
-    """The data set of a training, by its name where that is known here, else where it was."""
-    from kdzoo.data.catalog import CATALOG
-    from kdzoo.data.registered import registered
-
-    name = before.spec.dataset
-    is_known = name == "demo" or name in CATALOG or name in registered(settings)
-    found = open_or_download(name if is_known else before.root, settings, download=False)
-    return dataclasses.replace(found, info=dataclasses.replace(found.info, name=name))
 
 
 def _spec(

@@ -1,7 +1,8 @@
 """A training that is not over, kept in the folder of its detector, so that it can be gone on with.
 
-training.json   what is trained, on which images, with which teacher
-resume.pt       the state after an epoch: that of the last minute or so
+training.json        what is trained, on which images, with which teacher
+resume.pt            the state after an epoch: that of the last minute or so
+teacher.safetensors  a release's teacher, where a release is trained again: its name may mean another by then
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
+from kdzoo.detector_files import TEACHER_FILE
 from kdzoo.errors import CheckpointError, KdzooError, StorageError
 from kdzoo.storage import write_file
 from kdzoo.teachers.backbone import Teacher
+from kdzoo.teachers.names import TeacherName
 from kdzoo.training.checkpoint import load_state, save_state
 from kdzoo.training.data import TrialData
 from kdzoo.training.spec import TrialSpec
@@ -29,6 +32,39 @@ _SAVED_EVERY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptTeacher:
+    """What a release's teacher is beside its weights, which lie in the training's folder.
+
+    Attributes:
+        name: its backbone, and where its weights came from.
+        mean: channel means of the input transform.
+        std: channel standard deviations of the input transform.
+    """
+
+    name: TeacherName
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        named = {"architecture": self.name.architecture, "source": self.name.source}
+        return {**named, "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> Self:
+        """The inverse of `as_dict`.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is damaged.
+        """
+        mean, std = (tuple(float(value) for value in told[key]) for key in ("mean", "std"))
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError("mean and std are not three numbers each")
+        name = TeacherName(architecture=str(told["architecture"]), source=str(told["source"]))
+        return cls(name=name, mean=mean, std=std)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
     """What an unfinished training is.
 
@@ -37,26 +73,42 @@ class TrainingPlan:
         root: where its data set is.
         identity: digests of its images, as `TrialData.identity` gives them.
         teacher: sha256 hex of the teacher's weights.
+        kept_teacher: of a release that is trained again; None where the teacher is found by its name.
     """
 
     spec: TrialSpec
     root: str
     identity: dict[str, str]
     teacher: str
+    kept_teacher: KeptTeacher | None = None
 
     @classmethod
-    def of(cls, spec: TrialSpec, data: TrialData, teacher: Teacher) -> Self:
-        """Of a training that is about to begin."""
-        digest = hashlib.sha256(teacher.weights()).hexdigest()
-        return cls(spec=spec, root=str(data.dataset.root), identity=data.identity, teacher=digest)
+    def of(cls, spec: TrialSpec, data: TrialData, teacher: Teacher, *, keep_teacher: bool = False) -> Self:
+        """Of a training that is about to begin.
 
-    def write(self, folder: Path) -> None:
-        """Writes it into a folder.
+        Args:
+            spec: what is trained.
+            data: on which images.
+            teacher: with which teacher.
+            keep_teacher: whether its weights are kept in the folder; else its name must give them again.
+        """
+        digest = hashlib.sha256(teacher.weights()).hexdigest()
+        kept = KeptTeacher(name=teacher.name, mean=tuple(teacher.mean), std=tuple(teacher.std))
+        return cls(
+            spec=spec, root=str(data.dataset.root), identity=data.identity, teacher=digest,
+            kept_teacher=kept if keep_teacher else None,
+        )  # fmt: skip
+
+    def write(self, folder: Path, teacher: Teacher) -> None:
+        """Writes it into a folder, with the teacher's weights where they are to be kept.
 
         Raises:
             StorageError: the disk is full or may not be written.
         """
         told = {"root": self.root, "identity": self.identity, "teacher": self.teacher, "spec": self.spec.as_dict()}
+        if self.kept_teacher is not None:
+            write_file(folder / TEACHER_FILE, teacher.weights())
+            told |= {"kept_teacher": self.kept_teacher.as_dict()}
         write_file(folder / PLAN_FILE, json.dumps({"schema": SCHEMA, **told}, indent=1).encode())
 
     @classmethod
@@ -74,7 +126,10 @@ class TrainingPlan:
                 raise CheckpointError(f"'{path}' is of schema '{told['schema']}', this kdzoo reads {SCHEMA}")
             spec = TrialSpec.from_dict(told["spec"])
             identity = {str(name): str(digest) for name, digest in told["identity"].items()}
-            return cls(spec=spec, root=str(told["root"]), identity=identity, teacher=str(told["teacher"]))
+            kept = KeptTeacher.from_dict(told["kept_teacher"]) if "kept_teacher" in told else None
+            return cls(
+                spec=spec, root=str(told["root"]), identity=identity, teacher=str(told["teacher"]), kept_teacher=kept
+            )
         except FileNotFoundError:
             raise StorageError(
                 f"there is no unfinished training in '{folder}'", hint="one that ended has nothing to go on with"

@@ -1,13 +1,16 @@
 """A training that Ctrl-C or a kill ends: what is kept, and that it goes on as if it had never stopped."""
 
 import json
+import shutil
 import signal
 
 import pytest
+import torch
 from helpers.command import run
 from helpers.layouts import make_dataset
 
 from kdzoo.cli.epoch_log import EpochLog
+from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training import unfinished
 
 OPTIONS = (
@@ -137,3 +140,70 @@ def test_what_is_missing_is_said(capsys):
     assert ran.status == 2 and "METHOD is missing" in ran.err
     ran = run(capsys, "train", "rd")
     assert ran.status == 2 and "--dataset is missing" in ran.err
+
+
+def test_a_folder_that_bears_a_catalog_name_is_found_where_it_was(parts, tmp_path, capsys, monkeypatch):
+    place = tmp_path / "elsewhere" / "mvtec"
+    make_dataset(place, ("bottle",))
+    shown = interrupt_after(monkeypatch, 1)
+    assert run(capsys, "train", "rd", "-d", place, *OPTIONS, "--out", tmp_path / "cut").status == 130
+    monkeypatch.setattr(EpochLog, "epoch", shown)
+    on = run(capsys, "train", "--resume", tmp_path / "cut", "--json")
+    assert on.status == 0, on.err
+    assert (json.loads(on.out)["dataset"], json.loads(on.out)["epochs"]["trained"]) == ("mvtec", 6)
+
+
+def test_what_was_moved_is_found_by_its_name(parts, tmp_path, capsys, monkeypatch):
+    assert run(capsys, "data", "add", "parts", parts).status == 0
+    shown = interrupt_after(monkeypatch, 1)
+    assert run(capsys, "train", "rd", "-d", "parts", *OPTIONS, "--out", tmp_path / "cut").status == 130
+    monkeypatch.setattr(EpochLog, "epoch", shown)
+    parts.rename(tmp_path / "moved")
+    assert run(capsys, "data", "add", "parts", tmp_path / "moved").status == 0
+    on = run(capsys, "train", "--resume", tmp_path / "cut")
+    assert on.status == 0, on.err
+
+
+def add_teacher(capsys, folder, teacher):
+    file = folder / "weights.safetensors"
+    file.write_bytes(teacher.weights())
+    ran = run(capsys, "teacher", "add", file, "--name", "plant", "--architecture", "resnet18", "--replace")
+    assert ran.status == 0, ran.err
+
+
+def test_a_release_trained_again_goes_on_with_its_own_folder_and_teacher(parts, tmp_path, capsys, monkeypatch):
+    assert run(capsys, "data", "add", "parts", parts).status == 0
+    teacher = load_teacher("random-resnet18")
+    add_teacher(capsys, tmp_path, teacher)
+    given = (*OPTIONS, "--teacher", "plant", "--publish")
+    first = run(capsys, "train", "rd", "-d", "parts", *given)
+    assert first.status == 0, first.err
+    shutil.copytree(parts, tmp_path / "newer")
+    good = tmp_path / "newer" / "bottle" / "train" / "good"
+    shutil.copy(min(good.glob("*.png")), good / "more.png")
+    again = ("retrain", "rd/parts/bottle", "-d", tmp_path / "newer", "--device", "cpu", "--no-publish")
+    whole = run(capsys, *again, "--out", tmp_path / "whole")
+    assert whole.status == 0, whole.err
+    shown = interrupt_after(monkeypatch, 2)
+    assert run(capsys, *again, "--out", tmp_path / "cut").status == 130
+    monkeypatch.setattr(EpochLog, "epoch", shown)
+    with torch.no_grad():
+        next(teacher.parameters()).mul_(2)
+    add_teacher(capsys, tmp_path, teacher)
+    on = run(capsys, "train", "--resume", tmp_path / "cut")
+    assert on.status == 0, on.err
+    assert weights_of(tmp_path / "cut") == weights_of(tmp_path / "whole")
+    names = [path.name for path in (tmp_path / "cut").iterdir()]
+    assert sorted(names) == ["cases.png", "detector.json", "teacher.safetensors", "weights.safetensors"]
+
+
+@pytest.mark.parametrize("changed", [{"mean": [0.5]}, {"std": [0, 1, 1]}, {"architecture": None}])
+def test_a_damaged_teacher_of_a_plan_is_named(parts, tmp_path, capsys, monkeypatch, changed):
+    interrupt_after(monkeypatch, 1)
+    assert run(capsys, "train", "rd", "-d", parts, *OPTIONS, "--out", tmp_path / "cut").status == 130
+    told = json.loads((tmp_path / "cut" / "training.json").read_text())
+    kept = {"architecture": "resnet18", "source": "random", "mean": [0, 0, 0], "std": [1, 1, 1]} | changed
+    told["kept_teacher"] = {key: value for key, value in kept.items() if value is not None}
+    (tmp_path / "cut" / "training.json").write_text(json.dumps(told))
+    ran = run(capsys, "train", "--resume", tmp_path / "cut")
+    assert ran.status == 1 and "training.json' is damaged" in ran.err
