@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
     from kdzoo.settings import Settings
     from kdzoo.teachers.backbone import Teacher
-    from kdzoo.training.spec import TrialSpec
+    from kdzoo.training.spec import RunOptions, TrialSpec
     from zoo_registry import EntryName, Manifest, Registry
 
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Of a release that was trained by some.",
 )
+@click.option(
+    "--textures", metavar="dtd|FOLDER", help="Of a release whose anomalies were filled with photographs; dtd is found."
+)
 @click.option("--seed", type=click.IntRange(0), help="Of weights, batches, anomalies; default the release's.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Where to write; default under KDZOO_HOME/runs."
@@ -46,9 +49,9 @@ if TYPE_CHECKING:
 @device_option
 @json_option
 def retrain(
-    entry: str, dataset: str | None, download: bool, foreground_masks: Path | None, seed: int | None,
-    out: Path | None, publish: bool, release: int | None, digest: str | None, alias: str, zoo: str | None,
-    device: str | None, as_json: bool,
+    entry: str, dataset: str | None, download: bool, foreground_masks: Path | None, textures: str | None,
+    seed: int | None, out: Path | None, publish: bool, release: int | None, digest: str | None, alias: str,
+    zoo: str | None, device: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Train a release's method again, with its configuration, options and teacher, on its data set as it is now.
 
@@ -72,7 +75,9 @@ def retrain(
     check_release(settings, registry, manifest)
     named = EntryName.parse(entry)
     opened = _opened(dataset, named.dataset, settings, download=download)
-    spec = _spec(manifest, opened, named, foreground_masks, seed)
+    spec = _spec(manifest, opened, named, seed)
+    options = _with_masks(spec.options, foreground_masks)
+    spec = dataclasses.replace(spec, options=_with_textures(options, textures, manifest, settings))
     own = EntryName(method=spec.method, dataset=named.dataset, category=named.category)
     folder = out or settings.runs / f"{spec.method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
     check_writable(folder)
@@ -104,11 +109,10 @@ def _opened(given: str | None, name: str, settings: Settings, *, download: bool)
     return dataclasses.replace(found, info=dataclasses.replace(found.info, name=name))
 
 
-def _spec(manifest: Manifest, opened: Dataset, named: EntryName, masks: Path | None, seed: int | None) -> TrialSpec:
+def _spec(manifest: Manifest, opened: Dataset, named: EntryName, seed: int | None) -> TrialSpec:
     """What was trained, as its document says it.
 
     Raises:
-        UsageError: it was trained by a person's masks, and nobody says where they are.
         CheckpointError: the document cannot be followed.
         UnknownNameError: the data set has no such category.
     """
@@ -119,16 +123,60 @@ def _spec(manifest: Manifest, opened: Dataset, named: EntryName, masks: Path | N
     plan = parse_document(dict(manifest.document))
     find_method(plan.method).check_installed()
     options = plan.options if seed is None else plan.options.replace(seed=seed)
+    category = opened.category_name(named.category)
+    return TrialSpec(method=plan.method, config=plan.config, dataset=opened.name, category=category, options=options)
+
+
+def _with_masks(options: RunOptions, masks: Path | None) -> RunOptions:
+    """The options with the place of the product's masks, of which a document has the name alone.
+
+    Raises:
+        UsageError: the release was trained by a person's masks, and nobody says where they are.
+        DatasetNotFoundError: there is no such folder.
+    """
     rule = foreground_rule(None, masks)
     if rule is not None:
-        options = options.replace(foreground=str(rule))
-    elif options.foreground.startswith("masks:"):
+        return options.replace(foreground=str(rule))
+    if options.foreground.startswith("masks:"):
         raise UsageError(
             "the release was trained by masks of the product, which its document does not hold",
             hint="say where they are: --foreground-masks FOLDER",
         )
-    category = opened.category_name(named.category)
-    return TrialSpec(method=plan.method, config=plan.config, dataset=opened.name, category=category, options=options)
+    return options
+
+
+def _with_textures(options: RunOptions, given: str | None, manifest: Manifest, settings: Settings) -> RunOptions:
+    """The options with the place of the photographs that fill anomalies, of which a document has the name alone.
+
+    Says so where they are not those of then.
+
+    Raises:
+        UsageError: the release was trained with a person's own, and nobody says where they are; or with none.
+        DatasetError: they are not there, or one cannot be read.
+    """
+    from kdzoo.data.texture_sets import TEXTURE_SETS, TextureChoice, choose_textures
+
+    if not options.textures:
+        if given is not None:
+            raise UsageError("the release's anomalies were filled with no photographs", hint="leave --textures out")
+        return options
+    then = TextureChoice.parse(options.textures)
+    if given is None and then.name not in TEXTURE_SETS:
+        raise UsageError(
+            f"the release's anomalies were filled with the photographs of '{then.folder.name}', which its document "
+            "does not hold",
+            hint="say where they are: --textures FOLDER",
+        )
+    chosen = choose_textures(given or then.name, settings)
+    known = manifest.document.get("dataset", {}).get("textures", {})
+    now = chosen.digest()
+    if now != known.get("sha256"):
+        tell_note(
+            f"the photographs in {chosen.folder} are not those that the release was trained with: "
+            f"{len(chosen.files())} of sha256 {now[:12]}... now, {known.get('images')} of sha256 "
+            f"{str(known.get('sha256'))[:12]}... then"
+        )
+    return options.replace(textures=str(chosen))
 
 
 def _teacher(registry: Registry, manifest: Manifest) -> Teacher:
