@@ -45,6 +45,9 @@ class Detector:
         document: what `kdzoo.training.outcome` wrote of it.
         device: where to predict; default a GPU if there is one.
 
+    Attributes:
+        ignores_places: whether what it knows of the places of whole images is left aside, since it sees tiles.
+
     Raises:
         CheckpointError: the document lacks something.
         UsageError: there is no such device here.
@@ -62,6 +65,7 @@ class Detector:
         self.rule = RegionRule()
         self.roi = roi_of(self.plan.options.roi, "")
         self.tiling = self.options.tiling
+        self.ignores_places = False
         self._known: dict[tuple[tuple[int, ...], tuple[int, int]], NDArray[np.bool_]] = {}
         asked = Intensity.parse(self.plan.options.intensity)
         self.intensity = asked if isinstance(asked, Intensity) else None
@@ -122,6 +126,8 @@ class Detector:
         """Judges images cut into overlapping tiles, at their own resolution or scaled; what is not given stays.
 
         The thresholds stay, too: those of a detector that was calibrated otherwise say nothing of what it finds now.
+        What a detector of whole images knows of their places is left aside from then on (`ignores_places`): no place of
+        a tile is that place of the image.
 
         Args:
             side: of a tile, pixels: that of the squares that the detector was trained on.
@@ -142,6 +148,8 @@ class Detector:
             resize="tile", **{key: value for key, value in given.items() if value is not None}
         )
         self.tiling, self._known = self.options.tiling, {}
+        if self.plan.options.tiling is None:
+            self.ignores_places = self.method.ignore_places()
         return self
 
     @property

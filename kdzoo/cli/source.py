@@ -67,6 +67,11 @@ def set_tiles(detector: Detector, tile: int | None, overlap: int | None, scale: 
     detector.set_tiling(tile, overlap=overlap, scale=scale)
     if detector.tiling != before:
         tell_note("the detector was trained and calibrated on other views of its images: its thresholds may not hold")
+    if detector.ignores_places:
+        tell_note(
+            "what is normal for each place of a whole image (level_scale place) says nothing of tiles: the mean over "
+            "all places is taken off in its stead"
+        )
 
 
 def load_source(

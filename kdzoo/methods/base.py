@@ -231,6 +231,17 @@ class Method(nn.Module, ABC):
         """What `settle` found, as JSON values for the manifest."""
         return {}
 
+    def ignore_places(self) -> bool:
+        """From now on no place of an image is taken to be a certain one, where `settle` had learned of places.
+
+        For images that are seen as tiles by a model of whole images: no place of a tile is that place of the image.
+        What is saved stays what it is.
+
+        Returns:
+            Whether maps change by it; default not.
+        """
+        return False
+
     def learned(self) -> Iterator[tuple[str, nn.Module]]:
         """The parts whose weights are saved: all but the teacher, whose weights are a blob of their own."""
         for name, module in self.named_children():

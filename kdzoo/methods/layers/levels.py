@@ -17,7 +17,7 @@ from torch import Tensor
 from kdzoo.methods.base import Frozen, Method, Shown
 from kdzoo.methods.config import LevelSumConfig
 from kdzoo.methods.layers.maps import mean_of_largest, smooth, sum_of_levels
-from kdzoo.methods.layers.scales import SCALES, Maps
+from kdzoo.methods.layers.scales import SCALES, Maps, PlaceScale
 from kdzoo.teachers.backbone import Teacher
 
 
@@ -36,6 +36,7 @@ class LevelSum(Method):
         self.teacher, self.config = teacher, config
         levels = len(teacher.shape.channels)
         self.scale = SCALES[config.level_scale](levels) if config.level_scale in SCALES else None
+        self._ignores_places = False
 
     @abstractmethod
     def distances(self, features: list[Tensor]) -> list[Tensor]:
@@ -61,8 +62,15 @@ class LevelSum(Method):
         if self.scale is None:
             return self._mapped([levels[level] for level in chosen], images)
         scaled = self.scale(levels)
-        made, offset = self._mapped([scaled[level] for level in chosen], images), self.scale.offset(chosen, size)
+        made, offset = self._mapped([scaled[level] for level in chosen], images), self._offset(chosen, size)
         return made if offset is None else made - offset
+
+    def _offset(self, chosen: tuple[int, ...], size: tuple[int, int]) -> Tensor | None:
+        """What is still to be taken off a map of scaled levels, ``[H, W]``, or ``[]`` where no place has its own."""
+        if isinstance(self.scale, PlaceScale) and self._ignores_places:
+            of_levels = self.scale.centre.mean(dim=(1, 2)) / self.scale.spread
+            return of_levels[list(chosen)].sum()
+        return None if self.scale is None else self.scale.offset(chosen, size)
 
     def image_score(self, maps: Tensor) -> Tensor:
         """``[B, H, W]`` maps to ``[B]`` scores: the mean of the ``top_t`` largest pixels; of 1, the papers' maximum."""
@@ -81,6 +89,11 @@ class LevelSum(Method):
     def settled(self) -> dict[str, Any]:
         """Each level's centre and spread, level 1 first, where the levels are scaled by them."""
         return {} if self.scale is None else self.scale.told()
+
+    def ignore_places(self) -> bool:
+        """Takes the mean of a level's grid for the centre of each of its places."""
+        self._ignores_places = isinstance(self.scale, PlaceScale)
+        return self._ignores_places
 
     def _maps_by_level(self, shown: Shown) -> Maps:
         features = self.targets(shown.images) if shown.features is None else shown.features

@@ -111,6 +111,7 @@ def test_a_detector_of_whole_images_takes_tiles_and_no_details_alone(capsys, par
     image = parts / "lid/test/scratch/0.png"
     ran = run(capsys, "predict", "--from", tmp_path / "whole", image, "--out", tmp_path / "t", "--tile", "64")
     assert ran.status == 0 and "its thresholds may not hold" in ran.err
+    assert "the mean over all places is taken off" in ran.err
     alone = run(capsys, "predict", "--from", tmp_path / "whole", image, "--out", tmp_path / "u", "--scale", "2")
     assert alone.status == 2 and "--scale goes with --tile" in alone.err
     assert Detector.open(tmp_path / "whole").tiling is None

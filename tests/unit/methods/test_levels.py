@@ -340,3 +340,39 @@ def test_places_are_those_of_train_images_and_not_of_those_that_the_threshold_re
     torch.testing.assert_close(settled_on(trainer.data.train.images), found)
     part = trainer.data.selection
     assert not torch.allclose(settled_on(part.images[part.labels == 0]), found)
+
+
+@SUMMING
+def test_a_detector_of_whole_images_takes_the_mean_of_all_places_off_each_tile(name, root, teacher, tmp_path):
+    trainer = small_trial(root, name, teacher=teacher, config={"level_scale": "place"})
+    trainer.run()
+    outcome = conclude(trainer)
+    Detector(outcome.method, outcome.document, device="cpu").save(tmp_path / "before")
+    before, tiled = (Detector.open(tmp_path / "before", device="cpu") for _ in range(2))
+    scale, images = before.method.scale, torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert scale.centre.std(dim=(1, 2)).min() > 0, "places differ"
+    with torch.no_grad():
+        chosen, was = before.method.config.added_levels, before.method.anomaly_map(images)
+        tiled.set_tiling(64, overlap=16)
+        assert tiled.ignores_places and not before.ignores_places
+        made = tiled.method.anomaly_map(images)
+        of_places = scale.offset(chosen, (64, 64))
+        of_all = sum(scale.centre[level].mean() / scale.spread[level] for level in chosen)
+    torch.testing.assert_close(made, was + of_places - of_all, rtol=1e-4, atol=1e-4)
+    tiled.save(tmp_path / "after")
+    for file in ("weights.safetensors", "detector.json"):
+        assert (tmp_path / "after" / file).read_bytes() == (tmp_path / "before" / file).read_bytes()
+    assert not Detector.open(tmp_path / "after", device="cpu").ignores_places
+
+
+@pytest.mark.parametrize(("scale", "options"), [("place", {"resize": "tile"}), ("zscore", {}), ("sum", {})])
+def test_other_detectors_know_of_no_places_that_tiles_lack(scale, options, root, teacher):
+    trainer = small_trial(root, "rd", teacher=teacher, config={"level_scale": scale}, **options)
+    trainer.run()
+    outcome = conclude(trainer)
+    detector, images = Detector(outcome.method, outcome.document, device="cpu"), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        before = detector.method.anomaly_map(images)
+        detector.set_tiling(64, overlap=8)
+        assert not detector.ignores_places
+        assert torch.equal(detector.method.anomaly_map(images), before)
