@@ -166,12 +166,14 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def not_left_empty(folder: Path) -> Iterator[None]:
-    """Removes a folder that nothing was written into by the end of the block."""
+    """Removes a folder that came to be in the block and that nothing was written into by its end."""
+    was_there = folder.is_dir()
     try:
         yield
     finally:
-        with suppress(OSError):  # it holds something, or is gone
-            folder.rmdir()
+        if not was_there:
+            with suppress(OSError):  # it holds something, or is gone
+                folder.rmdir()
 
 
 def _swap(made: Path, place: Path, may_replace: Container[str]) -> None:

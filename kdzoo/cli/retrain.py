@@ -16,7 +16,7 @@ from kdzoo.cli.options import device_option, foreground_rule, json_option, zoo_o
 from kdzoo.cli.say import tell
 from kdzoo.cli.zoo.which_release import entry_argument, release_options
 from kdzoo.errors import UsageError
-from kdzoo.storage import check_writable
+from kdzoo.storage import check_writable, not_left_empty
 
 if TYPE_CHECKING:
     from kdzoo.data.catalog import Dataset
@@ -80,14 +80,15 @@ def retrain(
     spec = dataclasses.replace(spec, options=_with_textures(options, textures, manifest, settings))
     own = EntryName(method=spec.method, dataset=named.dataset, category=named.category)
     folder = out or settings.runs / f"{spec.method}-{opened.name}-{spec.category}-{time.strftime('%Y%m%d-%H%M%S')}"
-    check_writable(folder)
-    target = open_target(own, settings, zoo) if publish else None
-    tell(f"{own} again, as release {manifest.release} of {named} was trained")
-    _tell_grown(manifest, opened, spec)
-    teacher = _teacher(registry, manifest)
-    outcome, result = train_and_keep(
-        spec, opened, teacher, settings, folder=folder, device=device, target=target, keep_teacher=True
-    )
+    with not_left_empty(folder):
+        check_writable(folder)
+        target = open_target(own, settings, zoo) if publish else None
+        tell(f"{own} again, as release {manifest.release} of {named} was trained")
+        _tell_grown(manifest, opened, spec)
+        teacher = _teacher(registry, manifest)
+        outcome, result = train_and_keep(
+            spec, opened, teacher, settings, folder=folder, device=device, target=target, keep_teacher=True
+        )
     return say_run(outcome, result, dataset=dataset or opened.name, as_json=as_json)
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from kdzoo.errors import StorageError
-from kdzoo.storage import check_writable, folder_written, growing_text, write_file, write_new, written
+from kdzoo.storage import check_writable, folder_written, growing_text, not_left_empty, write_file, write_new, written
 
 
 def test_a_full_disk_leaves_what_was_there_and_no_litter(tmp_path, monkeypatch):
@@ -124,3 +124,15 @@ def test_a_folder_that_takes_nothing_is_found_before_the_work(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot write to"):
         check_writable(tmp_path / "file")
+
+
+def test_a_folder_is_left_as_it_was_where_nothing_is_written(tmp_path):
+    mine, new, filled = tmp_path / "mine", tmp_path / "new", tmp_path / "filled"
+    mine.mkdir()
+    for folder in (mine, new, filled):
+        with pytest.raises(ValueError, match="no"), not_left_empty(folder):
+            check_writable(folder)
+            if folder == filled:
+                write_file(folder / "file", b"x")
+            raise ValueError("no")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["filled", "mine"]

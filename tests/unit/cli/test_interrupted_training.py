@@ -133,6 +133,9 @@ def test_a_run_that_cannot_begin_leaves_no_folder(parts, tmp_path, capsys):
     ran = run(capsys, "train", "rd", "-d", parts, *OPTIONS[:-4], "--teacher", "resnet18@nowhere.safetensors")
     assert ran.status != 0
     assert not list((tmp_path / "home" / "runs").glob("*"))
+    (tmp_path / "mine").mkdir()
+    run(capsys, "train", "rd", "-d", parts, *OPTIONS[:-4], "--teacher", "no-such", "--out", tmp_path / "mine")
+    assert (tmp_path / "mine").is_dir(), "a person made it"
 
 
 def test_what_is_missing_is_said(capsys):
