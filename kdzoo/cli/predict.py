@@ -38,7 +38,7 @@ _LONGEST = 80
 @click.command()
 @click.argument("words", nargs=-1, metavar="[METHOD] DATASET/CATEGORY FILES...", required=True)
 @click.option("--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder for a table and heatmaps.")
-@click.option("--overwrite", is_flag=True, help="Replace the table that is in --out.")
+@click.option("--overwrite", is_flag=True, help="Replace table and pictures that are in --out.")
 @click.option("--format", "kind", type=click.Choice(KINDS), default="csv", show_default=True, help="Of the table.")
 @click.option("--heatmaps/--no-heatmaps", default=True, show_default=True, help="Write a picture for each image.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping.")
@@ -73,6 +73,10 @@ def predict(
     table = None if out is None else out / f"{TABLE}.{kind}"
     check_free(table, overwrite)
     images = named_images(files)
+    pictures = _picture_names(images) if heatmaps and out is not None else None
+    if out is not None:
+        for picture in pictures or ():
+            check_free(out / HEATMAPS / picture, overwrite)
     detector = load_source(
         method, name, folder=folder, zoo=zoo, release=release, digest=digest, alias=alias, device=device,
         threshold=threshold, false_positive_rate=false_positive_rate,
@@ -81,7 +85,6 @@ def predict(
     if roi is not None:
         detector.set_roi(roi)
     set_tiles(detector, tile, overlap, scale)
-    pictures = _picture_names(images) if heatmaps and out is not None else None
     judged, alarms, skipped = 0, 0, 0
     with _told(table, kind, alone=len(images) == 1) as write, _bar(len(images), shown=table is not None) as bar:
         for index, prediction in _judged(detector, [image.path for image in images], skip_unreadable):
@@ -89,10 +92,10 @@ def predict(
             if prediction is None:
                 skipped += 1
                 continue
-            picture = None
+            drawn = None
             if out is not None and pictures is not None:
-                picture = _heatmap(prediction, out / HEATMAPS, pictures[index])
-            write(images[index].path, prediction, picture)
+                drawn = _heatmap(prediction, out / HEATMAPS, pictures[index])
+            write(images[index].path, prediction, drawn)
             judged, alarms = judged + 1, alarms + prediction.anomalous
     if not judged:
         from kdzoo.errors import ImageError

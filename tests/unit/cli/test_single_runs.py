@@ -252,6 +252,12 @@ def test_predict_names_an_unreadable_image_and_leaves_it_out_when_asked(capsys, 
     assert refused.status == 2 and "is there already" in refused.err and "--overwrite" in refused.err
     ran = run(capsys, *again, "--overwrite")
     assert ran.status == 0 and "1 unreadable" in ran.out
+    other = ("predict", "--from", out, good, "--out", tmp_path / "judged", "--format", "jsonl")
+    refused = run(capsys, *other)
+    assert refused.status == 2 and f"'{tmp_path / 'judged' / 'heatmaps' / '0.png'}' is there already" in refused.err
+    assert not (tmp_path / "judged" / "predictions.jsonl").exists(), "nothing was judged"
+    assert run(capsys, *other, "--no-heatmaps").status == 0
+    assert run(capsys, *other, "--overwrite").status == 0
     ran = run(capsys, "predict", "--from", out, broken, "--out", tmp_path / "none", "--skip-unreadable")
     assert ran.status == 1 and "none of 1 images" in ran.err
     ran = run(capsys, "predict", "--from", out, *[good] * 16, broken, "--out", tmp_path / "most", "--no-heatmaps")
