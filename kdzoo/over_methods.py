@@ -9,7 +9,7 @@ any entry has them. So the zoo holds no byte of weights twice, and a copy of the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from kdzoo.category_entry import Origin, origin_of, over_methods
 from kdzoo.champions import CHAMPION, crown, judge, promote, weights_of
 from kdzoo.comparing import beats
 from zoo_registry import EntryName, Manifest, Registry
-from zoo_registry.errors import RegistryError
+from zoo_registry.errors import RegistryError, SignatureError, WithdrawnError
 
 Files = Callable[[], Mapping[str, Path]]
 
@@ -50,8 +50,11 @@ def lead(
 ) -> Standing:
     """Has a method's release lead its category, if it beats the champion there.
 
-    Where the category has no champion yet, the champions of all its methods are compared with the release, and the
-    best of those that can be leads.
+    Where the category has no champion that can be loaded, the champions of all its methods are compared with the
+    release, and the best of those that can be leads.
+
+    What is repeated is signed by this process's key as its own releases are, so that only what may be used as it stands
+    is repeated, also by force: not withdrawn, and signed as is demanded here, or else by that key.
 
     Args:
         registry: the zoo.
@@ -62,34 +65,38 @@ def lead(
         why: one line for the log; default what the comparison said.
 
     Raises:
+        SignatureError: the release is not signed as it must be.
+        WithdrawnError: it was withdrawn.
         RegistryError: the category's entry cannot be read, or not be published to.
         ConflictError: others moved the alias every time.
     """
-    entry, origin = over_methods(manifest.entry), Origin(entry=manifest.entry, release=manifest.release)
+    _check_source(registry, manifest)
+    entry = over_methods(manifest.entry)
     present = leader(registry, entry)
-    if present is not None and origin_of(present.document) == origin:
+    refused = None if present is None else _why_refused(registry, present)
+    if present is not None and refused is None and _is_repeated(manifest, present):
         return Standing(entry=entry, leads=True, release=present.release, note=f"leads as release {present.release}")
     if force:
         release = _repeat(registry, entry, manifest, files)
         promote(registry, entry, release, force=True, who=who, why=why)
         return Standing(entry=entry, leads=True, release=release, note=why or "by force")
-    if present is None and (rival := _best_rival(registry, manifest)) is not None:
-        said = lead(registry, rival, who=who) if _is_first(registry, entry, rival) else None
-        if said is not None:
+    if present is not None and isinstance(refused, SignatureError):
+        note = f"not compared with champion {present.release}: {refused}; `kdzoo zoo promote --force` moves it"
+        return Standing(entry=entry, leads=False, release=None, note=_named(note, present))
+    left_out: list[str] = []
+    if present is None or refused is not None:
+        rival = _best_rival(registry, manifest, left_out)
+        if rival is not None and _contend(registry, rival, present, None, who).leads:
             note = f"{rival.entry.method} release {rival.release} leads"
             return Standing(entry=entry, leads=False, release=None, note=note)
-    verdict = judge(registry, entry, manifest.document, weights=weights_of(manifest))
-    if not verdict.wins:
-        return Standing(entry=entry, leads=False, release=None, note=_named(verdict.note, present))
-    release = _repeat(registry, entry, manifest, files)
-    verdict = crown(registry, entry, manifest.document, release, who=who, weights=weights_of(manifest))
-    return Standing(entry=entry, leads=verdict.wins, release=release, note=_named(verdict.note, present))
+    standing = _contend(registry, manifest, present, files, who)
+    return replace(standing, note="; ".join((standing.note, *left_out)))
 
 
 def leader(registry: Registry, entry: EntryName) -> Manifest | None:
-    """What the champion of a category's entry points at; None where there is none that can be read."""
+    """What the champion of an entry points at; None where there is none that may be followed, or be read."""
     try:
-        return registry.resolve(entry, registry.read_alias(entry, CHAMPION).release)
+        return registry.resolve(entry, alias=CHAMPION)
     except RegistryError:
         return None
 
@@ -107,30 +114,74 @@ def repeats(registry: Registry, origin: Origin) -> list[int]:
 
 def _repeat(registry: Registry, entry: EntryName, manifest: Manifest, files: Files | None) -> int:
     """Publishes a method's release under the category's entry; no alias is moved."""
-    origin = Origin(entry=manifest.entry, release=manifest.release)
     paths = {role: registry.fetch(manifest, role) for role in manifest.blobs} if files is None else files()
-    document = {**manifest.document, "origin": origin.as_document()}
     types = {role: ref.media_type for role, ref in manifest.blobs.items()}
-    return registry.publish(entry, document, paths, alias=None, message=manifest.message, media_types=types).release
+    made = registry.publish(entry, _document(manifest), paths, alias=None, message=manifest.message, media_types=types)
+    return made.release
 
 
-def _is_first(registry: Registry, entry: EntryName, rival: Manifest) -> bool:
-    """Whether a rival would be the first champion: not where an alias was taken away, or is not trusted."""
-    return judge(registry, entry, rival.document).wins
+def _contend(
+    registry: Registry, manifest: Manifest, present: Manifest | None, files: Files | None, who: str | None
+) -> Standing:
+    """Repeats a method's release, and makes it champion, if it beats the category's champion of now."""
+    entry, weights = over_methods(manifest.entry), weights_of(manifest)
+    verdict = judge(registry, entry, manifest.document, weights=weights)
+    if not verdict.wins:
+        return Standing(entry=entry, leads=False, release=None, note=_named(verdict.note, present))
+    release = _repeat(registry, entry, manifest, files)
+    verdict = crown(registry, entry, manifest.document, release, who=who, weights=weights)
+    return Standing(entry=entry, leads=verdict.wins, release=release, note=_named(verdict.note, present))
 
 
-def _best_rival(registry: Registry, manifest: Manifest) -> Manifest | None:
-    """The best champion of the category's other methods that beats a release."""
+def _check_source(registry: Registry, manifest: Manifest) -> None:
+    """Refuses a release that is not to be repeated; raises what `lead` does."""
+    registry.signatures.check_repeated(manifest)
+    registry.withdrawn.check(manifest.entry, manifest.release)
+
+
+def _why_refused(registry: Registry, present: Manifest) -> RegistryError | None:
+    """Why whoever follows the category's champion is refused it; None where nobody is."""
+    try:
+        registry.signatures.check_demand(present)
+        registry.withdrawn.check(present.entry, present.release)
+    except (SignatureError, WithdrawnError) as error:
+        return error
+    return None
+
+
+def _is_repeated(manifest: Manifest, present: Manifest) -> bool:
+    """Whether the category's champion is a release indeed, of which its document may say what it likes."""
+    return dict(present.document) == _document(manifest) and present.blobs == manifest.blobs
+
+
+def _document(manifest: Manifest) -> dict[str, Any]:
+    """What the document says of a release that is repeated."""
+    origin = Origin(entry=manifest.entry, release=manifest.release)
+    return {**manifest.document, "origin": origin.as_document()}
+
+
+def _best_rival(registry: Registry, manifest: Manifest, left_out: list[str]) -> Manifest | None:
+    """The best champion of the category's other methods that beats a release.
+
+    Args:
+        registry: the zoo.
+        manifest: the release.
+        left_out: gets a line on each that beats it, and may not be repeated.
+    """
     best = manifest
     own = over_methods(manifest.entry)
     for entry in registry.list_entries():
         if over_methods(entry) != own or entry in (own, manifest.entry):
             continue
         champion = leader(registry, entry)
-        if champion is None or champion.release in registry.withdrawn.of(entry):
+        if champion is None or not beats(champion.document, best.document):
             continue
-        if beats(champion.document, best.document):
-            best = champion
+        try:
+            _check_source(registry, champion)
+        except RegistryError as error:
+            left_out.append(f"{entry.method} is left out: {error}")
+            continue
+        best = champion
     return None if best is manifest else best
 
 

@@ -19,7 +19,7 @@ from zoo_registry.upkeep.copying import copy
 from zoo_registry.upkeep.fsck import fsck
 
 BEST = EntryName.parse("best/parts/screw")
-RD, AAND = (EntryName(method=method, dataset="parts", category="screw") for method in ("rd", "aand"))
+RD, AAND, MRKD = (EntryName(method=method, dataset="parts", category="screw") for method in ("rd", "aand", "mrkd"))
 
 
 def document(value, **changed):
@@ -85,6 +85,25 @@ def test_an_older_zoo_gives_the_lead_to_the_best_of_its_champions(registry, tmp_
     assert (published.promoted, published.leads) == (True, False)
     assert published.over_methods == "rd release 1 leads"
     assert leads(registry) == ("rd", 1)
+
+
+def test_a_rival_that_is_overtaken_is_not_said_to_lead(registry, tmp_path, monkeypatch):
+    for entry, value in ((RD, 0.8), (AAND, 0.7)):  # as earlier versions published
+        path = tmp_path / f"{entry.method}-weights"
+        path.write_text(entry.method)
+        registry.publish(entry, document(value), {WEIGHTS: path})
+    publish_it, other = registry.publish, Registry.open(tmp_path / "zoo", cache=tmp_path / "cache-2")
+
+    def overtaken(*told, **more):
+        """While the rival is repeated, another publisher has something better lead."""
+        monkeypatch.setattr(registry, "publish", publish_it)
+        publish(other, MRKD, document(0.9), files("mrkd"))
+        return publish_it(*told, **more)
+
+    monkeypatch.setattr(registry, "publish", overtaken)
+    standing = lead(registry, registry.resolve(AAND))
+    assert (standing.leads, standing.note) == (False, "champion 1 stays (0.9000)")
+    assert leads(registry) == ("mrkd", 1)
 
 
 def test_of_several_drivers_the_release_is_repeated_once(registry):

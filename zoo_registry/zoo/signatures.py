@@ -136,6 +136,21 @@ class Signatures:
             self._demanded(manifest)
         return manifest
 
+    def check_repeated(self, manifest: Manifest) -> Manifest:
+        """Gives a release back that may be published anew under another name, and so be signed by the own key.
+
+        Whoever trusts that key would come to trust what anybody put here, were it not signed before: as `demand` asks,
+        or, where nothing is demanded, by the own key itself. Without a key and a demand any release may be.
+
+        Raises:
+            SignatureError: it is not.
+            RegistryError: its signature, or the own key, cannot be read.
+        """
+        own = None if self._demanded is not None else self.own_key()
+        if own is not None:
+            self.find(manifest, TrustedKeys(keys=(own.public,), source="KDZOO_SIGNING_KEY"))
+        return self.check_demand(manifest)
+
     def prepare(self) -> None:
         """Reads the key that signs what is published, if there is one; raises what reading it raises."""
         if self._load is not None and self._own is None:
