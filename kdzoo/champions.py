@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kdzoo.comparing import compare, is_of_one_group, told_apart
+from kdzoo.comparing import compare, is_rival_of_one_command, told_apart
 from kdzoo.errors import PromotionError
 from zoo_registry import Alias, EntryName, Manifest, Registry
 from zoo_registry.errors import (
@@ -121,7 +121,7 @@ def _compared(document: Mapping[str, Any], champion: Manifest, alias: Alias) -> 
         note = f"champion {number} stays ({theirs:.4f}{f', here {ours:.4f}' if on else ''}){on}"
         return Verdict(against=alias, wins=False, loses=True, note=note)
     wins, told = told_apart(document, champion.document, found.part)
-    if wins or is_of_one_group(document, champion.document):
+    if wins or is_rival_of_one_command(document, champion.document):
         note = f"beats champion {number} ({theirs:.4f}), {told}{on}"
         return Verdict(against=alias, wins=True, loses=False, note=note)
     note = f"champion {number} stays ({theirs:.4f}, here {ours:.4f}): {told}{on}; `kdzoo zoo promote --force` moves it"

@@ -101,10 +101,16 @@ def told_apart(document: Mapping[str, Any], champion: Mapping[str, Any], part: P
     return True, "by the value alone: scores of single images are not kept of both"
 
 
-def is_of_one_group(document: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether one command found both: then neither is in use yet, and the better value leads without a proof."""
-    group = document.get("group")
-    return isinstance(group, str) and bool(group) and group == other.get("group")
+def is_rival_of_one_command(document: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether one command found both, of different methods: then the better value leads without a proof.
+
+    Of two methods that are swept as one neither is in use yet. Within a method a champion may be for long, whichever
+    command goes on with the sweep; and a name may be given twice, which the command's id is not.
+    """
+    command, methods = document.get("group_id"), (document.get("method"), other.get("method"))
+    if not isinstance(command, str) or not command or command != other.get("group_id"):
+        return False
+    return all(isinstance(method, str) for method in methods) and methods[0] != methods[1]
 
 
 def terms_of(document: Mapping[str, Any]) -> dict[str, str | None]:

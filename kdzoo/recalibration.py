@@ -29,6 +29,8 @@ from zoo_registry import Manifest, Registry
 
 _BATCH = 16
 _PARTS = ("selection", "report")
+_OF_THE_SEARCH = ("sweep", "group", "group_id")
+"""What a document says of the command that found its weights, which has not chosen these thresholds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,7 +141,7 @@ def recalibrated(
     if costs is not None and defects is not None:
         threshold, spent = cheapest_threshold(normals.scores, defects.scores, costs)
     calibration = calibrate_on(normals.normals, false_positive_rate=rate, origin="given", chosen=threshold)
-    document = {key: value for key, value in detector.document.items() if key != "sweep"}
+    document = {key: value for key, value in detector.document.items() if key not in _OF_THE_SEARCH}
     evidence: dict[str, Any] = {"from_release": release, "normals": normals.describe()}
     if defects is not None:
         evidence["defects"] = defects.describe()

@@ -60,6 +60,34 @@ def test_the_better_method_leads(registry):
     assert registry.releases(BEST) == [1, 2], "what leads nothing is not repeated"
 
 
+def judged(value, scores, method, command):
+    """A document with kept scores of 40 images, of one command over several methods."""
+    kept = {"selection": {"images": "n", "labels": "0" * 20 + "1" * 20, "scores": scores}}
+    return document(value, method=method, group="night", group_id=command, scores=kept)
+
+
+EVEN = [0.1, 0.9] * 20
+NOISE = [0.1, 0.9] * 19 + [0.1, 0.95]
+
+
+@pytest.mark.parametrize(("command", "leads_now"), [("one", True), ("two", False)])
+def test_of_one_command_the_better_value_leads_over_methods(registry, command, leads_now):
+    """Another command may bear the same name."""
+    publish(registry, RD, judged(0.50, EVEN, "rd", "one"), files("rd"))
+    published = publish(registry, AAND, judged(0.51, NOISE, "aand", command), files("aand"))
+    assert published.leads is leads_now
+    assert "40 selection images do not tell them apart" in published.over_methods
+
+
+@pytest.mark.parametrize("command", ["one", "two"])
+def test_within_a_method_the_champion_in_use_is_to_be_beaten(registry, command):
+    """Also by the command that found it, when it is gone on with."""
+    publish(registry, RD, judged(0.50, EVEN, "rd", "one"), files("rd"))
+    published = publish(registry, RD, judged(0.51, NOISE, "rd", command), files("more trials"))
+    assert (published.release, published.promoted) == (2, False)
+    assert "do not tell them apart" in published.note
+
+
 def test_what_cannot_be_compared_does_not_lead(registry):
     publish(registry, RD, document(0.8), files("rd"))
     other = publish(registry, AAND, document(0.9, protocol="test"), files("aand"))

@@ -79,6 +79,12 @@ def test_the_releases_own_parts_are_decided_anew(detector, given):
     }  # fmt: skip
 
 
+def test_the_command_that_found_the_weights_is_not_named(detector, given):
+    detector.document = {**detector.document, "sweep": "night-rd", "group": "night", "group_id": "one"}
+    document = recalibrated(detector, judge_files(detector, given[0]), release=1)
+    assert not {"sweep", "group", "group_id"} & document.keys()
+
+
 def test_what_is_usual_is_asked_of_what_counts(outcome, given):
     """Outside of it a map holds its least value: the colours of pictures would begin to fade from there."""
     document = copy.deepcopy(outcome.document)

@@ -10,8 +10,9 @@ stop           asks whoever drives them to begin no other
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,11 +34,13 @@ class SweepGroup:
         path: the group's folder, named after it.
         members: names of the sweeps, in the order in which they run.
         created: seconds since 1970.
+        id: of no other group, also of the same name; empty where an earlier kdzoo wrote it.
     """
 
     path: Path
     members: tuple[str, ...]
     created: float
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def name(self) -> str:
@@ -66,7 +69,7 @@ class SweepGroup:
                 f"there is a sweep named '{self.name}' already",
                 hint=f"go on with it by `kdzoo sweep --resume {self.name}`, or choose another --name",
             )
-        told = {"schema": SCHEMA, "members": list(self.members), "created": self.created}
+        told = {"schema": SCHEMA, "members": list(self.members), "created": self.created, "id": self.id}
         write_file(self.path / FILE, json.dumps(told, indent=1).encode())
 
     def begin(self) -> None:
@@ -204,6 +207,7 @@ def _read(path: Path) -> SweepGroup:
         told = json.loads(file.read_bytes())
         if told["schema"] != SCHEMA:
             raise SweepError(f"'{file}' is of schema {told['schema']!r}, expected '{SCHEMA}'", hint="update kdzoo")
-        return SweepGroup(path=path, members=tuple(map(str, told["members"])), created=float(told["created"]))
+        members, created = tuple(map(str, told["members"])), float(told["created"])
+        return SweepGroup(path=path, members=members, created=created, id=str(told.get("id", "")))
     except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
         raise SweepError(f"cannot read '{file}': {error!r}", hint="restore the file from a copy") from error

@@ -45,6 +45,7 @@ class SweepPlan:
         gpu_hours: GPU time of all trials together after which none begins any more; None for no limit.
         command: that began it, as it was typed; empty where none did.
         group: the group of sweeps that it is one of; empty where it stands alone.
+        group_id: which group of that name; empty where it stands alone, or an earlier kdzoo began it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class SweepPlan:
     download: bool = False
     command: str = ""
     group: str = ""
+    group_id: str = ""
 
     @property
     def folder(self) -> Path:

@@ -85,6 +85,7 @@ class PlanFile:
             "zoo": without_credentials(self.zoo),
             "command": plan.command,
             "group": plan.group,
+            "group_id": plan.group_id,
             "max_concurrent": plan.max_concurrent,
             "cpus_per_trial": plan.cpus_per_trial,
             "gpus_per_trial": plan.gpus_per_trial,
@@ -138,6 +139,7 @@ class PlanFile:
                 gpu_hours=told["gpu_hours"],
                 command=str(told.get("command", "")),
                 group=str(told.get("group", "")),
+                group_id=str(told.get("group_id", "")),
             )
             return cls(
                 plan=plan,

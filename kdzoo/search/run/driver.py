@@ -202,7 +202,9 @@ class SweepDriver:
         plan, registry = self._plan, self._ground.registry
         entry = EntryName(method=plan.method, dataset=plan.dataset.name, category=category)
         document = {**finished.document, "sweep": plan.name, "mlflow": self._tracker.category_run(category)}
-        document = with_command({**document, "group": plan.group} if plan.group else document, plan.command)
+        if plan.group:
+            document |= {"group": plan.group, "group_id": plan.group_id}
+        document = with_command(document, plan.command)
         verdict = self._board.verdicts.get(category)
         if verdict is not None:
             document["final_round"] = verdict.as_document()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -45,6 +46,7 @@ def plan_in_turn(group: SweepGroup, plans: Sequence[SweepPlan], *, zoo: str | No
     for plan, digests in zip(plans, prepared, strict=True):
         key = f"{plan.name}-{uuid.uuid4().hex}"
         plan.folder.mkdir(parents=True, exist_ok=True)
+        plan = dataclasses.replace(plan, group=group.name, group_id=group.id)
         written = PlanFile(plan=plan, data=digests, run_key=key, created=time.time(), zoo=zoo or settings.zoo)
         written.write(SweepFolder(plan.folder).plan)
 
@@ -78,7 +80,7 @@ def run_in_turn(
         for plan in plans:
             if group.is_asked_to_stop:
                 break
-            board = drive(plan)
+            board = drive(dataclasses.replace(plan, group=group.name, group_id=group.id))
             ran.append((plan, board))
             if _was_stopped(plan, board):
                 break

@@ -55,7 +55,7 @@ def test_one_command_of_two_methods_stopped_and_gone_on_with(tmp_path, local_ray
     registry = open_registry(settings)
     best = registry.resolve("best/parts/bottle")
     origin, found = origin_of(best.document), {row.method: row.objective for row in rows}
-    assert best.document["group"] == "both"
+    assert (best.document["group"], best.document["group_id"]) == ("both", group.id), "also gone on with"
     assert found[origin.entry.method] == max(found.values()), "of one command the better value leads"
     monkeypatch.setenv("KDZOO_HOME", str(settings.home))
     image = next((tmp_path / "parts" / "bottle" / "test").rglob("*.png"))

@@ -62,6 +62,16 @@ def test_a_group_is_written_once_and_found_by_its_name(settings):
         group.write()
 
 
+def test_groups_of_one_name_are_told_apart(settings):
+    group = group_of(settings, "night-aand")
+    group.write()
+    assert find_group(settings, "night").id == group.id != group_of(settings, "night-aand").id
+    told = json.loads((group.path / "group.json").read_bytes())
+    del told["id"]
+    (group.path / "group.json").write_text(json.dumps(told))
+    assert find_group(settings, "night").id == "", "by an earlier kdzoo"
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": "kdzoo-sweep-group/9", "members": []}'])
 def test_a_damaged_group_is_named(settings, text):
     group = group_of(settings, "night-aand")
