@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kdzoo.methods.registry import BEST, method_names
-from zoo_registry import EntryName
-from zoo_registry.errors import NameInvalidError
+from zoo_registry import EntryName, Manifest, Registry
+from zoo_registry.errors import NameInvalidError, WithdrawnError
 
 _LARGEST: Final = 999_999
 
@@ -50,6 +50,34 @@ def origin_of(document: Mapping[str, Any]) -> Origin | None:
         return Origin(entry=EntryName.parse(said.get("entry", "")), release=number)
     except NameInvalidError:
         return None
+
+
+def check_withdrawn(registry: Registry, manifest: Manifest, *, trust_cache: bool = False) -> None:
+    """Refuses a release that was withdrawn; a category's is no better than the method's release that it repeats.
+
+    Args:
+        registry: where it is from.
+        manifest: the release.
+        trust_cache: as in `WithdrawnReleases.of`.
+
+    Raises:
+        WithdrawnError: it was.
+        RegistryError: what is withdrawn cannot be read.
+    """
+    entry, origin = manifest.entry, origin_of(manifest.document)
+    try:
+        registry.withdrawn.check(entry, manifest.release, trust_cache=trust_cache)
+        if origin is not None:
+            registry.withdrawn.check(origin.entry, origin.release, trust_cache=trust_cache)
+    except WithdrawnError as error:
+        if entry.method != BEST:
+            raise
+        raise WithdrawnError(error.message, hint=f"to have another release lead: {promote_command(entry)}") from error
+
+
+def promote_command(category: EntryName) -> str:
+    """How a release of any method is made to lead a category."""
+    return f"kdzoo zoo promote METHOD/{category.dataset}/{category.category} RELEASE --over-methods"
 
 
 def full_entry(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kdzoo.category_entry import check_withdrawn
 from kdzoo.comparing import compare, is_rival_of_one_command, told_apart
 from kdzoo.errors import PromotionError
 from zoo_registry import Alias, EntryName, Manifest, Registry
@@ -17,6 +18,7 @@ from zoo_registry.errors import (
     ReleaseNotFoundError,
     SignatureError,
     StaleError,
+    WithdrawnError,
 )
 from zoo_registry.format.alias import Move
 from zoo_registry.format.records import utc_text
@@ -69,16 +71,16 @@ def judge(registry: Registry, entry: EntryName, document: Mapping[str, Any], *, 
         if alias is None:
             return Verdict(against=None, wins=True, loses=False, note="first champion")
         champion = registry.resolve(entry, alias.release)
-        withdrawn = registry.withdrawn.of(entry)
+        check_withdrawn(registry, champion)
+    except WithdrawnError:
+        note = f"champion {alias.release} was withdrawn" if alias else ""
+        return Verdict(against=alias, wins=True, loses=False, note=note)
     except (EntryNotFoundError, ReleaseNotFoundError):
         note = f"champion {alias.release} is no longer there" if alias else "first champion"
         return Verdict(against=alias, wins=True, loses=False, note=note)
     except ManifestInvalidError as error:
         note = f"not compared with the champion, which cannot be read: {error}"
         return Verdict(against=alias, wins=False, loses=False, note=note)
-    if champion.release in withdrawn:
-        note = f"champion {champion.release} was withdrawn"
-        return Verdict(against=alias, wins=True, loses=False, note=note)
     if weights is not None and weights == weights_of(champion):
         note = f"the weights of champion {champion.release} with other thresholds"
         return Verdict(against=alias, wins=True, loses=False, note=note)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kdzoo.category_entry import Origin, origin_of, over_methods
+from kdzoo.category_entry import Origin, check_withdrawn, origin_of, over_methods
 from kdzoo.champions import CHAMPION, crown, judge, promote, weights_of
 from kdzoo.comparing import beats
 from zoo_registry import EntryName, Manifest, Registry
@@ -143,7 +143,7 @@ def _why_refused(registry: Registry, present: Manifest) -> RegistryError | None:
     """Why whoever follows the category's champion is refused it; None where nobody is."""
     try:
         registry.signatures.check_demand(present)
-        registry.withdrawn.check(present.entry, present.release)
+        check_withdrawn(registry, present)
     except (SignatureError, WithdrawnError) as error:
         return error
     return None
@@ -166,7 +166,7 @@ def _best_rival(registry: Registry, manifest: Manifest, left_out: list[str]) -> 
     Args:
         registry: the zoo.
         manifest: the release.
-        left_out: gets a line on each that beats it, and may not be repeated.
+        left_out: gets a line on each that beats it, and is not signed as it must be.
     """
     best = manifest
     own = over_methods(manifest.entry)
@@ -178,6 +178,8 @@ def _best_rival(registry: Registry, manifest: Manifest, left_out: list[str]) -> 
             continue
         try:
             _check_source(registry, champion)
+        except WithdrawnError:
+            continue
         except RegistryError as error:
             left_out.append(f"{entry.method} is left out: {error}")
             continue

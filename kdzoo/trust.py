@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdzoo.category_entry import origin_of
+from kdzoo.category_entry import check_withdrawn
 from kdzoo.settings import Settings, signing_passphrase
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ def check_release(
         StaleError: what is withdrawn is older than it was before.
     """
     key = require_signature(settings, registry, manifest)
-    registry.withdrawn.check(manifest.entry, manifest.release, trust_cache=trust_cache)
-    origin = origin_of(manifest.document)
-    if origin is not None:  # a category's release is no better than the method's release that it repeats
-        registry.withdrawn.check(origin.entry, origin.release, trust_cache=trust_cache)
+    check_withdrawn(registry, manifest, trust_cache=trust_cache)
     return key
 
 

@@ -181,6 +181,34 @@ def test_a_withdrawn_release_is_withdrawn_here_too(registry, tmp_path, capsys, m
     assert not registry.withdrawn.of(BEST)
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_after_a_withdrawal_the_best_of_the_others_leads(registry, tmp_path, capsys, monkeypatch, by_hand):
+    monkeypatch.setenv("KDZOO_HOME", str(tmp_path / "home"))
+    zoo = ("--zoo", str(tmp_path / "zoo"))
+    publish(registry, RD, document(0.9), files("rd"))
+    assert not publish(registry, MRKD, document(0.88), files("mrkd")).leads
+    way = "kdzoo zoo promote METHOD/parts/screw RELEASE --over-methods"
+    assert way in run(capsys, "zoo", "yank", str(RD), "1", *zoo).err
+    settings = Settings.from_environment({"KDZOO_HOME": str(tmp_path / "home")})
+    with pytest.raises(WithdrawnError) as refused:
+        check_release(settings, registry, registry.resolve(BEST))
+    assert way in refused.value.hint
+    if by_hand:
+        assert run(capsys, "zoo", "promote", str(MRKD), "1", "--over-methods", *zoo).status == 0
+    else:
+        published = publish(registry, AAND, document(0.61), files("aand"))
+        assert (published.leads, published.over_methods) == (False, "mrkd release 1 leads")
+    assert leads(registry) == ("mrkd", 1)
+
+
+def test_a_champion_whose_release_was_withdrawn_by_an_earlier_kdzoo_is_no_measure(registry):
+    publish(registry, RD, document(0.9), files("rd"))
+    registry.withdrawn.change(RD, 1)
+    assert registry.withdrawn.of(BEST) == {}
+    published = publish(registry, AAND, document(0.61), files("aand"))
+    assert (published.leads, published.over_methods) == (True, "champion 1 (rd) was withdrawn")
+
+
 def test_it_is_not_loaded_where_only_the_method_s_release_was_withdrawn(registry, tmp_path):
     publish(registry, RD, document(0.8), files("rd"))
     registry.withdrawn.change(RD, 1, why="by an earlier kdzoo")

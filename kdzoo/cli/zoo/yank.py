@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kdzoo.category_entry import Origin, origin_of, over_methods
+from kdzoo.category_entry import Origin, origin_of, over_methods, promote_command
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.options import json_option, zoo_option
 from kdzoo.cli.say import say, say_json
@@ -74,7 +74,12 @@ def _repeat(registry: Registry, name: EntryName, number: int, *, withdraw: bool,
 
 
 def _tell_aliases(registry: Registry, name: EntryName, release: int) -> None:
+    from kdzoo.champions import CHAMPION
+
     for alias, move in registry.aliases(name).items():
         if move.release == release:
-            whose = f" of {name}" if name.method == BEST else ""
-            tell_note(f"alias {alias}{whose} still points at it; move it on: kdzoo zoo rollback {name} --alias {alias}")
+            move_on, whose = f"kdzoo zoo rollback {name} --alias {alias}", ""
+            if name.method == BEST:
+                whose = f" of {name}"
+                move_on = promote_command(name) if alias == CHAMPION else move_on
+            tell_note(f"alias {alias}{whose} still points at it; move it on: {move_on}")
