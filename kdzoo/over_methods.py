@@ -8,7 +8,7 @@ any entry has them. So the zoo holds no byte of weights twice, and a copy of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from kdzoo.category_entry import Origin, check_withdrawn, origin_of, over_method
 from kdzoo.champions import CHAMPION, crown, judge, promote, weights_of
 from kdzoo.comparing import beats
 from zoo_registry import EntryName, Manifest, Registry
-from zoo_registry.errors import RegistryError, SignatureError, WithdrawnError
+from zoo_registry.errors import EntryNotFoundError, RegistryError, SignatureError, WithdrawnError
 
 Files = Callable[[], Mapping[str, Path]]
 
@@ -101,6 +101,28 @@ def leader(registry: Registry, entry: EntryName) -> Manifest | None:
         return None
 
 
+def none_leads(registry: Registry, category: EntryName) -> EntryNotFoundError | None:
+    """The error for a category that nothing leads, as in a zoo of an earlier version: it says how to have something lead.
+
+    Args:
+        registry: the zoo.
+        category: its entry, which there is not.
+
+    Returns:
+        None where no method has a champion there either.
+    """
+    best = None
+    for champion in _champions(registry, category):
+        if best is None or beats(champion.document, best.document):
+            best = champion
+    if best is None:
+        return None
+    return EntryNotFoundError(
+        f"no release leads {category.dataset}/{category.category} over all methods yet in {registry.uri}",
+        hint=f"to have the best of its methods lead: kdzoo zoo promote {best.entry} {best.release} --over-methods",
+    )
+
+
 def repeats(registry: Registry, origin: Origin) -> list[int]:
     """The releases of a category's entry that repeat a method's release.
 
@@ -169,22 +191,25 @@ def _best_rival(registry: Registry, manifest: Manifest, left_out: list[str]) -> 
         left_out: gets a line on each that beats it, and is not signed as it must be.
     """
     best = manifest
-    own = over_methods(manifest.entry)
-    for entry in registry.list_entries():
-        if over_methods(entry) != own or entry in (own, manifest.entry):
-            continue
-        champion = leader(registry, entry)
-        if champion is None or not beats(champion.document, best.document):
+    for champion in _champions(registry, over_methods(manifest.entry)):
+        if champion.entry == manifest.entry or not beats(champion.document, best.document):
             continue
         try:
             _check_source(registry, champion)
         except WithdrawnError:
             continue
         except RegistryError as error:
-            left_out.append(f"{entry.method} is left out: {error}")
+            left_out.append(f"{champion.entry.method} is left out: {error}")
             continue
         best = champion
     return None if best is manifest else best
+
+
+def _champions(registry: Registry, category: EntryName) -> Iterator[Manifest]:
+    """The champions of a category's methods, of those that have one that may be followed."""
+    for entry in registry.list_entries():
+        if over_methods(entry) == category and entry != category and (found := leader(registry, entry)) is not None:
+            yield found
 
 
 def _named(note: str, present: Manifest | None) -> str:

@@ -15,11 +15,12 @@ from kdzoo.blob_cache import open_cache
 from kdzoo.champions import CHAMPION, crown, judge
 from kdzoo.errors import CheckpointError, StorageError, UsageError
 from kdzoo.methods.registry import BEST
-from kdzoo.over_methods import lead
+from kdzoo.over_methods import lead, none_leads
 from kdzoo.settings import Settings
 from kdzoo.storage import write_new
 from kdzoo.trust import check_release, demand_signatures, sign_what_is_published
 from zoo_registry import EntryName, Registry, RegistryError, open_store
+from zoo_registry.errors import EntryNotFoundError
 
 if TYPE_CHECKING:
     import torch
@@ -233,7 +234,13 @@ def load(
         raise UsageError(f"release {release!r} is not a whole number", hint=f"kdzoo zoo show {entry} says which it has")
     settings = Settings.from_environment()
     registry = open_registry(settings, zoo)
-    manifest = registry.resolve(entry, release, alias, trust_cache=release is not None, digest=digest)
+    try:
+        manifest = registry.resolve(entry, release, alias, trust_cache=release is not None, digest=digest)
+    except EntryNotFoundError as error:
+        told = none_leads(registry, entry) if entry.method == BEST else None
+        if told is None:
+            raise
+        raise told from error
     check_release(settings, registry, manifest, trust_cache=release is not None)
     detector = from_manifest(registry, manifest, device=device)
     if threshold is not None or false_positive_rate is not None:

@@ -5,6 +5,7 @@ import json
 import pytest
 from helpers.command import run
 
+import kdzoo
 from kdzoo.category_entry import Origin, full_entry, origin_of
 from kdzoo.champions import CHAMPION, promote
 from kdzoo.errors import KdzooError, UsageError
@@ -14,7 +15,7 @@ from kdzoo.settings import Settings
 from kdzoo.trust import check_release
 from kdzoo.zoo import PICTURE, TEACHER, WEIGHTS, entry_name, publish
 from zoo_registry import EntryName, Registry
-from zoo_registry.errors import WithdrawnError
+from zoo_registry.errors import EntryNotFoundError, WithdrawnError
 from zoo_registry.upkeep.copying import copy
 from zoo_registry.upkeep.fsck import fsck
 
@@ -113,6 +114,23 @@ def test_an_older_zoo_gives_the_lead_to_the_best_of_its_champions(registry, tmp_
     assert (published.promoted, published.leads) == (True, False)
     assert published.over_methods == "rd release 1 leads"
     assert leads(registry) == ("rd", 1)
+
+
+def test_in_an_older_zoo_the_way_to_the_best_of_its_champions_is_told(registry, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("KDZOO_HOME", str(tmp_path / "home"))
+    zoo = str(tmp_path / "zoo")
+    for entry, value in ((AAND, 0.7), (RD, 0.9)):  # as earlier versions published
+        path = tmp_path / f"{entry.method}-weights"
+        path.write_text(entry.method)
+        registry.publish(entry, document(value), {WEIGHTS: path})
+    with pytest.raises(EntryNotFoundError, match="no release leads parts/screw over all methods yet") as nothing:
+        kdzoo.load("parts/screw", zoo=zoo)
+    way = "kdzoo zoo promote rd/parts/screw 1 --over-methods"
+    assert nothing.value.hint.endswith(way)
+    assert run(capsys, *way.split()[1:], "--zoo", zoo).status == 0
+    assert leads(registry) == ("rd", 1)
+    with pytest.raises(EntryNotFoundError, match="has no entry best/parts/screv"):
+        kdzoo.load("parts/screv", zoo=zoo)
 
 
 def test_a_rival_that_is_overtaken_is_not_said_to_lead(registry, tmp_path, monkeypatch):
