@@ -102,7 +102,7 @@ def leader(registry: Registry, entry: EntryName) -> Manifest | None:
 
 
 def none_leads(registry: Registry, category: EntryName) -> EntryNotFoundError | None:
-    """The error for a category that nothing leads, as in a zoo of an earlier version: it says how to have something lead.
+    """The error for a category that nothing leads, as in a zoo of an earlier version: how to have something lead.
 
     Args:
         registry: the zoo.
