@@ -76,7 +76,7 @@ def calibrate(
         release=base.release, false_positive_rate=false_alarms, costs=costs,
     )  # fmt: skip
     made = publish_recalibrated(registry, base, document, message=message, command=command_line())
-    note = _promoted(registry, base, made.release, settings) if promote else _not_promoted(base, made.release)
+    note = _promoted(registry, made, settings) if promote else _not_promoted(base, made.release)
     result = {
         "entry": str(base.entry),
         "release": made.release,
@@ -152,16 +152,17 @@ def _judged(detector: Detector, files: dict[str, list[Path]]) -> dict[str, Judge
     return judged
 
 
-def _promoted(registry: Registry, base: Manifest, number: int, settings: Settings) -> str:
+def _promoted(registry: Registry, made: Manifest, settings: Settings) -> str:
     """Makes the new release champion where the one that it comes from, or its weights, are; says so."""
     from kdzoo.champions import promote
     from kdzoo.mirror import follow_champion
-    from kdzoo.over_methods import lead
+    from kdzoo.zoo import Published, led
 
-    moved = promote(registry, base.entry, number, who=settings.who)
-    follow_champion(settings, registry, base.entry, tell_note)
-    standing = lead(registry, registry.resolve(base.entry, number), who=settings.who)
-    return f"champion: {moved.why}" + ("; it leads over all methods, too" if standing.leads else "")
+    moved = promote(registry, made.entry, made.release, who=settings.who)
+    follow_champion(settings, registry, made.entry, tell_note)
+    done = led(registry, made, Published(release=made.release, promoted=True, note=moved.why), who=settings.who)
+    over = "it leads over all methods, too" if done.leads else f"over all methods it does not lead: {done.over_methods}"
+    return f"champion: {done.note}; {over}"
 
 
 def _not_promoted(base: Manifest, number: int) -> str:

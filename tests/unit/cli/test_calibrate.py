@@ -1,6 +1,7 @@
 """`kdzoo calibrate` on a published detector."""
 
 import json
+from pathlib import Path
 
 import pytest
 from helpers.command import run
@@ -88,3 +89,15 @@ def test_what_cannot_be_is_told_and_nothing_is_published(capsys, folders, given,
     ran = run(capsys, "calibrate", "rd", "toy/bottle", "--normals", good, *words)
     assert ran.status == 2 and said in ran.err
     assert open_registry(Settings.from_environment()).releases(EntryName.parse(NAME)) == [1]
+
+
+def test_the_result_is_told_where_the_category_cannot_be_read(capsys, folders):
+    """The champion has moved by then."""
+    settings = Settings.from_environment()
+    (Path(settings.zoo) / "entries" / "best" / "toy" / "bottle" / "withdrawn.json").write_text("{")
+    ran = run(capsys, "calibrate", "rd", "toy/bottle", "--normals", folders[0], "--champion", "--json")
+    assert ran.status == 0, ran.err
+    result = json.loads(ran.out.splitlines()[-1])
+    assert result["promoted"]
+    assert "over all methods it does not lead: not compared over all methods: " in result["note"]
+    assert open_registry(settings).read_alias(NAME, "champion").release == 2
