@@ -73,8 +73,8 @@ def run_in_turn(
         KdzooError: a sweep could not start, or gave up; the group can be resumed.
     """
     settings, ran = plans[0].settings, list[tuple[SweepPlan, SweepBoard]]()
+    group.begin()  # before the teacher is fetched, which may take minutes: asked to end meanwhile, none begins
     teacher = obtain_teacher(plans[0].options.teacher, settings, zoo=zoo, note=note)
-    group.begin()
     # One sweep's teacher may still be in the object store when the next one's comes.
     with s3_keys_kept(), cluster(settings.ray_address, log=group.log, shared=2 * len(teacher.weights())):
         for plan in plans:
