@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from kdzoo.cli.notes import tell_note
 from kdzoo.cli.sweep.planning import check_name, plan_of
 from kdzoo.cli.sweep.resuming import resumed_plan
-from kdzoo.errors import SweepError, UsageError
+from kdzoo.errors import KdzooError, SweepError, UsageError
 
 if TYPE_CHECKING:
     from kdzoo.search.record.board import SweepBoard
@@ -33,14 +33,12 @@ def named_methods(text: str) -> list[str] | None:
         UsageError: it names none, or one twice.
         UnknownNameError: one is no method.
         MissingDependencyError: one is not installed; ``all`` leaves such out.
+        ConfigError: another package's one is no method; ``all`` leaves such out, too.
     """
-    from kdzoo.methods.registry import ALL, find_method, installed_methods, method_names
+    from kdzoo.methods.registry import ALL, find_method
 
     if text == ALL:
-        missing = [name for name in method_names() if name not in installed_methods()]
-        if missing:
-            tell_note(f"left out, since they are not installed: {', '.join(missing)}")
-        return list(installed_methods())
+        return _all_methods()
     if "," not in text:
         return None
     names = [part.strip() for part in text.split(",") if part.strip()]
@@ -49,6 +47,23 @@ def named_methods(text: str) -> list[str] | None:
     for name in names:
         find_method(name).check_installed()
     return names
+
+
+def _all_methods() -> list[str]:
+    """The methods that can be built here; what is left out, and why, is told."""
+    from kdzoo.methods.registry import find_method, method_names
+
+    found, missing = list[str](), list[str]()
+    for name in method_names():
+        try:
+            entry = find_method(name)
+        except KdzooError as error:  # another package's, which must not keep the others from being swept
+            tell_note(f"{name} is left out: {error}")
+            continue
+        (missing if entry.missing else found).append(name)
+    if missing:
+        tell_note(f"left out, since they are not installed: {', '.join(missing)}")
+    return found
 
 
 def group_plans(methods: list[str], given: dict[str, Any], settings: Settings) -> tuple[SweepGroup, list[SweepPlan]]:

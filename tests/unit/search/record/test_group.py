@@ -156,6 +156,24 @@ def test_names_of_methods(monkeypatch):
             named_methods("rd,stfpm")
 
 
+def test_of_all_methods_one_that_cannot_be_loaded_is_left_out(tmp_path, monkeypatch, capsys):
+    before = named_methods("all")
+    for name, text in (("broken", "import no_such_package\n"), ("odd", "METHOD = 3\n")):
+        (tmp_path / f"other_{name}.py").write_text(text)
+        info = tmp_path / f"other_{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: other_{name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[kdzoo.methods]\n{name} = other_{name}:METHOD\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    capsys.readouterr()
+    assert named_methods("all") == before
+    told = capsys.readouterr().err
+    assert "broken is left out: the method 'broken' of the package 'other_broken' cannot be loaded" in told
+    assert "odd is left out" in told
+    with pytest.raises(MissingDependencyError, match="broken"):
+        named_methods("rd,broken")
+
+
 def test_what_one_method_alone_can_take_is_refused(capsys, settings, tmp_path):
     own = tmp_path / "space.yaml"
     own.write_text("learning_rate: 0.001\n")
