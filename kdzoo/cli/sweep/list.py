@@ -29,7 +29,7 @@ def list_sweeps(as_json: bool) -> None:
 
     settings = Settings.from_environment()
     found, troubles = all_sweeps(settings)
-    for group in reversed(all_groups(settings)):  # each before its sweeps, which stay listed
+    for group in reversed(all_groups(settings, left_out=troubles.append)):  # each before its sweeps, which stay listed
         members = [each for name in group.members for each in found if each.name == name]
         if members:
             found.insert(min(map(found.index, members)), group.summary(members))

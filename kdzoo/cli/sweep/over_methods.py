@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kdzoo.cli.ages import age_text
-from kdzoo.cli.say import say_json
+from kdzoo.cli.say import say_json, tell
 from kdzoo.cli.sizes import size_text
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def show_group(group: SweepGroup, *, as_json: bool) -> None:
     from kdzoo.cli.tables import Page
     from kdzoo.search.record.group import results_of
 
-    summary, rows = results_of(group)
+    summary, rows = results_of(group, left_out=lambda trouble: tell(f"Left out: {trouble}"))
     if as_json:
         say_json({**summary.as_json(), "results": [asdict(row) for row in rows]})
         return
@@ -31,9 +31,10 @@ def show_group(group: SweepGroup, *, as_json: bool) -> None:
     page.table(_table(summary, rows))
     for line in _leading(rows, summary.method.split(",")):
         page.line(line)
+    there = next((folder.name for folder in group.folders if folder.plan.exists()), group.members[0])
     page.line(
         f"begun {age_text(time.time() - summary.created)} ago, {size_text(summary.size)}; each method: "
-        f"`kdzoo sweep show {group.members[0]}`"
+        f"`kdzoo sweep show {there}`"
     )
     if summary.reason:
         page.line(f"failed: {summary.reason}")

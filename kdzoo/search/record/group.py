@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from kdzoo.errors import SweepError
+from kdzoo.errors import StorageError, SweepError
 from kdzoo.search.record.folder import SweepFolder, SweepState
 from kdzoo.search.record.overview import SweepSummary, one_sweep
 from kdzoo.settings import Settings
@@ -153,26 +153,49 @@ def find_group(settings: Settings, name: str) -> SweepGroup | None:
     return _read(settings.sweeps / name) if (settings.sweeps / name / FILE).exists() else None
 
 
-def all_groups(settings: Settings) -> list[SweepGroup]:
+def all_groups(settings: Settings, *, left_out: Callable[[str], object] | None = None) -> list[SweepGroup]:
     """The groups of a home, the latest first.
+
+    Args:
+        settings: where sweeps are.
+        left_out: told of each whose file cannot be read; default that is an error.
 
     Raises:
         SweepError: a file is damaged, or of another kdzoo.
     """
-    found = [_read(path.parent) for path in settings.sweeps.glob(f"*/{FILE}")]
+    found = []
+    for path in sorted(settings.sweeps.glob(f"*/{FILE}")):
+        try:
+            found.append(_read(path.parent))
+        except SweepError as error:
+            if left_out is None:
+                raise
+            left_out(str(error))
     return sorted(found, key=lambda group: -group.created)
 
 
-def results_of(group: SweepGroup) -> tuple[SweepSummary, list[MethodResult]]:
+def results_of(
+    group: SweepGroup, *, left_out: Callable[[str], object] | None = None
+) -> tuple[SweepSummary, list[MethodResult]]:
     """How a group stands, and what each method came to: by category, the highest objective first.
 
+    Args:
+        group: which.
+        left_out: told of each sweep that cannot be read, or is gone; default that is an error.
+
     Raises:
-        SweepError: a plan or an outcome is damaged, or gone.
+        SweepError: a plan or an outcome is damaged, or gone; with ``left_out`` only where none can be read.
         StorageError: studies cannot be read.
     """
     summaries, rows = [], list[MethodResult]()
     for folder in group.folders:
-        summary, categories = one_sweep(folder)
+        try:
+            summary, categories = one_sweep(folder)
+        except (SweepError, StorageError) as error:
+            if left_out is None:
+                raise
+            left_out(f"{folder.name}: {error}")
+            continue
         summaries.append(summary)
         rows += [
             MethodResult(
@@ -184,6 +207,11 @@ def results_of(group: SweepGroup) -> tuple[SweepSummary, list[MethodResult]]:
             )
             for each in categories
         ]
+    if not summaries:
+        raise SweepError(
+            f"none of the sweeps of '{group.name}' can be read: {', '.join(group.members)}",
+            hint=f"restore them from a copy, or remove '{group.path}'",
+        )
     order = list(dict.fromkeys(row.category for row in rows))
     found = sorted(rows, key=lambda row: (order.index(row.category), -_height(row)))
     return group.summary(summaries), found

@@ -1,6 +1,7 @@
 """Several sweeps of one command: what is kept of them, how they stand together, and how they are asked to end."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,41 @@ def test_show_and_list_know_groups(settings, tmp_path, capsys):
         ("night", ""), ("night-aand", "night"), ("night-rd", "night"),
     ]  # fmt: skip
     assert rows[0]["members"] == ["night-aand", "night-rd"]
+
+
+def test_a_sweep_that_was_removed_does_not_hide_the_others(settings, tmp_path, capsys):
+    group = group_of(settings, "night-aand", "night-rd")
+    group.write()
+    planned(settings, tmp_path, group)
+    outcome(group.folders[1], "cable", 0.9)
+    shutil.rmtree(group.folders[0].path)
+    with pytest.raises(SweepError, match="night-aand"):
+        results_of(group)
+    shown = run(capsys, "sweep", "show", "night")
+    assert shown.status == 0
+    assert "Left out: night-aand: there is no sweep 'night-aand'" in shown.err
+    assert "cable" in shown.out
+    assert "`kdzoo sweep show night-rd`" in " ".join(shown.out.split())
+    assert json.loads(run(capsys, "sweep", "show", "night", "--json").out)["method"] == "rd"
+    shutil.rmtree(group.folders[1].path)
+    shown = run(capsys, "sweep", "show", "night")
+    assert shown.status == 1
+    assert "none of the sweeps of 'night' can be read: night-aand, night-rd" in " ".join(shown.err.split())
+
+
+def test_a_damaged_group_does_not_hide_the_sweeps_of_others(settings, tmp_path, capsys):
+    group = group_of(settings, "night-aand", "night-rd")
+    group.write()
+    planned(settings, tmp_path, group)
+    other = SweepGroup(path=settings.sweeps / "day", members=("day-rd",), created=6.0)
+    other.write()
+    (other.path / "group.json").write_text("{")
+    with pytest.raises(SweepError, match="day"):
+        all_groups(settings)
+    listed = run(capsys, "sweep", "list", "--json")
+    assert listed.status == 0
+    assert [row["name"] for row in json.loads(listed.out)] == ["night", "night-aand", "night-rd"]
+    assert "Left out: cannot read" in listed.err
 
 
 def test_one_that_does_not_run_cannot_be_stopped_and_begins_nothing_more(settings, tmp_path, capsys):
