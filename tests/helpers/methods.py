@@ -5,7 +5,10 @@ import torch
 from helpers.trials import SIZE
 
 from kdzoo.methods.base import Method, OnePass, Shown, Stage
-from kdzoo.methods.registry import find_method, method_names
+from kdzoo.methods.registry import METHODS, find_method, method_names
+
+LEARNING = [name for name, entry in METHODS.items() if entry.config().epoch_keys()]
+"""kdzoo's own that take gradient steps."""
 
 
 def all_methods() -> list[object]:

@@ -3,6 +3,7 @@ say, so that both must lie in the same order."""
 
 import pytest
 import torch
+from helpers.methods import LEARNING
 from helpers.trials import small_trial
 
 from kdzoo.methods.registry import METHODS
@@ -30,7 +31,7 @@ def test_gradients_and_moments_lie_in_memory_as_their_weights_do(tmp_path, name)
                 assert torch.equal(in_memory_order(torch.empty_like(other).copy_(number)), expected)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", LEARNING)
 def test_a_step_is_that_of_adam_written_out(tmp_path, name):
     trainer = small_trial(tmp_path, name, epochs=1)
     stage = trainer.stages[0]

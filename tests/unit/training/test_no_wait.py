@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.imagined_gpu import GPU, HostWaits, ImaginedGenerator, ImaginedGpu, WaitedError
+from helpers.methods import LEARNING
 from helpers.trials import TEACHER, small_spec, small_trial, toy
 
 from kdzoo.data import devices
@@ -81,7 +82,7 @@ def test_no_synthesis_waits(gpu, name):
         assert made.masks.device == GPU
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", LEARNING)
 def test_no_step_of_a_method_waits(gpu, name, tmp_path):
     spec = small_spec(name)
     data = TrialData(toy(tmp_path), spec.category, spec.options, cache=tmp_path / "cache")
@@ -105,7 +106,7 @@ def test_what_waits_is_recorded(kind):
     assert waits.found
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", LEARNING)
 def test_nothing_in_a_step_and_its_gradients_waits(monkeypatch, name, tmp_path):
     """On the CPU, with the code that is for GPUs."""
     changed = "hflip,vflip,rotate,brightness=0.1,contrast=0.1"

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from helpers.methods import LEARNING
 from helpers.trials import small_spec, small_trial
 
 from kdzoo.errors import ConfigError
-from kdzoo.methods.registry import METHODS
 from kdzoo.training.document import parse_document
 from kdzoo.training.evaluation import exact, score_images
 from kdzoo.training.images import ImageSource
@@ -122,7 +122,7 @@ def test_products_are_bfloat16_and_no_more_outside():
         assert (one @ one).dtype == torch.float32
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", LEARNING)
 def test_every_method_trains_in_bfloat16_and_is_measured_in_float32(tmp_path, name):
     rounded, plain = (small_trial(tmp_path, name, precision=each) for each in ("bfloat16", "float32"))
     while not rounded.finished:
