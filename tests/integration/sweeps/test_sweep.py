@@ -379,9 +379,10 @@ def test_asked_to_end_it_publishes_what_is_finished_and_says_nothing_else(ask, t
     said = json.loads(out.splitlines()[-1])
     finished = {category for category, (release, _, _) in said["outcomes"].items() if release == 1}
     assert finished
-    # A category that had no trial far enough says so; there is nothing else to say.
+    # A category that had no trial far enough says so; beside the gates, on random features, nothing else is to say.
     unfinished = said["outcomes"].keys() - finished
-    assert said["notes"] == [f"{category}: no trial was measured" for category in sorted(unfinished)]
+    notes = [note for note in said["notes"] if "the gate does not tell planted anomalies from normal" not in note]
+    assert notes == [f"{category}: no trial was measured" for category in sorted(unfinished)]
     assert all(trials < 50 for _, _, trials in said["outcomes"].values())
 
 
