@@ -11,6 +11,7 @@ from benchmarks.published import PUBLISHED
 
 MEASURES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO"}
 BASELINE = "nearest"
+ORDER = ("rd", "mrkd", "aand", "adps", "nearest", "patchcore", "stfpm")
 PLOT = "benchmarks.svg"
 
 HEAD = """# Benchmarks
@@ -18,9 +19,9 @@ HEAD = """# Benchmarks
 Every number here is made by `python -m benchmarks.accuracy` from {runs} runs, which are kept in
 [`benchmarks/results.jsonl`](../benchmarks/results.jsonl). A run is what `kdzoo train` does with the settings that a
 sweep tries first: no knob is searched, the best of four measured epochs is taken on the selection part, and the numbers
-are of the report part of protocol `holdout`, which no choice has seen. A cell is the mean over a data set's categories,
-and after ± the standard deviation of that mean over {seeds} seeds. Seconds are of one core's work for training a
-category, milliseconds of one image from pixels to score, both on {device}; megabytes are what a
+are of the report part of protocol `holdout`, which no choice of a run has seen. A cell is the mean over a data set's
+categories, and after ± the standard deviation of that mean over up to {seeds} seeds. Seconds are of one core's work for
+training a category, milliseconds of one image from pixels to score, both on {device}; megabytes are what a
 detector adds to its teacher.
 
 These are the data sets that the defaults of own data, ELPV and the demo were chosen on, by the report parts of one or
@@ -92,9 +93,15 @@ def seeds_of(rows):
     return sorted({row["seed"] for row in rows})
 
 
-def over_seeds(rows, measure):
-    """The mean over categories for each seed that has them all; empty where the measure is undefined."""
-    categories = {(row["dataset"], row["category"]) for row in rows}
+def over_seeds(rows, measure, beside=()):
+    """The mean over categories for each seed that has them all; empty where the measure is undefined.
+
+    Args:
+        rows: runs of one method.
+        measure: name.
+        beside: runs whose categories are to be there, too; a mean over fewer would compare what does not compare.
+    """
+    categories = {(row["dataset"], row["category"]) for row in (*rows, *beside)}
     means = []
     for group in by(rows, "seed").values():
         values = [row[measure] for row in group if row[measure] is not None]
@@ -117,9 +124,9 @@ def overview(rows):
     columns = [(name, measure) for name, group in sets.items() for measure in MEASURES if group[0][measure] is not None]
     head = ["method", *(f"{name}: {MEASURES[measure]}" for name, measure in columns), "s", "ms", "MB"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for method, group in by(rows, "method").items():
+    for method, group in sorted(by(rows, "method").items(), key=lambda each: ORDER.index(each[0])):
         own = by(group, "dataset")
-        cells = [cell(over_seeds(own.get(name, []), measure)) for name, measure in columns]
+        cells = [cell(over_seeds(own.get(name, []), measure, sets[name])) for name, measure in columns]
         costs = [np.mean([row[key] for row in group]) for key in ("processor_seconds", "latency_ms", "megabytes")]
         lines.append(f"| `{method}` | {' | '.join(cells)} | {costs[0]:.0f} | {costs[1]:.1f} | {costs[2]:.1f} |")
     return "\n".join(lines) + "\n"
@@ -150,7 +157,7 @@ def behind(rows):
 
 def by_category(rows):
     """Image AUROC, and pixel AUROC where there is one, of each category."""
-    methods = list(by(rows, "method"))
+    methods = sorted(by(rows, "method"), key=ORDER.index)
     lines = [f"| category | {' | '.join(f'`{name}`' for name in methods)} |", "|" + "---|" * (len(methods) + 1)]
     for (dataset, category), group in by(rows, "dataset", "category").items():
         own = by(group, "method")
@@ -218,10 +225,11 @@ def plot(rows, file):
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     names = set(by(rows, "dataset"))
     for mark, ((teacher, size), group) in zip("osD^vPX*", by(rows, "teacher", "size").items(), strict=False):
-        points = []
+        points, places = [], {(row["dataset"], row["category"]) for row in rows}
         for method, own in by(group, "method").items():
             sets = by(own, "dataset")
-            if set(sets) == names:  # a mean over other data sets would compare what does not compare
+            # A mean over other categories would compare what does not compare.
+            if {(row["dataset"], row["category"]) for row in own} == places:
                 mean = np.mean([np.mean(over_seeds(each, "image_auroc")) for each in sets.values()])
                 points.append((np.mean([row["latency_ms"] for row in own]), mean, method))
         if points:
