@@ -22,8 +22,8 @@ EXAMPLE = "matching"
 
 
 def is_there(name: str) -> bool:
-    """Whether a dotted name is a folder or a module, or something that one of the packages' modules has."""
-    return is_place(name) or has_attribute(*name.rpartition(".")[::2])
+    """Whether a dotted name is a folder or a module, a page, or something that one of the packages' modules has."""
+    return is_place(name) or ROOT / "docs" / name in PAGES or has_attribute(*name.rpartition(".")[::2])
 
 
 def is_place(name: str) -> bool:
