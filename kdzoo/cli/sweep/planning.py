@@ -73,7 +73,9 @@ def plan_of(method: str, given: dict[str, Any], settings: Settings) -> SweepPlan
     for space in spaces.values():
         options.check_planting(method, space.defaults)
         options.check_augment(method, space.defaults)
-    # Optuna comes with these: a mistyped name is told before.
+    # Ray and Optuna come with these: a mistyped name is told before.
+    import ray  # noqa: F401  of what may be missing the first to be named
+
     from kdzoo.search.record.lenders import portfolio_of, read_earlier
     from kdzoo.search.record.plan import SweepPlan
     from kdzoo.search.study.samplers import sampler_notes

@@ -51,15 +51,15 @@ class Bank(nn.Module):
         if not len(self.rows):
             raise TrainingError("no normal patches are kept", hint="train the method first")
         with exact_products(patches):
-            # By products, which is many times faster than by differences. Where a patch equals a row what is left of
-            # the two norms is rounding: centring first keeps that small beside the distances that matter.
+            # Which row is nearest is found by products, many times faster than by differences, of centred features;
+            # how far it is, by differences: of a difference of large squares little but rounding would be left.
             centre = self.rows.mean(dim=0)
             rows = self.rows - centre
             squares = rows.square().sum(dim=1)
             found = []
             for some in torch.split(patches - centre, _AT_ONCE):
-                nearest = torch.addmm(squares, some, rows.T, alpha=-2).amin(dim=1)
-                found.append((nearest + some.square().sum(dim=1)).clamp_min(0).sqrt())
+                nearest = torch.addmm(squares, some.detach(), rows.T, alpha=-2).argmin(dim=1)
+                found.append(torch.linalg.vector_norm(some - rows[nearest], dim=1))
         return torch.cat(found)
 
 

@@ -178,10 +178,15 @@ def _summary(folder: SweepFolder) -> SweepSummary:
             size=folder.size(),
             folder=str(folder.path),
             group=str(told.get("group", "")),
-            objective=str(told["options"]["objective"]),
+            objective=_objective(told),
         )
     except (LookupError, TypeError, ValueError) as error:
         raise SweepError(f"the plan '{folder.plan}' is damaged: {error!r}", hint="restore it from a copy") from error
+
+
+def _objective(told: Mapping[str, Any]) -> str:
+    options = told.get("options")
+    return str(options.get("objective", "")) if isinstance(options, Mapping) else ""
 
 
 def _ended(studies: Path) -> Counter[str]:

@@ -45,6 +45,15 @@ def test_the_distances_are_those_of_differences_also_far_from_the_origin():
     torch.testing.assert_close(bank(patches), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_small_distances_are_not_lost_beside_large_features():
+    generator = torch.Generator().manual_seed(2)
+    bank = Bank(8)
+    bank.rows = torch.randn(50, 8, generator=generator) * 1000
+    steps = torch.tensor([0.0, 0.01, 0.1]).repeat_interleave(50)[:, None]
+    patches = bank.rows.repeat(3, 1) + steps * torch.eye(8)[0]
+    assert bank(patches).tolist() == pytest.approx(steps[:, 0].tolist(), abs=1e-3)
+
+
 def test_an_empty_bank_judges_nothing(teacher):
     with pytest.raises(TrainingError, match="no normal patches are kept"):
         Nearest(teacher, NearestConfig()).anomaly_map(torch.zeros(1, 3, SIZE, SIZE))
