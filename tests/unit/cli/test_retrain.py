@@ -13,20 +13,20 @@ AAND = ("--epochs", "2", *SMALL, "--teacher", "random-resnet18", "--device", "cp
 
 
 @pytest.mark.parametrize(
-    ("protocol", "decisive", "others", "changed"),
+    ("protocol", "seed", "decisive", "others", "changed"),
     [
-        ("holdout", "selection", "train (20 here, 10 there)", {"train"}),
-        ("synthetic", "report", "train (16 here, 8 there) and selection (4 here, 2 there)", {"train", "selection"}),
+        ("holdout", 3, "selection", "train (20 here, 10 there)", {"train"}),
+        ("synthetic", 6, "report", "train (16 here, 8 there) and selection (4 here, 2 there)", {"train", "selection"}),
     ],
 )
 def test_more_train_images_are_compared_with_the_champion(
-    tmp_path, monkeypatch, capsys, protocol, decisive, others, changed
+    tmp_path, monkeypatch, capsys, protocol, seed, decisive, others, changed
 ):
     monkeypatch.setenv("KDZOO_HOME", str(tmp_path / "home"))
     parts = tmp_path / "parts"
     make_category(parts / "bottle", train=10)
     first = run(
-        capsys, "train", "rd", "-d", parts, "--epochs", "2", "--seed", "3", *SMALL, "--teacher", "random-resnet18",
+        capsys, "train", "rd", "-d", parts, "--epochs", "2", "--seed", seed, *SMALL, "--teacher", "random-resnet18",
         "--protocol", protocol, "--device", "cpu", "--publish", "--json",
     )  # fmt: skip
     assert first.status == 0, first.err
