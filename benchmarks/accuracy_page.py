@@ -223,7 +223,7 @@ def plot(rows, file):
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    names = set(by(rows, "dataset"))
+    names = sorted(by(rows, "dataset"))
     for mark, ((teacher, size), group) in zip("osD^vPX*", by(rows, "teacher", "size").items(), strict=False):
         points, places = [], {(row["dataset"], row["category"]) for row in rows}
         for method, own in by(group, "method").items():
@@ -241,6 +241,7 @@ def plot(rows, file):
     axes.set(
         xscale="log", xlabel="milliseconds an image, one core", ylabel=f"image AUROC, mean over {', '.join(names)}"
     )
+    axes.margins(x=0.12)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(file, metadata={"Date": None})
