@@ -142,7 +142,7 @@ def _beside(document: Mapping[str, Any]) -> dict[str, Any]:
     """What the baseline that learns nothing came to on the same images."""
     baseline, metrics = _of(document, "baseline"), _of(document, "metrics")
     own = {str(name): value for name, value in metrics.items() if isinstance(value, float)}
-    found = compared(baseline, own, _text(document.get("objective")))
+    found = compared(baseline, own, _text(_of(document, "objective").get("name")))
     return {} if found is None else {_text(baseline.get("method")): f"{found[0]} {_number(found[2])}"}
 
 

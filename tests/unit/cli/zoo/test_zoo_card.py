@@ -92,6 +92,17 @@ def test_metrics_stand_by_part_and_undefined_ones_say_why():
     assert "  MLflow               experiment kdzoo/rd/toy, run abc" in shown
 
 
+def test_what_learns_nothing_stands_beside_it_by_the_objective():
+    document = {
+        "objective": {"name": "image_auroc", "value": 0.9},
+        "metrics": {"val_image_auroc": 0.9, "test_image_auroc": 0.95},
+        "baseline": {"method": "nearest", "metrics": {"val_image_auroc": 0.8, "test_image_auroc": 0.97}},
+    }
+    told = lines(document)
+    assert told[told.index("beside it") + 1].split() == ["nearest", "test_image_auroc", "0.9700"]
+    assert "beside it" not in lines({**document, "baseline": {"method": "nearest", "failure": "no room"}})
+
+
 def test_an_unknown_licence_is_said():
     assert "  licence              unknown" in lines({"dataset": {"name": "toy", "licence": ""}})
 
