@@ -7,6 +7,12 @@ from typing import Literal
 
 from kdzoo.config import Config, knob
 from kdzoo.data.synthesis.knobs import BlendKnobs
+from kdzoo.errors import ConfigError
+
+
+def levels_named(text: str) -> tuple[int, ...]:
+    """Levels as a knob names them, such as ``2+3``, counted from 0."""
+    return tuple(int(level) - 1 for level in text.split("+"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +71,34 @@ class MethodConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PatchesConfig(MethodConfig):
+    """Base of the configurations of methods that remember patches of normal images: how a patch is described."""
+
+    passes = 1
+
+    batch_size: int = knob(16, "images that are looked at at once; changes memory alone", low=1, high=1024)
+    levels: Literal["2+3", "1+2+3", "2", "3"] = knob("2+3", "the teacher's levels that a patch is described by")
+    neighbourhood: int = knob(3, "side of the square of positions that a patch averages over, odd", low=1, high=15)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.neighbourhood % 2 == 0:
+            raise ConfigError(
+                f"{type(self).__name__}.neighbourhood: {self.neighbourhood} is even, and a patch has no middle then",
+                hint=f"{self.neighbourhood - 1} or {self.neighbourhood + 1}",
+            )
+
+    def planted(self) -> str:
+        """None: it remembers images as they are."""
+        return ""
+
+    @property
+    def chosen_levels(self) -> tuple[int, ...]:
+        """Which of the teacher's levels, from 0, the finest first."""
+        return levels_named(self.levels)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainedConfig(MethodConfig):
     """Base of the configurations of methods that learn by gradient steps: how the steps are spent."""
 
@@ -89,7 +123,7 @@ class LevelSumConfig(TrainedConfig):
     @property
     def added_levels(self) -> tuple[int, ...]:
         """Which of the teacher's levels a map adds, from 0, the finest first."""
-        return tuple(int(level) - 1 for level in self.map_levels.split("+"))
+        return levels_named(self.map_levels)
 
 
 @dataclass(frozen=True, kw_only=True)

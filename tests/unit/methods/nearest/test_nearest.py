@@ -4,12 +4,13 @@ import pytest
 import torch
 from helpers.trials import SIZE, TEACHER, small_trial
 
-from kdzoo.errors import ConfigError, TrainingError
+from kdzoo.errors import ConfigError, KdzooError, TrainingError
 from kdzoo.methods.base import Shown
 from kdzoo.methods.nearest.config import NearestConfig
 from kdzoo.methods.nearest.model import Bank, Nearest
 from kdzoo.teachers.backbone import load_teacher
 from kdzoo.training.outcome import conclude
+from kdzoo.training.spec import RunOptions
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +103,8 @@ def test_it_is_trained_measured_and_kept_like_any_method(tmp_path):
     outcome = conclude(trainer)
     assert outcome.metrics["val_image_auroc"] > 0.5
     assert len(outcome.method.learned_state()["bank.rows"])
+
+
+def test_it_plants_nothing_and_says_so_before_it_is_built():
+    with pytest.raises(KdzooError, match="nearest"):
+        RunOptions(synthesis="perlin").check_planting("nearest", NearestConfig())
